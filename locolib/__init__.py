@@ -1,0 +1,7 @@
+"""A study of where text-to-image models keep what they know (Basu et al., ICML 2024)."""
+
+__version__ = "0.1.0"
+
+
+class UserError(ValueError):
+    """A mistake that a user can mend: its message is one sentence which says what to do."""

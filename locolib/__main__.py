@@ -1,0 +1,198 @@
+"""The command line: ``locolib --help``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
+                  help="Where text-to-image models keep what they know.")
+
+Source = Annotated[Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"locolib: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command()
+def models() -> None:
+    """List the models: what there is, where it comes from, whether it is here."""
+    from .models import MODELS, is_here
+
+    for spec in MODELS.values():
+        kind = "bundled" if spec.bundled else "published"
+        here = "here" if is_here(spec) else "not here"
+        typer.echo(f"{spec.name:18} {kind:10} {here:9} {spec.layers:3} layers  {', then '.join(spec.sources)}")
+
+
+@app.command()
+def layers(model: str, source: Source = None) -> None:
+    """Show the cross-attention layers of MODEL in execution order."""
+    from .models import load
+
+    loaded = load(model, source=source)
+    side = loaded.latent_shape[1]
+    typer.echo(f"{'index':>5}  {'block':14} {'resolution':>10}  {'K':>12} {'V':>12}  path")
+    for site in loaded.sites:
+        shape = f"{site.shape[0]}x{site.shape[1]}"
+        typer.echo(f"{site.index:5}  {site.block:14} {f'{side // site.scale}x{side // site.scale}':>10}  {shape:>12} {shape:>12}  {site.path}")
+
+
+def parse_alteration(text: str) -> tuple[tuple[int, ...], str]:
+    """"8-9:a painting of a house" to ((8, 9), "a painting of a house")."""
+    where, colon, prompt = text.partition(":")
+    try:
+        parts = [part.split("-") for part in where.split(",")]
+        chosen = tuple(i for part in parts for i in range(int(part[0]), int(part[-1]) + 1))
+    except ValueError:
+        chosen = ()
+    if not colon or not chosen:
+        raise UserError(f"--alter takes LAYERS:PROMPT, such as '8-9:a painting of a house', not {text!r}.")
+    return chosen, prompt
+
+
+@app.command()
+def generate(
+    model: str,
+    prompt: Annotated[list[str], typer.Argument(help="One or more prompts.")],
+    alter: Annotated[list[str] | None, typer.Option(help="LAYERS:PROMPT, such as '8-9:a painting of a house'.")] = None,
+    negative: Annotated[str, typer.Option(help="Prompt of the unconditional branch.")] = "",
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; give it several times for several columns.")] = None,
+    steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
+    guidance: Annotated[float | None, typer.Option(help="Scale s in u + s (c - u).")] = None,
+    out: Annotated[Path, typer.Option(help="PNG to write: a row per prompt, a column per seed.")] = Path("grid.png"),
+    source: Source = None,
+) -> None:
+    """Generate images, optionally with other prompts in some layers."""
+    import numpy as np
+    from PIL import Image
+
+    from .memory import Altered, Row, check
+    from .models import load
+    from .sampling import Settings, generate as sample
+
+    changes = tuple(Altered(layers=chosen, prompt=text) for chosen, text in map(parse_alteration, alter or ()))
+    loaded = load(model, source=source)
+    settings = Settings(steps=steps, guidance=loaded.spec.guidance if guidance is None else guidance)
+    rows = [Row(prompt=p, seed=s, negative=negative, changes=changes) for p in prompt for s in seed or [0]]
+    check(rows, len(loaded.sites))
+    images = sample(loaded, rows, settings)
+    grid = images.reshape(len(prompt), -1, *images.shape[1:])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate([np.concatenate(list(line), axis=1) for line in grid])).save(out)
+    typer.echo(f"{out}: {len(prompt)} rows, {grid.shape[1]} columns")
+
+
+@app.command()
+def localize(
+    model: str,
+    attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
+    m: Annotated[int | None, typer.Option(help="Window size; default: the paper's for this model.")] = None,
+    search: Annotated[bool, typer.Option("--search", help="Look for the smallest m.")] = False,
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    prompts: Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    source: Source = None,
+) -> None:
+    """Run LocoGen: which layers of MODEL control an attribute?"""
+    from . import locogen, study
+    from .models import find, load
+    from .prompts import read
+    from .runs import Store
+
+    spec, chosen = find(model), study.profile(profile)
+    if m is not None and search:
+        raise UserError("Give either --m or --search, not both.")
+    size = spec.m.get(attribute, 2) if m is None else m
+    locogen.windows(spec.layers, size)
+    request = study.request(chosen, spec, read(attribute, prompts))
+    loaded, store = load(model, source=source), Store()
+    if not as_json:
+        typer.echo(study.cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
+    sweeps = locogen.search(loaded, request, store=store) if search else [locogen.sweep(loaded, request, size, store=store)]
+    if as_json:
+        typer.echo(json.dumps(_answer(sweeps[-1])))
+    else:
+        typer.echo("\n".join(_chart(sweep) for sweep in sweeps))
+
+
+def _answer(sweep) -> dict:
+    verdict = sweep.verdict
+    return {"model": sweep.model, "attribute": sweep.attribute, "start": verdict.start, "m": verdict.m,
+            "share": verdict.share.value, "low": verdict.share.low, "high": verdict.share.high,
+            "verdict": verdict.verdict, "argbest": sweep.argbest, "needed": verdict.needed,
+            "images": len(sweep.table), "plateau": list(verdict.plateau)}
+
+
+def _chart(sweep) -> str:
+    """A table of windows with a bar for each share, and the answer in words."""
+    verdict = sweep.verdict
+    lines = [f"{sweep.model}, {sweep.attribute}, m = {sweep.m}", f"{'window':>7} {'score':>7} {'share':>6} {'target':>7}"]
+    for row in sweep.curve.itertuples():
+        bar = "#" * round(40 * max(0.0, min(1.0, row.share)))
+        mark = " destroyed" if row.destroyed else ""
+        lines.append(f"{row.layers:>7} {row.score:7.2f} {row.share:6.2f} {100 * row.picks_target:6.0f}% |{bar}{mark}")
+    more = f"; about {verdict.needed} prompts are needed to settle it" if verdict.needed else ""
+    lines.append(f"{verdict.verdict}: layers {locogen_label(verdict)}, share {verdict.share} on the held-out prompts, "
+                 f"lead over the best disjoint window {verdict.margin}{more}")
+    lines.append(f"the paper's rule (plain {'argmax' if sweep.attribute == 'fact' else 'argmin'}) says start {sweep.argbest}\n")
+    return "\n".join(lines)
+
+
+def locogen_label(verdict) -> str:
+    from .locogen import label
+
+    return label(tuple(range(verdict.start, verdict.start + verdict.m)))
+
+
+@app.command()
+def study(
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    model: Annotated[str, typer.Option(help="The model of the LocoGen pages.")] = "planted-sd-v1-5",
+    book_only: Annotated[bool, typer.Option("--book-only", help="Render the notebooks executed before.")] = False,
+) -> None:
+    """Run the notebooks in order and render the book to build/site."""
+    from . import study as runner
+
+    runner.study(profile=profile, model=model, book_only=book_only)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A file of locolib/organisms/configs.")],
+    work: Annotated[Path, typer.Option(help="Folder of checkpoints, which a killed training goes on from.")] = Path("checkpoints"),
+    out: Annotated[Path | None, typer.Option(help="Where to save the model; default data/organisms/NAME.")] = None,
+) -> None:
+    """Train a bundled model from nothing: text encoder, scorer, VAE, UNet; resumable at any kill."""
+    from .organisms.recipe import make
+
+    make(config, work=work, out=out)
+
+
+@app.command()
+def clean(run: Annotated[str | None, typer.Argument(help="A run's name; without it, the runs are listed.")] = None,
+          everything: Annotated[bool, typer.Option("--all", help="Empty the whole store.")] = False) -> None:
+    """Show the store's size and runs, or remove one run, or all."""
+    from .runs import Store
+
+    store = Store()
+    if run or everything:
+        typer.echo(f"freed {store.clean(None if everything else run) / 1e6:.1f} MB")
+        return
+    for name, facts in store.runs().items():
+        typer.echo(f"{name:44} {facts['prompts']} prompts, {len(facts['seeds'])} seeds, {facts['steps']} steps, {facts['minutes']} min")
+    typer.echo(f"{store.root}: {store.size() / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

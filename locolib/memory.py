@@ -1,0 +1,132 @@
+"""A row's text memory: the keys and values that text sends into the cross-attention layers (DESIGN section 5).
+
+Everything the paper does to a UNet changes one thing, the K and V of some layers, and these do not depend on the time
+step.  So they are computed once for each distinct prompt and layer, kept, and gathered by row.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from . import UserError
+from .layers import sites
+from .models import Model
+from .models.attention import FromMemory, project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Altered:
+    """LocoGen's altered input (Section 5.1.1): `layers` receive `prompt` instead of the row's own.
+
+    It acts on the conditional branch alone: the paper's eps(z_t, c, c', t).
+    """
+
+    layers: tuple[int, ...]
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One image: a prompt, a seed, and what is done to it.
+
+    Attributes:
+        prompt: what the text encoder reads.
+        seed: of the image's own noise generator.
+        negative: the prompt of the unconditional branch.
+        changes: interventions; where two alter the same layer, the later one counts.
+    """
+
+    prompt: str
+    seed: int
+    negative: str = ""
+    changes: tuple[Altered, ...] = ()
+
+    def prompt_at(self, layer: int) -> str:
+        """The prompt that `layer` receives in the conditional branch."""
+        told = [change.prompt for change in self.changes if layer in change.layers]
+        return told[-1] if told else self.prompt
+
+    def prompts(self) -> set[str]:
+        """All prompts that this row needs text states of."""
+        return {self.prompt, self.negative, *(change.prompt for change in self.changes)}
+
+
+def check(rows: Iterable[Row], layers: int) -> None:
+    """Refuse a row that alters a layer which the model does not have."""
+    for row in rows:
+        outside = [layer for change in row.changes for layer in change.layers if not 0 <= layer < layers]
+        if outside:
+            raise UserError(f"Layer {outside[0]} is outside the model, whose layers are 0 to {layers - 1}.")
+
+
+class KeysValues:
+    """``with KeysValues(unet) as memory:`` makes every cross-attention layer read K and V from `memory`.
+
+    On leaving, the layers are as they were before.
+    """
+
+    def __init__(self, unet: nn.Module) -> None:
+        self.modules = [unet.get_submodule(site.path) for site in sites(unet)]
+        self._readers = [FromMemory() for _ in self.modules]
+        self._before: list = []
+
+    def __enter__(self) -> "KeysValues":
+        self._before = [module.processor for module in self.modules]
+        for module, reader in zip(self.modules, self._readers):
+            module.set_processor(reader)
+        return self
+
+    def __exit__(self, *error) -> None:
+        for module, before in zip(self.modules, self._before):
+            module.set_processor(before)
+        for reader in self._readers:
+            reader.key = reader.value = reader.bias = None
+
+    def load(self, keys: Sequence[Tensor], values: Sequence[Tensor], bias: Tensor | None = None) -> None:
+        """Give each layer its K and V, [rows, heads, tokens, d]; `bias` [1, tokens] is added to all attention logits."""
+        for reader, key, value in zip(self._readers, keys, values, strict=True):
+            reader.key, reader.value, reader.bias = key, value, bias
+
+    def set(self, states: Sequence[Tensor], bias: Tensor | None = None) -> None:
+        """Project each layer's own text states [rows, tokens, width] (with gradients: training uses this)."""
+        pairs = [project(module, state) for module, state in zip(self.modules, states, strict=True)]
+        self.load([k for k, _ in pairs], [v for _, v in pairs], bias)
+
+
+class TextMemory:
+    """K and V of every distinct prompt, computed once and gathered by row."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._modules = [model.unet.get_submodule(site.path) for site in model.sites]
+        self._number: dict[str, int] = {}
+        self._kept: list[tuple[Tensor, Tensor]] = []  # per layer: K and V, [prompts, heads, tokens, d]
+
+    @torch.no_grad()
+    def prepare(self, prompts: Iterable[str]) -> None:
+        """Compute K and V of prompts not seen before, one by one (a prompt's K and V depend on it alone)."""
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._number]
+        if not new:
+            return
+        states = [self._model.encode([prompt]).states for prompt in new]
+        for layer, module in enumerate(self._modules):
+            pairs = [project(module, state) for state in states]
+            key, value = torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs])
+            if self._number:
+                self._kept[layer] = tuple(torch.cat(old_new) for old_new in zip(self._kept[layer], (key, value)))
+            else:
+                self._kept.append((key, value))
+        self._number |= {prompt: len(self._number) + i for i, prompt in enumerate(new)}
+
+    def gather(self, rows: Sequence[Row], *, guided: bool) -> tuple[list[Tensor], list[Tensor]]:
+        """Each layer's K and V for a batch, [rows or 2 * rows, heads, tokens, d]: unconditional rows first."""
+        self.prepare(sorted(set().union(*(row.prompts() for row in rows)) - self._number.keys()))
+        before = [self._number[row.negative] for row in rows] if guided else []
+        keys, values = [], []
+        for layer, (key, value) in enumerate(self._kept):
+            index = torch.tensor(before + [self._number[row.prompt_at(layer)] for row in rows], device=key.device)
+            keys.append(key[index])
+            values.append(value[index])
+        return keys, values

@@ -1,0 +1,103 @@
+"""Loading: a bundled folder, a local folder, or the hub; what is wrong is said in one sentence."""
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+
+from .. import UserError
+from .registry import ORGANISMS, Spec, find
+from .wrapper import Model
+
+
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def is_here(spec: Spec) -> bool:
+    """Whether the model can be loaded without the network."""
+    if spec.bundled:
+        return any((ORGANISMS / source / "model_index.json").exists() for source in spec.sources)
+    from huggingface_hub import try_to_load_from_cache
+
+    return any(isinstance(try_to_load_from_cache(source, "model_index.json"), str) for source in spec.sources)
+
+
+def load(name: str, *, source: str | Path | None = None) -> Model:
+    """Load a model of the registry as an ordinary diffusers pipeline, with a DDIM scheduler (the paper's sampler).
+
+    Args:
+        name: a key of `MODELS`.
+        source: a local pipeline folder to load instead of the known sources.
+
+    Raises:
+        UserError: unknown name, missing, gated or broken checkpoint, or one with another number of layers.
+    """
+    spec = find(name)
+    pipeline, place = _pipeline(spec, source)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    model = Model(spec=spec, pipeline=pipeline.to(device()), fingerprint=fingerprint(place, pipeline))
+    if len(model.sites) != spec.layers:
+        raise UserError(f"{place} is not a {spec.title}: it has {len(model.sites)} cross-attention layers instead of {spec.layers}.")
+    return model
+
+
+def _pipeline(spec: Spec, source: str | Path | None) -> tuple[StableDiffusionPipeline, str]:
+    """(pipeline, where it came from), from the first source that works."""
+    if source and not (Path(source) / "model_index.json").exists():
+        raise UserError(f"{source} is not a diffusers folder: it has no model_index.json.")
+    places = [str(source)] if source else [str(ORGANISMS / s) if spec.bundled else s for s in spec.sources]
+    problems = []
+    for place in places:
+        if spec.bundled and not Path(place, "model_index.json").exists():
+            problems.append(f"{place} does not exist")
+            continue
+        try:
+            return _from_pretrained(place), place
+        except Exception as error:  # every library below raises its own kinds: one sentence for all
+            problems.append(f"{place}: {_reason(error)}")
+    advice = ("run `git checkout -- data/organisms` or retrain it with `make train`" if spec.bundled else
+              "log in with `hf auth login`, accept its licence on the hub, or pass a local folder by --source")
+    raise UserError(f"Cannot load {spec.name} ({'; '.join(problems)}); {advice}.")
+
+
+def _from_pretrained(place: str) -> StableDiffusionPipeline:
+    local = Path(place).exists()
+    options = {} if local else {"variant": "fp16"}
+    verbosity = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return StableDiffusionPipeline.from_pretrained(
+                place, use_safetensors=True, safety_checker=None, requires_safety_checker=False, dtype=torch.float32,
+                local_files_only=local or os.environ.get("HF_HUB_OFFLINE") == "1", **options)
+    finally:
+        diffusers_logging.set_verbosity(verbosity)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, shortened; the hub's own words for a gated or missing repository."""
+    kind = type(error).__name__
+    if kind == "GatedRepoError":
+        return "its licence must be accepted on the hub first"
+    if kind in ("RepositoryNotFoundError", "EntryNotFoundError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"):
+        return "it is not on this machine and the hub does not give it"
+    return f"{kind}: {(str(error).strip().splitlines() or [''])[0][:160]}"
+
+
+def fingerprint(place: str, pipeline: StableDiffusionPipeline) -> str:
+    """16 hex digits of what determines the images: the weights of the UNet, text encoder and VAE, and the schedule."""
+    digest = hashlib.sha256()
+    for part in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
+        for name, weight in sorted(part.state_dict().items()):
+            digest.update(name.encode() + str(tuple(weight.shape)).encode())
+            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    digest.update(repr(sorted((k, str(v)) for k, v in pipeline.scheduler.config.items() if not k.startswith("_"))).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,62 @@
+"""Scorers: CLIP models by open_clip, the published ones and the miniatures' own."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+
+from .. import UserError
+from .registry import ORGANISMS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """CLIP-Score's two encoders; scores of different scorers cannot be compared.
+
+    Attributes:
+        name: stated on every figure.
+        model, preprocess, tokenizer: open_clip's.
+    """
+
+    name: str
+    model: Any
+    preprocess: Any
+    tokenizer: Any
+
+    @torch.no_grad()
+    def images(self, images: np.ndarray, batch: int = 64) -> np.ndarray:
+        """Unit embeddings [n, d] of uint8 images [n, h, w, 3]."""
+        parts = []
+        for i in range(0, len(images), batch):
+            pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images[i : i + batch]])
+            parts.append(self.model.encode_image(pixels, normalize=True))
+        return torch.cat(parts).numpy()
+
+    @torch.no_grad()
+    def texts(self, texts: list[str]) -> np.ndarray:
+        """Unit embeddings [n, d] of texts."""
+        return self.model.encode_text(self.tokenizer(texts), normalize=True).numpy()
+
+
+@lru_cache(maxsize=2)
+def load_scorer(name: str) -> Scorer:
+    """A scorer by name: a folder below ``data/organisms``, or ``ARCHITECTURE/PRETRAINED`` of open_clip."""
+    folder = ORGANISMS / name
+    try:
+        if (folder / "open_clip_config.json").exists():
+            where = f"local-dir:{folder}"
+            model, preprocess = open_clip.create_model_from_pretrained(where)
+            tokenizer = open_clip.get_tokenizer(where)
+            title = "bundled scorer"
+        else:
+            architecture, _, pretrained = name.partition("/")
+            model, preprocess = open_clip.create_model_from_pretrained(architecture, pretrained=pretrained)
+            tokenizer, title = open_clip.get_tokenizer(architecture), name
+    except Exception as error:
+        raise UserError(f"Cannot load the scorer {name!r} ({type(error).__name__}); it is downloaded once from the hub, "
+                        "so connect, or fill the hub's cache first.") from None
+    return Scorer(name=title, model=model.eval(), preprocess=preprocess, tokenizer=tokenizer)

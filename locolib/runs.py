@@ -1,0 +1,107 @@
+"""What was asked, what is done: a store of images and results under keys of all that determines them."""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from . import UserError
+
+DEFAULT = Path("build/store")
+
+
+def key(content: dict) -> str:
+    """32 hex digits that name `content`: the hash of its canonical JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write to a temporary name beside `path`, then rename: a reader never sees half a file, nor do two writers clash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    os.replace(temporary, path)
+
+
+class Store:
+    """A folder of images (PNG, lossless) and runs (a tidy parquet table, its provenance, the keys of its images)."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root or os.environ.get("LOCOLIB_STORE", DEFAULT))
+        if self.root.exists() and not self.root.is_dir():
+            raise UserError(f"The store {self.root} is a file; name a folder.")
+
+    def _image_path(self, name: str) -> Path:
+        return self.root / "images" / name[:2] / f"{name}.png"
+
+    def image(self, name: str) -> np.ndarray | None:
+        """The image [h, w, 3] stored under a key; None where there is none, or where the file is damaged."""
+        try:
+            with Image.open(self._image_path(name)) as image:
+                return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError):  # Pillow raises both for broken files: such an image is made again
+            return None
+
+    def put_image(self, name: str, image: np.ndarray) -> None:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, format="PNG")
+        write_atomic(self._image_path(name), buffer.getvalue())
+
+    def run(self, name: str) -> tuple[pd.DataFrame, dict] | None:
+        """(table, provenance) of a finished run; None where it is missing or damaged."""
+        folder = self.root / "runs" / name
+        try:
+            return pd.read_parquet(folder / "table.parquet"), json.loads((folder / "run.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def put_run(self, name: str, table: pd.DataFrame, provenance: dict, images: Iterable[str]) -> None:
+        """Keep a run; ``run.json`` is written last and says that the rest is whole."""
+        folder = self.root / "runs" / name
+        buffer = io.BytesIO()
+        table.to_parquet(buffer)
+        write_atomic(folder / "images.txt", "\n".join(images).encode())
+        write_atomic(folder / "table.parquet", buffer.getvalue())
+        write_atomic(folder / "run.json", json.dumps(provenance, indent=2).encode())
+
+    def runs(self) -> dict[str, dict]:
+        """Provenance of every finished run, by name."""
+        found = sorted((self.root / "runs").glob("*/run.json"))
+        return {path.parent.name: json.loads(path.read_text()) for path in found}
+
+    def size(self) -> int:
+        """Bytes in the store."""
+        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+
+    def clean(self, name: str | None = None) -> int:
+        """Remove one run and the images that no other run uses, or everything; returns the bytes freed."""
+        before = self.size()
+        if name is None:
+            shutil.rmtree(self.root / "images", ignore_errors=True)
+            shutil.rmtree(self.root / "runs", ignore_errors=True)
+            return before - self.size()
+        folders = {path.parent.name: path for path in (self.root / "runs").glob("*/images.txt")}
+        if name not in folders:
+            raise UserError(f"No run {name!r} in {self.root}; there are: {', '.join(folders) or 'none'}.")
+        used = set().union(*(path.read_text().split() for run, path in folders.items() if run != name))
+        for image in set(folders[name].read_text().split()) - used:
+            self._image_path(image).unlink(missing_ok=True)
+        shutil.rmtree(folders[name].parent)
+        return before - self.size()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: for the provenance of every page."""
+    names = ("locolib", "torch", "diffusers", "transformers", "open_clip_torch")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}

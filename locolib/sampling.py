@@ -1,0 +1,90 @@
+"""Rows to images: the explicit denoising loop (Section 3 and Eq. 1 of the paper), batching, storing, progress."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from . import UserError
+from .memory import KeysValues, Row, TextMemory, check
+from .models import Model
+from .runs import Store, key
+
+BATCH = 32  # rows of a batch; part of the plan, so that a resumed run computes the same bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How images are sampled.
+
+    Attributes:
+        steps: DDIM steps.
+        guidance: s in u + s (c - u); the paper's Eq. 1 writes it as 1 + alpha.
+        batch: rows that are denoised together.
+    """
+
+    steps: int = 50
+    guidance: float = 7.5
+    batch: int = BATCH
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.guidance < 1:
+            raise UserError(f"Steps and batch must be at least 1 and guidance at least 1.0, not {asdict(self)}.")
+
+
+@torch.no_grad()
+def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextMemory) -> Tensor:
+    """Final latents [rows, c, h, w] of one batch: classifier-free guidance (Eq. 1) in a DDIM loop.
+
+    `Altered` acts on the conditional branch alone.  Text is never projected inside the loop: every layer reads the K and
+    V that `memory` holds.
+    """
+    guided = settings.guidance != 1
+    scheduler = model.pipeline.scheduler
+    scheduler.set_timesteps(settings.steps, device=model.device)
+    latents = torch.stack([model.noise(row.seed) for row in rows]).to(model.device) * scheduler.init_noise_sigma
+    with KeysValues(model.unet) as layers:
+        layers.load(*memory.gather(rows, guided=guided))
+        for t in scheduler.timesteps:
+            noise = model.unet(torch.cat([latents, latents]) if guided else latents, t, encoder_hidden_states=None).sample
+            if guided:
+                plain, told = noise.chunk(2)
+                noise = plain + settings.guidance * (told - plain)
+            latents = scheduler.step(noise, t, latents).prev_sample
+    return latents
+
+
+def image_key(model: Model, row: Row, settings: Settings) -> str:
+    """The key under which an image is stored: a hash of all that determines it."""
+    return key({"model": model.fingerprint, "row": asdict(row), "steps": settings.steps, "guidance": settings.guidance,
+                "sampler": "ddim", "size": model.latent_shape, "batch": settings.batch})
+
+
+def generate(
+    model: Model, rows: Sequence[Row], settings: Settings, *, store: Store | None = None, label: str = "images",
+) -> np.ndarray:
+    """Images uint8 [rows, height, width, 3], one for each row, in order.
+
+    With a `store`, what is there is not computed again.  Which rows share a batch is fixed by `rows` and not by what is
+    missing: a batch with anything missing is computed whole, so a resumed run gives the same bytes.
+    """
+    check(rows, len(model.sites))
+    keys = [image_key(model, row, settings) for row in rows] if store else []
+    images: list[np.ndarray | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
+    batches = [range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)]
+    todo = [batch for batch in batches if any(images[i] is None for i in batch)]
+    memory = TextMemory(model)
+    memory.prepare(sorted(set().union(*(rows[i].prompts() for batch in todo for i in batch))))
+    with tqdm(total=sum(map(len, todo)), desc=label, unit="image", disable=not todo) as bar:
+        for batch in todo:
+            made = model.decode(denoise(model, [rows[i] for i in batch], settings, memory))
+            for i, image in zip(batch, made):
+                if images[i] is None:
+                    images[i] = image
+                    if store:
+                        store.put_image(keys[i], image)
+            bar.update(len(batch))
+    return np.stack(images)

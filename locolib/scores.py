@@ -1,0 +1,154 @@
+"""CLIP-Score, effects, shares, intervals and LocoGen's verdict (Section 5.1.2 of the paper; DESIGN section 6)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest, bootstrap
+
+Array = np.ndarray
+RESAMPLES = 2000
+CONTROLS = 0.8  # share from which on a window controls an attribute
+
+
+def clip_score(images: Array, texts: Array) -> Array:
+    """100 max(cos, 0) of unit embeddings [n, d] and [n, d] (or broadcast): what Table 1 of the paper prints."""
+    return 100 * np.maximum((images * texts).sum(-1), 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A value with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """Effects on CLIP-Score, in points; positive where the alteration did what it should.
+
+    Attributes:
+        windows: [units, windows], of every window of one size m; a unit is a prompt, seeds averaged within (or one seed
+            of one prompt, where there are fewer than 8 prompts).
+        full: [units], of altering all layers.
+    """
+
+    windows: Array
+    full: Array
+
+
+def resample(statistic: Callable[..., Array | float], *samples: Array, level: float = 0.95, seed: int = 0) -> Interval:
+    """Paired bootstrap over units (first axis) of a scalar statistic of the samples, by `scipy.stats.bootstrap`.
+
+    `statistic(*samples)` receives the samples resampled along their first axis.  Bounds are percentiles.
+    """
+    units = len(samples[0])
+    value = float(statistic(*samples))
+    if units < 2:
+        return Interval(value=value, low=-np.inf, high=np.inf)
+
+    def of_indices(index: Array, axis: int = -1) -> Array:
+        return np.apply_along_axis(lambda i: statistic(*(s[i.astype(int)] for s in samples)), axis, index)
+
+    result = bootstrap((np.arange(units),), of_indices, n_resamples=RESAMPLES, confidence_level=level, method="percentile",
+                       vectorized=True, rng=np.random.default_rng(seed))
+    low, high = result.confidence_interval
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def share(effects: Effects, window: int, *, level: float = 0.95) -> Interval:
+    """Mean effect of a window divided by the mean effect of altering all layers."""
+    return resample(lambda w, f: w.mean() / f.mean(), effects.windows[:, window], effects.full, level=level)
+
+
+def shares(effects: Effects) -> Array:
+    """Shares [windows] of all windows, without intervals."""
+    return effects.windows.mean(0) / effects.full.mean()
+
+
+def disjoint(windows: int, m: int, chosen: int) -> Array:
+    """Starts of the windows of size m that share no layer with `chosen`."""
+    starts = np.arange(windows)
+    return starts[np.abs(starts - chosen) >= m]
+
+
+def margin(effects: Effects, m: int, chosen: int) -> Interval:
+    """Share of the chosen window minus that of the best disjoint window, the maximum taken inside each resample."""
+    others = disjoint(effects.windows.shape[1], m, chosen)
+    if not len(others):
+        return Interval(value=np.nan, low=-np.inf, high=np.inf)
+    return resample(lambda w, f: (w[:, chosen].mean() - w[:, others].mean(0).max()) / f.mean(), effects.windows, effects.full)
+
+
+def highest(searched: Sequence[Effects]) -> float:
+    """Simultaneous 95% upper bound of the share over all windows of all sizes searched: the bound of their maximum."""
+    windows = np.concatenate([effects.windows for effects in searched], axis=1)
+    return resample(lambda w, f: w.mean(0).max() / f.mean(), windows, searched[0].full, level=0.90).high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """LocoGen's answer for one window size or for a search.
+
+    Attributes:
+        verdict: no effect, localised, not localised or inconclusive.
+        start, m: the best window.
+        share: its share on the held-out half.
+        margin: its lead on the best disjoint window there.
+        full: effect of altering all layers there, in points.
+        plateau: starts whose shares lie within the interval of the best.
+        needed: images after which an inconclusive answer may be settled, roughly (0 where it is settled).
+    """
+
+    verdict: str
+    start: int
+    m: int
+    share: Interval
+    margin: Interval
+    full: Interval
+    plateau: tuple[int, ...]
+    needed: int = 0
+
+
+def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effects] = (), layers: int = 16,
+          destroyed: Array | None = None) -> Verdict:
+    """DESIGN section 6: the best window of size m is chosen on one half and confirmed on the other.
+
+    Args:
+        choose, confirm: effects of all windows of size m on the two halves of the prompts.
+        searched: effects on all prompts for sizes 1, 2, ... in order; "not localised" needs all up to layers / 4.
+        destroyed: [windows] bool, windows whose images lose the target too: never called localised.
+    """
+    start = int(shares(choose).argmax())
+    controls = shares(choose)[start] >= CONTROLS and not (destroyed is not None and destroyed[start])
+    full = resample(np.mean, confirm.full)
+    held, lead = share(confirm, start), margin(confirm, m, start)
+    plateau = tuple(int(i) for i in np.flatnonzero(shares(confirm) >= held.low) if i != start)
+    limit = max(1, layers // 4)
+    if full.low <= 0:  # altering everything does nothing, or the opposite: no ratio is formed
+        verdict = "no effect"
+    elif controls and held.low > 0.5 and lead.low > 0:
+        verdict = "localised"
+    elif len(searched) >= limit and highest(searched[:limit]) < CONTROLS:
+        verdict = "not localised"
+    else:
+        verdict = "inconclusive"
+    needed = _needed(held, len(confirm.full)) if verdict == "inconclusive" else 0
+    return Verdict(verdict=verdict, start=start, m=m, share=held, margin=lead, full=full, plateau=plateau, needed=needed)
+
+
+def _needed(held: Interval, units: int) -> int:
+    """Units after which the half-width of the share's interval would be 0.1, as it shrinks with their square root."""
+    half = (held.high - held.low) / 2
+    return int(np.ceil(units * max(1.0, (half / 0.1) ** 2))) if np.isfinite(half) else 8 * units
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """A proportion with Wilson's 95% interval."""
+    interval = binomtest(successes, n).proportion_ci(method="wilson")
+    return Interval(value=successes / n, low=float(interval.low), high=float(interval.high))
