@@ -1,0 +1,66 @@
+"""The miniatures' VAE: 64 x 64 pixels to 8 x 8 latents (factor 8, as Stable Diffusion's), `AutoencoderKL`."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from .training import fit
+
+
+def build(channels: tuple[int, ...], latent_channels: int) -> AutoencoderKL:
+    """A new AutoencoderKL; its scaling factor is 1 because `standardise` puts the latents on unit scale."""
+    return AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=latent_channels, block_out_channels=channels, layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * len(channels), up_block_types=("UpDecoderBlock2D",) * len(channels),
+        norm_num_groups=4, sample_size=64, scaling_factor=1.0,
+    )
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """uint8 [n, 64, 64, 3] to float [n, 3, 64, 64] in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+
+
+def train(images: np.ndarray, *, config: dict, work: Path) -> AutoencoderKL:
+    """Train on `images` with L1 + 0.5 L1 of gradients + a weak KL, then standardise the latents."""
+    torch.manual_seed(config["seed"])
+    vae = build(tuple(config["channels"]), config["latent_channels"])
+
+    def loss(step: int, rng: np.random.Generator) -> Tensor:
+        x = to_tensor(images[rng.integers(0, len(images), config["batch"])])
+        posterior = vae.encode(x).latent_dist
+        noise = torch.from_numpy(rng.standard_normal(posterior.mean.shape, dtype=np.float32))
+        y = vae.decode(posterior.mean + posterior.std * noise).sample
+        edges = sum((a - b).abs().mean() for a, b in zip(_gradient(x), _gradient(y)))
+        return (x - y).abs().mean() + 0.5 * edges + config["kl"] * posterior.kl().mean() / posterior.mean[0].numel()
+
+    vae = fit(vae, loss, name="vae", work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"])
+    standardise(vae, images[:: max(1, len(images) // 2048)])
+    return vae
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, images: np.ndarray, batch: int = 128) -> Tensor:
+    """Mean latents [n, c, 8, 8] of uint8 images."""
+    return torch.cat([vae.encode(to_tensor(images[i : i + batch])).latent_dist.mean for i in range(0, len(images), batch)])
+
+
+@torch.no_grad()
+def standardise(vae: AutoencoderKL, images: np.ndarray) -> None:
+    """Fold a shift and a scale per channel into the 1x1 convolutions around the latent: the function stays the same,
+    but every latent channel now has mean 0 and variance 1, as diffusion likes it."""
+    latents = encode(vae, images)
+    mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    inner, outer, c = vae.quant_conv, vae.post_quant_conv, len(mean)
+    inner.weight[:c] /= std[:, None, None, None]
+    inner.bias[:c] = (inner.bias[:c] - mean) / std
+    inner.bias[c:] -= 2 * std.log()
+    outer.bias += outer.weight[:, :, 0, 0] @ mean
+    outer.weight *= std[None, :, None, None]
