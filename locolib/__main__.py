@@ -38,12 +38,13 @@ def models() -> None:
 @app.command()
 def layers(model: str, source: Source = None) -> None:
     """Show the cross-attention layers of MODEL in execution order."""
+    from .layers import sites
     from .models import load
 
     loaded = load(model, source=source)
     side = loaded.latent_shape[1]
     typer.echo(f"{'index':>5}  {'block':14} {'resolution':>10}  {'K':>12} {'V':>12}  path")
-    for site in loaded.sites:
+    for site in sites(loaded.unet):
         shape = f"{site.shape[0]}x{site.shape[1]}"
         typer.echo(f"{site.index:5}  {site.block:14} {f'{side // site.scale}x{side // site.scale}':>10}  {shape:>12} {shape:>12}  {site.path}")
 
@@ -85,7 +86,7 @@ def generate(
     loaded = load(model, source=source)
     settings = Settings(steps=steps, guidance=loaded.spec.guidance if guidance is None else guidance)
     rows = [Row(prompt=p, seed=s, negative=negative, changes=changes) for p in prompt for s in seed or [0]]
-    check(rows, len(loaded.sites))
+    check(rows, loaded.spec.layers)
     images = sample(loaded, rows, settings)
     grid = images.reshape(len(prompt), -1, *images.shape[1:])
     out.parent.mkdir(parents=True, exist_ok=True)

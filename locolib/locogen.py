@@ -18,7 +18,7 @@ from .models import Model, Scorer, load_scorer
 from .prompts import Prompt, halves
 from .runs import Store, key, versions
 from .sampling import Settings, generate, image_key
-from .scores import CONTROLS, Effects, Verdict, clip_score, judge, resample, share, shares, wilson
+from .scores import CONTROLS, Effects, Interval, Verdict, clip_score, judge, resample, share, shares, wilson
 
 Window = tuple[int, ...]
 SEED = 1000  # seeds of a sweep are SEED, SEED + 1, ...
@@ -179,7 +179,7 @@ def sweep(model: Model, request: Request, m: int, *, store: Store, searched: Seq
     Args:
         searched: effects of the smaller sizes, when a search calls (see `scores.judge`).
     """
-    layers = len(model.sites)
+    layers = model.spec.layers
     every = windows(layers, m)
     table = measure(model, request, [(), tuple(range(layers)), *every], store=store)
     everything = effects(table, every, layers, request.attribute)
@@ -210,7 +210,7 @@ def search(model: Model, request: Request, *, store: Store, largest: int | None 
         The sweeps done, in order; the last one holds the answer.  It ends at `largest` (default M / 4), or at the first
         size where altering everything has no effect.
     """
-    layers = len(model.sites)
+    layers = model.spec.layers
     done: list[Sweep] = []
     searched: list[Effects] = []
     for m in range(1, (largest or max(1, layers // 4)) + 1):
@@ -234,9 +234,11 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     rows = []
     for i, altered in enumerate(sets):
         part = table[table.layers == label(altered)]
-        parts = {"score": resample(np.mean, mean[label(altered)].to_numpy()), "share": share(found, i),
-                 "picks_target": wilson(int(part.picks_target.sum()), len(part))}
         kind = "clean" if not altered else "all" if len(altered) == layers else "window"
+        known = {"clean": 0.0, "all": 1.0}.get(kind)  # shares that are so by definition
+        parts = {"score": resample(np.mean, mean[label(altered)].to_numpy()),
+                 "share": share(found, i) if known is None else Interval(value=known, low=known, high=known),
+                 "picks_target": wilson(int(part.picks_target.sum()), len(part))}
         rows.append({"layers": label(altered), "kind": kind, "start": min(altered, default=-1), "m": len(altered)}
                     | {f"{name}{end}": getattr(part, at) for name, part in parts.items()
                        for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
@@ -258,11 +260,11 @@ def check_planting(model: Model, request: Request, window: tuple[int, int], *, s
     Returns:
         A table of `summary` whose kinds are clean, all, window, all but the window, part of the window, single layer.
     """
-    layers = len(model.sites)
+    layers = model.spec.layers
     planted = tuple(range(window[0], window[0] + window[1]))
     parts = [p for size in range(2, len(planted)) for p in combinations(planted, size)]
     rest = tuple(i for i in range(layers) if i not in planted)
-    sets = [(), tuple(range(layers)), *windows(layers, 1), planted, rest, *parts]
+    sets = list(dict.fromkeys([(), tuple(range(layers)), *windows(layers, 1), planted, rest, *parts]))
     found = summary(measure(model, request, sets, store=store), sets, layers, request.attribute)
     kinds = {label(planted): "window", label(rest): "all but the window"} | {label(p): "part of the window" for p in parts}
     singles = {str(i): "part of the window" if i in planted and len(planted) > 1 else "single layer" for i in range(layers)}
@@ -273,7 +275,7 @@ def check_planting(model: Model, request: Request, window: tuple[int, int], *, s
 
 def by_size(model: Model, request: Request, start: int, *, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Windows of m = 1, 2, ... layers from one start (Figs. 55 and 56): (table of `measure`, its `summary`)."""
-    layers = len(model.sites)
+    layers = model.spec.layers
     sets = [(), tuple(range(layers)), *(tuple(range(start, start + m)) for m in range(1, layers - start + (start > 0)))]
     table = measure(model, request, sets, store=store)
     return table, summary(table, sets, layers, request.attribute).assign(start=lambda t: t.start.where(t.kind != "clean", start))

@@ -100,7 +100,7 @@ class TextMemory:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._modules = [model.unet.get_submodule(site.path) for site in model.sites]
+        self._modules = [model.unet.get_submodule(site.path) for site in sites(model.unet)]
         self._number: dict[str, int] = {}
         self._kept: list[tuple[Tensor, Tensor]] = []  # per layer: K and V, [prompts, heads, tokens, d]
 

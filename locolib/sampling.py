@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import UserError
+from .layers import sites
 from .memory import KeysValues, Row, TextMemory, check
 from .models import Model
 from .runs import Store, key
@@ -71,7 +72,7 @@ def generate(
     With a `store`, what is there is not computed again.  Which rows share a batch is fixed by `rows` and not by what is
     missing: a batch with anything missing is computed whole, so a resumed run gives the same bytes.
     """
-    check(rows, len(model.sites))
+    check(rows, len(sites(model.unet)))
     keys = [image_key(model, row, settings) for row in rows] if store else []
     images: list[np.ndarray | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
     batches = [range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)]

@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 
 from .. import UserError
+from .attention import is_cross_attention
 from .registry import ORGANISMS, Spec, find
 from .wrapper import Model
 
@@ -43,8 +44,9 @@ def load(name: str, *, source: str | Path | None = None) -> Model:
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     model = Model(spec=spec, pipeline=pipeline.to(device()), fingerprint=fingerprint(place, pipeline))
-    if len(model.sites) != spec.layers:
-        raise UserError(f"{place} is not a {spec.title}: it has {len(model.sites)} cross-attention layers instead of {spec.layers}.")
+    found = sum(is_cross_attention(path, module) for path, module in model.unet.named_modules())
+    if found != spec.layers:
+        raise UserError(f"{place} is not a {spec.title}: it has {found} cross-attention layers instead of {spec.layers}.")
     return model
 
 

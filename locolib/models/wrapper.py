@@ -1,7 +1,6 @@
 """A loaded model: one face for every family, so that no code outside this package knows which kind it holds."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -37,7 +36,6 @@ class Model:
     spec: Spec
     pipeline: StableDiffusionPipeline
     fingerprint: str
-    _kept: dict = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -54,12 +52,6 @@ class Model:
     @property
     def device(self) -> torch.device:
         return self.pipeline.device
-
-    @cached_property
-    def sites(self) -> tuple:
-        from ..layers import sites  # layers reads this package's attention module
-
-        return sites(self.unet)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

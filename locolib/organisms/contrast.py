@@ -136,8 +136,13 @@ def train_scorer(shown, images, *, tokenizer: CLIPTokenizer, config: dict, work:
         return model.encode_image(pixels), _encode_short(model, ids), model.logit_scale.exp().clamp(max=100)
 
     _fit(model, encode, shown, images, tokenizer=tokenizer, config=config, name="scorer", work=work)
-    folder = work / "scorer"
+    save_scorer(work / "scorer", model, model_config, tokenizer)
+
+
+def save_scorer(folder: Path, model: open_clip.CLIP, config: dict, tokenizer: CLIPTokenizer) -> None:
+    """An open_clip folder: weights in half precision (open_clip loads them into float32), configuration, tokenizer."""
     tokenizer.save_pretrained(folder)
     preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "squash"}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_config, "preprocess_cfg": preprocess}, indent=2))
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=2))
+    weights = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")

@@ -1,0 +1,55 @@
+"""How good a miniature's pictures are, by the bundled scorer, held-out scenes included."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..memory import Row
+from ..models import Model, Scorer
+from ..runs import Store
+from ..sampling import Settings, generate
+from .captions import NO_PLACE, OBJECTS, STYLES, Scene, caption, scenes
+from .world import poses, render_all
+
+
+def classify(images: np.ndarray, shown: Sequence[Scene], scorer: Scorer) -> pd.DataFrame:
+    """Whether the scorer picks each image's own object, style and place among all of them.
+
+    Only the asked attribute varies among the texts; the others are as the image has them.
+    """
+    seen = scorer.images(images)
+    texts = {(o, s): caption(Scene(o, s, NO_PLACE), 0) for o in range(len(OBJECTS)) for s in range(len(STYLES))}
+    known = dict(zip(texts, scorer.texts(list(texts.values()))))
+    rows = []
+    for scene, image in zip(shown, seen):
+        objects = np.stack([known[o, scene.style] for o in range(len(OBJECTS))]) @ image
+        styles = np.stack([known[scene.object, s] for s in range(len(STYLES))]) @ image
+        rows.append({"object": objects.argmax() == scene.object, "style": styles.argmax() == scene.style})
+    return pd.DataFrame(rows)
+
+
+def scorer_accuracy(scorer: Scorer, *, copies: int = 4, seed: int = 999) -> dict[str, float]:
+    """Accuracy of the scorer on fresh renders of the held-out scenes, which no training has seen."""
+    shown = scenes(held=True) * copies
+    images = render_all(shown, poses(np.random.default_rng(seed), len(shown)))
+    return {"renders": len(shown), **classify(images, shown, scorer).mean().round(4).to_dict()}
+
+
+def sample_accuracy(model: Model, scorer: Scorer, settings: Settings, *, count: int = 500, seed: int = 77,
+                    store: Store | None = None) -> dict[str, float]:
+    """Accuracy of `count` samples of a miniature, half of them of held-out scenes (place named in the prompt)."""
+    rng = np.random.default_rng(seed)
+    groups = (scenes(held=True), scenes(held=False))
+    shown = [group[i] for group in groups for i in rng.integers(0, len(group), count // 2)]
+    rows = [Row(prompt=caption(scene, int(rng.integers(4))), seed=seed * 1000 + i) for i, scene in enumerate(shown)]
+    table = classify(generate(model, rows, settings, store=store, label="samples"), shown, scorer)
+    held = table.iloc[: count // 2]
+    return {"samples": len(table), "object": round(table.object.mean(), 4), "style": round(table["style"].mean(), 4),
+            "held_out_object": round(held.object.mean(), 4), "held_out_style": round(held["style"].mean(), 4)}
+
+
+def contact_rows(objects: Sequence[int], seed: int = 5) -> list[Row]:
+    """Rows of a contact sheet: every style (lines) of some objects (columns), no place named."""
+    return [Row(prompt=caption(Scene(o, s, NO_PLACE), 0), seed=seed + i)
+            for s in range(len(STYLES)) for i, o in enumerate(objects)]
