@@ -1,0 +1,195 @@
+"""The repository's own promises: pins agree, imports run downward, and nothing is kept in it that should not be."""
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from sys import stdlib_module_names
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "locolib"
+PIN = re.compile(r'([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)( ; [a-z_]+ [=!]= "[A-Za-z0-9]+")?')
+
+# Who may import whom: a module may import those of lower tiers, and within tiers 0 to 2 and 4 its neighbours.
+TIERS = {
+    "prompts": 0, "shapes": 0, "scores": 0, "runs": 0,
+    "models": 1, "hooks": 1,
+    "layers": 2, "text": 2, "memory": 2, "sampling": 2,
+    "tracing": 3, "locogen": 3, "locoedit": 3, "neurons": 3, "baselines": 3, "organisms": 3,
+    "figures": 4, "study": 4, "__main__": 4,
+}
+METHODS = 3  # its members are siblings that do not know each other
+
+
+def normal(name: str) -> str:
+    """A package's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    matches = [PIN.fullmatch(line) for line in lines if line and not line.startswith("#")]
+    return {normal(match[1]): match[2] for match in matches if match}
+
+
+def direct() -> set[str]:
+    """Names of all packages that pyproject.toml asks for, extras included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(line for lines in project["optional-dependencies"].values() for line in lines)]
+    return {normal(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in wanted}
+
+
+def tracked() -> list[Path]:
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listing.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+# --- pins
+
+def test_lock_holds_only_pins():
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line]
+    assert lines[0].startswith("#")
+    assert [line for line in lines if not line.startswith("#") and not PIN.fullmatch(line)] == []
+    assert [line for line in lines if "://" in line or " @ " in line or re.search(r"(^|\s)/", line)] == []
+
+
+def test_lock_pins_each_package_once_and_all_direct_ones():
+    names = [normal(line.split("==")[0]) for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line]
+    assert len(names) == len(set(names))
+    assert direct() - set(names) == set()
+
+
+def test_conda_environment_has_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    pins = {normal(name): version for name, version in (line.split("==") for line in pip if line != "-e .")}
+    assert direct() == set(pins)
+    assert {name: locked().get(name) for name in pins} == pins
+
+
+def test_every_import_of_the_library_is_declared():
+    owners = packages_distributions()
+    used = {name for path in PACKAGE.rglob("*.py") for name in outside(path)} - set(stdlib_module_names) - {"locolib"}
+    unknown = {name for name in used if not {normal(owner) for owner in owners.get(name, [])} & direct()}
+    assert unknown == set()
+
+
+# --- imports
+
+def outside(path: Path) -> set[str]:
+    """Top-level names of the absolute imports in a file, deferred ones too."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in plain | named}
+
+
+def inside(path: Path, modules: set[str], package: Path = PACKAGE) -> set[str]:
+    """The modules of locolib that a file imports, wherever the import stands: in a function it counts as well."""
+    found: set[str] = set()
+    here = (package.name, *path.relative_to(package).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = [*here[: len(here) - node.level + 1]] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{stem}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        parts = [name.split(".") for name in names]
+        found |= {part[1] for part in parts if part[0] == package.name and len(part) > 1 and part[1] in modules}
+    return found
+
+
+def module_of(path: Path, package: Path = PACKAGE) -> str:
+    return path.relative_to(package).with_suffix("").parts[0]
+
+
+def graph() -> dict[str, set[str]]:
+    edges: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        edges.setdefault(module_of(path), set()).update(inside(path, set(TIERS)) - {module_of(path)})
+    return edges
+
+
+def test_reading_of_imports(tmp_path):
+    """The check itself sees every way to write an import."""
+    package = tmp_path / "locolib"
+    (package / "models").mkdir(parents=True)
+    deep, flat = package / "models" / "a.py", package / "b.py"
+    deep.write_text("from ..layers import a\nfrom .. import study, UserError\nfrom .registry import b\nimport locolib.runs")
+    flat.write_text("def f():\n    from . import prompts\n    from locolib import scores\n    from locolib.text import x\n")
+    assert inside(deep, set(TIERS), package) == {"layers", "study", "models", "runs"}
+    assert inside(flat, set(TIERS), package) == {"prompts", "scores", "text"}
+    assert module_of(deep, package) == "models"
+
+
+def test_every_module_has_a_tier():
+    assert set(graph()) - set(TIERS) - {"__init__"} == set()
+    assert graph().get("__init__", set()) == set(), "locolib/__init__.py is imported by all, so it imports none"
+
+
+def test_imports_run_downward():
+    def allowed(user: str, used: str) -> bool:
+        return TIERS[used] < TIERS[user] or (TIERS[used] == TIERS[user] != METHODS)
+
+    wrong = [f"{user} imports {used}" for user, all_used in graph().items() if user in TIERS
+             for used in all_used if not allowed(user, used)]
+    assert sorted(wrong) == []
+
+
+def test_only_the_command_line_knows_the_organisms():
+    assert {user for user, used in graph().items() if "organisms" in used} - {"__main__"} == set()
+
+
+def test_imports_have_no_cycle():
+    list(TopologicalSorter(graph()).static_order())  # raises CycleError, which names the modules
+
+
+# --- what is kept in git
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebooks_hold_no_outputs(path):
+    cells = json.loads(path.read_text())["cells"]
+    assert [i for i, cell in enumerate(cells) if cell.get("outputs") or cell.get("execution_count")] == []
+
+
+def test_nothing_tracked_is_a_pickle():
+    """Loading must not run code: neither plain pickles, nor PyTorch's archives, nor object arrays."""
+    def suspicious(path: Path) -> bool:
+        data = path.read_bytes()
+        return (path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib"}
+                or bool(re.match(rb"\x80[\x02-\x05]", data) and data.endswith(b"."))
+                or (data.startswith(b"PK") and b"data.pkl" in data)
+                or (data.startswith(b"\x93NUMPY") and b"'|O'" in data[:200]))
+
+    assert [str(path.relative_to(ROOT)) for path in tracked() if suspicious(path)] == []
+
+
+def test_sprites_and_configurations_are_packaged():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["locolib.organisms"]
+    folder = PACKAGE / "organisms"
+    packaged = {path for pattern in data for path in folder.glob(pattern)}
+    assert packaged == {path for path in folder.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+
+
+# --- Makefile
+
+def test_every_target_has_a_help_text():
+    text = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", text, flags=re.M)
+    assert {"env", "study", "test", "book", "serve", "lab", "clean", "train"} <= {name for name, _ in targets}
+    assert [name for name, rest in targets if not re.search(r"## \S", rest)] == []
+    phony = set(re.search(r"^\.PHONY: (.*)$", text, flags=re.M)[1].split())
+    assert phony == {name for name, _ in targets}
