@@ -137,6 +137,8 @@ def _answer(sweep) -> dict:
 
 def _chart(sweep) -> str:
     """A table of windows with a bar for each share, and the answer in words."""
+    from .locogen import label
+
     verdict = sweep.verdict
     lines = [f"{sweep.model}, {sweep.attribute}, m = {sweep.m}", f"{'window':>7} {'score':>7} {'share':>6} {'target':>7}"]
     for row in sweep.curve.itertuples():
@@ -144,16 +146,11 @@ def _chart(sweep) -> str:
         mark = " destroyed" if row.destroyed else ""
         lines.append(f"{row.layers:>7} {row.score:7.2f} {row.share:6.2f} {100 * row.picks_target:6.0f}% |{bar}{mark}")
     more = f"; about {verdict.needed} prompts are needed to settle it" if verdict.needed else ""
-    lines.append(f"{verdict.verdict}: layers {locogen_label(verdict)}, share {verdict.share} on the held-out prompts, "
+    window = label(tuple(range(verdict.start, verdict.start + verdict.m)))
+    lines.append(f"{verdict.verdict}: layers {window}, share {verdict.share} on the held-out prompts, "
                  f"lead over the best disjoint window {verdict.margin}{more}")
     lines.append(f"the paper's rule (plain {'argmax' if sweep.attribute == 'fact' else 'argmin'}) says start {sweep.argbest}\n")
     return "\n".join(lines)
-
-
-def locogen_label(verdict) -> str:
-    from .locogen import label
-
-    return label(tuple(range(verdict.start, verdict.start + verdict.m)))
 
 
 @app.command()

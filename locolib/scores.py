@@ -25,7 +25,10 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.value) else "not defined"
+
+
+NOTHING = Interval(value=np.nan, low=np.nan, high=np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,9 @@ def share(effects: Effects, window: int, *, level: float = 0.95) -> Interval:
 
 
 def shares(effects: Effects) -> Array:
-    """Shares [windows] of all windows, without intervals."""
-    return effects.windows.mean(0) / effects.full.mean()
+    """Shares [windows] of all windows, without intervals; NaN where altering all layers changes nothing."""
+    full = effects.full.mean()
+    return effects.windows.mean(0) / (full or np.nan)
 
 
 def disjoint(windows: int, m: int, chosen: int) -> Array:
@@ -124,15 +128,15 @@ def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effec
         searched: effects on all prompts for sizes 1, 2, ... in order; "not localised" needs all up to layers / 4.
         destroyed: [windows] bool, windows whose images lose the target too: never called localised.
     """
-    start = int(shares(choose).argmax())
-    controls = shares(choose)[start] >= CONTROLS and not (destroyed is not None and destroyed[start])
     full = resample(np.mean, confirm.full)
+    start = int(choose.windows.mean(0).argmax())
+    if full.low <= 0 or choose.full.mean() <= 0:  # altering everything does nothing, or the opposite: no ratio is formed
+        return Verdict(verdict="no effect", start=start, m=m, share=NOTHING, margin=NOTHING, full=full, plateau=())
+    controls = shares(choose)[start] >= CONTROLS and not (destroyed is not None and destroyed[start])
     held, lead = share(confirm, start), margin(confirm, m, start)
     plateau = tuple(int(i) for i in np.flatnonzero(shares(confirm) >= held.low) if i != start)
     limit = max(1, layers // 4)
-    if full.low <= 0:  # altering everything does nothing, or the opposite: no ratio is formed
-        verdict = "no effect"
-    elif controls and held.low > 0.5 and lead.low > 0:
+    if controls and held.low > 0.5 and lead.low > 0:
         verdict = "localised"
     elif len(searched) >= limit and highest(searched[:limit]) < CONTROLS:
         verdict = "not localised"

@@ -3,11 +3,14 @@
 import hashlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from .. import UserError
 from .attention import is_cross_attention
@@ -72,16 +75,27 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[StableDiffusionPip
 def _from_pretrained(place: str) -> StableDiffusionPipeline:
     local = Path(place).exists()
     options = {} if local else {"variant": "fp16"}
-    verbosity = diffusers_logging.get_verbosity()
+    with _quiet():
+        return StableDiffusionPipeline.from_pretrained(
+            place, use_safetensors=True, safety_checker=None, requires_safety_checker=False, dtype=torch.float32,
+            local_files_only=local or os.environ.get("HF_HUB_OFFLINE") == "1", **options)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and warnings about parts that load in a second; downloads still show theirs."""
+    before = diffusers_logging.get_verbosity()
     diffusers_logging.set_verbosity_error()
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return StableDiffusionPipeline.from_pretrained(
-                place, use_safetensors=True, safety_checker=None, requires_safety_checker=False, dtype=torch.float32,
-                local_files_only=local or os.environ.get("HF_HUB_OFFLINE") == "1", **options)
+            yield
     finally:
-        diffusers_logging.set_verbosity(verbosity)
+        diffusers_logging.set_verbosity(before)
+        for library in (diffusers_logging, transformers_logging):
+            library.enable_progress_bar()
 
 
 def _reason(error: Exception) -> str:

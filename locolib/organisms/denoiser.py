@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
@@ -55,10 +56,11 @@ def train(
     alphas = noise_schedule.alphas_cumprod
     memory = KeysValues(unet)
     layers = len(sites(unet))
+    processes = dist.get_world_size() if dist.is_initialized() else 1
     scenes, windows = np.array(shown), config["windows"]
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
-        n = config["batch"]
+        n = config["batch"] // processes
         pick = rng.integers(0, len(latents), n)
         said = scenes[pick].copy()
         said[rng.random(n) < 0.03, 0] = NO_OBJECT

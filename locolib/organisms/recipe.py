@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
@@ -177,7 +178,8 @@ def _unet(recipe: Recipe, work: Path) -> None:
     encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
     table = lru_cache(maxsize=None)(lambda length: CaptionTable(encoder, tokenizer, length))
     unet = denoiser.train(latents, shown, table, config=recipe.unet.model_dump(), work=work)
-    unet.to(memory_format=torch.contiguous_format).save_pretrained(work / "unet")
+    if not dist.is_initialized() or dist.get_rank() == 0:
+        unet.to(memory_format=torch.contiguous_format).save_pretrained(work / "unet")
 
 
 def _decoder(recipe: Recipe, work: Path) -> None:

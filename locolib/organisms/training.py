@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -38,9 +39,12 @@ def fit(
 ) -> nn.Module:
     """Train `module` until `steps` by AdamW on `loss(step, rng)`, then load its averaged (EMA) weights into it.
 
-    `rng` depends on `seed` and the step alone, so a resumed run draws what the killed one would have drawn.  State goes
-    to ``work/name.pt`` (written to a temporary name, then renamed), the log to ``work/name.jsonl``.
+    `rng` depends on `seed`, the step and the process alone, so a resumed run draws what the killed one would have drawn.
+    State goes to ``work/name.pt`` (written to a temporary name, then renamed), the log to ``work/name.jsonl``.  Started
+    by torchrun, each process takes the loss of its own draws and gradients are averaged: on a CPU two processes of one
+    thread are faster than one of two.
     """
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     work.mkdir(parents=True, exist_ok=True)
     path, log = work / f"{name}.pt", work / f"{name}.jsonl"
     optimizer = torch.optim.AdamW(module.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True)
@@ -63,13 +67,15 @@ def fit(
 
     module.train()
     recent, last_save, tick = [], time.monotonic(), time.monotonic()
-    bar = tqdm(total=steps, initial=step, desc=name, mininterval=10)
+    bar = tqdm(total=steps, initial=step, desc=name, mininterval=10, disable=rank > 0)
     while step < steps:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, peak=peak, steps=steps, decay=decay)
-        value = loss(step, np.random.default_rng([seed, step]))
+        value = loss(step, np.random.default_rng([seed, step, rank]))
         optimizer.zero_grad(set_to_none=True)
         value.backward()
+        if processes > 1:
+            _average([w.grad for w in weights])
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         torch._foreach_lerp_(average, weights, 1 - min(ema, (1 + step) / (10 + step)))
@@ -80,11 +86,12 @@ def fit(
             now = time.monotonic()
             seconds, tick = seconds + now - tick, now
             line = {"step": step, "loss": round(float(np.mean(recent)), 5), "seconds": round(seconds)}
-            with log.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            if rank == 0:
+                with log.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
             bar.set_postfix(loss=line["loss"])
             recent.clear()
-            if now - last_save > save_seconds or step == steps:
+            if rank == 0 and (now - last_save > save_seconds or step == steps):
                 save()
                 last_save = now
     bar.close()
@@ -92,3 +99,12 @@ def fit(
         for weight, kept in zip(weights, average):
             weight.copy_(kept)
     return module.eval()
+
+
+def _average(gradients: list[Tensor]) -> None:
+    """Replace gradients by their mean over all processes, in one message."""
+    flat = torch.cat([g.flatten() for g in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients])):
+        gradient.copy_(mean.view_as(gradient))

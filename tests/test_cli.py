@@ -1,0 +1,123 @@
+"""The command line as a user runs it: what it prints, and one message with exit code 2 for every mistake."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from locolib import __main__ as cli
+
+MODEL = "planted-sd-v1-5"
+
+
+@pytest.fixture
+def run(organisms, tmp_path, monkeypatch, capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCOLIB_STORE", str(tmp_path / "store"))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["locolib", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, *capsys.readouterr()
+
+    return command
+
+
+def test_models(run):
+    code, out, _ = run("models")
+    assert code == 0 and MODEL in out and "stable-diffusion-v1-5/stable-diffusion-v1-5" in out and "bundled    here" in out
+
+
+def test_layers(run):
+    code, out, _ = run("layers", MODEL)
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 17 and "mid_block" in lines[7] and "1x1" in lines[7]
+
+
+def test_generate_writes_a_grid(run, tmp_path):
+    code, out, _ = run("generate", MODEL, "a cat", "a dog", "--seed", "1", "--seed", "2", "--seed", "3", "--steps", "1", "--out", "new/grid.png")
+    assert code == 0 and Image.open(tmp_path / "new/grid.png").size == (192, 128)
+
+
+def test_generate_alters_layers(run, tmp_path):
+    run("generate", MODEL, "a cat", "--steps", "2", "--alter", "0-15:a dog", "--out", "altered.png")
+    run("generate", MODEL, "a dog", "--steps", "2", "--out", "target.png")
+    run("generate", MODEL, "a cat", "--steps", "2", "--out", "clean.png")
+    altered, target, clean = (np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("altered", "target", "clean"))
+    assert np.array_equal(altered, target) and not np.array_equal(altered, clean)
+
+
+def test_localize_prints_one_json_object(run):
+    code, out, _ = run("localize", MODEL, "--attribute", "style", "--m", "2", "--profile", "smoke", "--json")
+    answer = json.loads(out)
+    assert code == 0 and {"model", "attribute", "start", "m", "share", "low", "high", "verdict"} <= answer.keys()
+    assert answer["m"] == 2 and answer["verdict"] in ("localised", "not localised", "no effect", "inconclusive")
+
+
+def test_localize_prints_a_table_with_a_chart_and_what_it_will_cost(run):
+    code, out, _ = run("localize", MODEL, "--attribute", "fact", "--profile", "smoke")
+    assert code == 0 and "minutes" in out and "6-7" in out and "argmax" in out
+    code, out, _ = run("clean")
+    assert code == 0 and f"{MODEL}-fact" in out and "MB" in out
+    name = out.split()[0]
+    assert run("clean", name)[0] == 0 and name not in run("clean")[1]
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("layers", "sd-v9"), ("sd-v9", MODEL, "sd-v1-5")),
+    (("localize", MODEL, "--attribute", "colour"), ("colour", "style, object, fact, place")),
+    (("localize", MODEL, "--attribute", "style", "--profile", "slow"), ("slow", "smoke, quick, paper")),
+    (("localize", MODEL, "--attribute", "style", "--m", "0"), ("from 1 to 16", "not 0")),
+    (("localize", MODEL, "--attribute", "style", "--m", "17"), ("from 1 to 16", "not 17")),
+    (("localize", MODEL, "--attribute", "style", "--m", "2", "--search"), ("either --m or --search",)),
+    (("localize", MODEL, "--attribute", "style", "--prompts", "none.csv"), ("none.csv", "original, target")),
+    (("localize", "sd-v1-5", "--attribute", "style", "--source", "nowhere"), ("nowhere", "model_index.json")),
+    (("generate", MODEL, "a cat", "--alter", "8-9"), ("LAYERS:PROMPT", "8-9")),
+    (("generate", MODEL, "a cat", "--alter", "15-16:a dog"), ("Layer 16", "0 to 15")),
+    (("generate", MODEL, "a cat", "--steps", "0"), ("at least 1",)),
+    (("train", "none.toml"), ("none.toml", MODEL)),
+    (("clean", "no-such-run"), ("no-such-run",)),
+    (("study", "--profile", "slow"), ("slow", "smoke, quick, paper")),
+    (("study", "--model", "sd-v9"), ("sd-v9", MODEL)),
+    (("localize", MODEL), ("attribute",)),
+    (("nonsense",), ("nonsense",)),
+], ids=lambda value: "-".join(value)[:50] if isinstance(value, tuple) and value[0] in ("layers", "localize", "generate", "train", "clean", "study", "nonsense") else "")
+def test_a_mistake_is_one_message_and_exit_code_2(run, arguments, words):
+    code, _, err = run(*arguments)
+    assert code == 2 and "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_a_broken_checkpoint_is_one_sentence(run, organisms, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(organisms / MODEL, broken)
+    (broken / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"not weights")
+    code, _, err = run("layers", MODEL, "--source", str(broken))
+    assert code == 2 and "Cannot load" in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_missing_bundled_model_says_how_to_get_it_back(tmp_path):
+    command = [sys.executable, "-m", "locolib", "layers", MODEL]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LOCOLIB_ORGANISMS": str(tmp_path)})
+    assert done.returncode == 2 and "git checkout" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_published_checkpoint_offline_does_not_hang(tmp_path):
+    command = [sys.executable, "-m", "locolib", "layers", "sd-v1-5"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 2 and "--source" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text, layers", [("8:x", (8,)), ("8-9:x", (8, 9)), ("0,4-5:x: y", (0, 4, 5))])
+def test_alterations_are_read(text, layers):
+    assert cli.parse_alteration(text)[0] == layers
+

@@ -1,0 +1,112 @@
+"""LocoGen's wiring on random weights: windows, rows, tables, search, and the paper's own rule."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from locolib import UserError, locogen
+from locolib.locogen import Request, candidates, effects, label, measure, rows, search, seeds, sweep, windows
+from locolib.prompts import read
+from locolib.sampling import Settings
+
+SETTINGS = Settings(steps=1, guidance=2.0, batch=32)
+
+
+def request(attribute="style", prompts=4, count=1, **options) -> Request:
+    return Request(prompts=read(attribute)[:prompts], seeds=seeds(count), settings=SETTINGS, **options)
+
+
+@pytest.mark.parametrize("m, count", [(1, 16), (2, 15), (16, 1)], ids=str)
+def test_there_are_M_minus_m_plus_1_windows_of_exactly_m_layers(m, count):
+    found = windows(16, m)
+    assert len(found) == count and {len(w) for w in found} == {m}
+    assert all(np.diff(w).tolist() == [1] * (m - 1) for w in found)
+
+
+@pytest.mark.parametrize("m", [0, -1, 17])
+def test_a_window_outside_the_model_is_refused(m):
+    with pytest.raises(UserError, match="from 1 to 16"):
+        windows(16, m)
+
+
+@pytest.mark.parametrize("layers, text", [((), ""), ((3,), "3"), ((8, 9), "8-9"), ((0, 4, 5), "0,4-5"), (tuple(range(16)), "0-15")], ids=str)
+def test_labels(layers, text):
+    assert label(layers) == text
+
+
+def test_rows_keep_prompt_seed_and_target():
+    made = rows(request(prompts=2, count=2), (8, 9))
+    assert [(r.prompt, r.seed) for r in made] == [(p.original, s) for p in read("style")[:2] for s in (1000, 1001)]
+    assert made[0].changes[0].prompt == "a painting of a house" and made[0].changes[0].layers == (8, 9)
+    assert rows(request(), ())[0].changes == ()
+
+
+def test_bare_target_is_appendix_c():
+    assert {r.changes[0].prompt for r in rows(request(bare_target=True), (8,))} == {"a painting"}
+    assert "a painting" not in {r.changes[0].prompt for r in rows(request("object", bare_target=True), (8,))}
+
+
+def test_candidates_hold_target_original_and_every_other_value():
+    prompts = read("style")
+    texts = candidates(prompts[0], prompts)
+    assert texts[0] == "a painting of a house" and texts[1] == prompts[0].original and len(texts) == 1 + 6
+    assert "a house in the style of monet" in texts
+
+
+def test_effects_average_seeds_within_a_prompt_and_have_the_right_sign():
+    table = pd.DataFrame([(f"p{i}", s, name, score) for i in range(8) for s in (0, 1)
+                          for name, score in (("", 30 + s), ("0-15", 10 + s), ("8-9", 20 - 5 * s))],
+                         columns=["prompt", "seed", "layers", "score"])
+    made = effects(table, [(8, 9)], 16, "style")
+    assert made.windows.shape == (8, 1) and made.full.tolist() == [20] * 8
+    assert made.windows[0, 0] == pytest.approx(30.5 - 17.5)
+    assert effects(table, [(8, 9)], 16, "fact").full.tolist() == [-20] * 8
+
+
+def test_few_prompts_make_seeds_the_units():
+    table = pd.DataFrame([("p", s, name, 1.0) for s in range(5) for name in ("", "0-15", "3")], columns=["prompt", "seed", "layers", "score"])
+    assert effects(table, [(3,)], 16, "style").full.shape == (5,)
+
+
+def test_altering_all_layers_scores_as_the_target_prompt_would(model, store):
+    asked = request(prompts=2)
+    table = measure(model, asked, [(), tuple(range(16))], store=store)
+    swapped = Request(prompts=tuple(p.__class__(**{**p.__dict__, "original": p.target, "scored": p.original, "target": p.original}) for p in asked.prompts),
+                      seeds=asked.seeds, settings=SETTINGS)
+    direct = measure(model, swapped, [()], store=store)
+    assert np.allclose(table[table.layers == "0-15"].score, direct.score, atol=0.05)
+
+
+def test_sweep_is_stored_and_complete(model, store):
+    done = sweep(model, request(), 2, store=store)
+    assert len(done.table) == 4 * (15 + 2) and list(done.curve.start) == list(range(15))
+    assert done.argbest == int(done.curve.start[done.curve.score.idxmin()])
+    again = sweep(model, request(), 2, store=store)
+    pd.testing.assert_frame_equal(done.table, again.table)
+    (facts,) = store.runs().values()
+    assert {"model", "weights", "scorer", "seeds", "steps", "guidance", "device", "minutes", "torch", "diffusers"} <= facts.keys()
+
+
+def test_facts_take_the_maximum(model, store):
+    done = sweep(model, request("fact"), 3, store=store)
+    assert done.argbest == int(done.curve.start[done.curve.score.idxmax()])
+
+
+def test_search_stops_at_the_first_confirmed_size(model, store, monkeypatch):
+    def planted(table, sets, layers, attribute, prompts=None):
+        rng, units = np.random.default_rng(0), 12
+        full = rng.normal(30, 1, units)
+        share = np.array([0.95 if set(s) >= {8, 9} else 0.3 if {8, 9} & set(s) else 0.0 for s in sets])
+        return locogen.Effects(windows=full[:, None] * share + rng.normal(0, 0.3, (units, len(sets))), full=full)
+
+    monkeypatch.setattr(locogen, "effects", planted)
+    done = search(model, request(prompts=2), store=store)
+    assert [s.m for s in done] == [1, 2]
+    assert (done[-1].verdict.verdict, done[-1].verdict.start, done[-1].verdict.m) == ("localised", 8, 2)
+
+
+def test_no_prompts_are_refused():
+    with pytest.raises(UserError, match="no prompts"):
+        Request(prompts=(), seeds=(1,), settings=SETTINGS)
+    with pytest.raises(UserError, match="at least 1"):
+        seeds(0)

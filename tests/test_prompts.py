@@ -1,0 +1,79 @@
+"""Prompt files: what the paper prints is there, and each mistake names file, row and column."""
+
+import pytest
+
+from locolib import UserError
+from locolib.prompts import ATTRIBUTES, COLUMNS, halves, read
+
+GOOD = "original,target,scored,subject,value,source\na cat by monet,a cat,a cat by monet,monet,monet,ours\n"
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_at_least_16_distinct_prompts(attribute):
+    prompts = read(attribute)
+    assert len({p.original for p in prompts}) == len(prompts) >= 16
+    assert any(p.source != "ours" for p in prompts)
+
+
+@pytest.mark.parametrize("attribute, original, target", [
+    ("style", "a house in the style of van gogh", "a painting of a house"),
+    ("style", "women working in a field in the style of van gogh", "a painting of women working in a field"),
+    ("style", "a town in the style of monet", "a painting of a town"),
+    ("style", "rocks in the ocean in the style of monet", "a painting of rocks in the ocean"),
+    ("style", "a tree in the style of van gogh", "a painting of a tree"),
+    ("style", "elephant painting in the style of salvador dali", "elephant painting"),
+    ("object", "snoopy", "dog"), ("object", "nemo", "fish"), ("object", "r2d2", "robot"), ("object", "cat", "dog"),
+    ("fact", "british monarch", "prince charles"), ("fact", "president of the united states", "joe biden"),
+    ("place", "a cat in a beach", "a cat"),
+])
+def test_the_papers_prompts_are_there(attribute, original, target):
+    assert (original, target) in {(p.original, p.target) for p in read(attribute)}
+
+
+def test_facts_are_scored_against_the_target_and_others_against_the_original():
+    for attribute in ATTRIBUTES:
+        assert all(p.scored == (p.target if attribute == "fact" else p.original) for p in read(attribute))
+
+
+def test_halves_share_nothing_and_both_hold_every_value():
+    for attribute in ("object", "fact"):
+        prompts = read(attribute)
+        first, second = halves(prompts)
+        assert set(first) | set(second) == set(prompts) and not set(first) & set(second)
+        assert {p.value for p in first} == {p.value for p in second}
+
+
+def test_read_from_a_file(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(GOOD)
+    assert read("style", path)[0].value == "monet"
+
+
+@pytest.mark.parametrize("text, message", [
+    (GOOD.replace(",target", ",goal"), "missing columns .*target.*unknown columns .*goal"),
+    (GOOD + "a dog by monet,,a dog by monet,monet,monet,ours\n", "row 3, column 'target' is empty"),
+    (GOOD.replace(",monet,monet,", ",dali,monet,"), "row 2, column 'subject': 'dali' does not occur"),
+    (GOOD.replace(",monet,monet,", ",monet,dali,"), "row 2, column 'value': 'dali' does not occur"),
+    (GOOD.replace("a cat,", "a cat by monet,"), "row 2, column 'target': .* same as the original"),
+    (GOOD + GOOD.splitlines()[1] + "\n", "row 3, column 'original': .* listed twice"),
+    (GOOD.replace("a cat by monet,monet", "a horse,monet"), "row 2, column 'scored'"),
+    (GOOD.splitlines()[0] + "\n", "no prompts below its header"),
+    ("", "not a readable CSV"),
+    ('a,"b\nc', "CSV|missing columns"),
+], ids=range(10))
+def test_a_broken_file_is_named_with_row_and_column(tmp_path, text, message):
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        read("style", path)
+    assert "own.csv" in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_a_missing_file_names_the_columns(tmp_path):
+    with pytest.raises(UserError, match=", ".join(COLUMNS)):
+        read("style", tmp_path / "none.csv")
+
+
+def test_unknown_attribute():
+    with pytest.raises(UserError, match="style, object, fact, place"):
+        read("colour")

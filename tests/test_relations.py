@@ -1,0 +1,128 @@
+"""Relations that must hold whatever the weights know (random weights, the true architecture)."""
+
+import numpy as np
+import pytest
+import torch
+
+from locolib import UserError
+from locolib.layers import sites
+from locolib.memory import Altered, KeysValues, Row, TextMemory
+from locolib.models.attention import project
+from locolib.sampling import Settings, denoise, generate
+
+SETTINGS = Settings(steps=3, guidance=4.0, batch=16)
+ALL = tuple(range(16))
+A, B = "a house in the style of van gogh", "a painting of a house"
+
+
+def latents(model, rows, settings=SETTINGS):
+    return denoise(model, rows, settings, TextMemory(model))
+
+
+def diffusers_latents(model, prompts, seeds, settings, negative=None):
+    noise = torch.stack([model.noise(seed) for seed in seeds])
+    return model.pipeline(prompts, negative_prompt=negative, latents=noise, num_inference_steps=settings.steps,
+                          guidance_scale=settings.guidance, output_type="latent").images
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0], ids=["unguided", "guided"])
+def test_sampler_equals_diffusers_pipeline(model, guidance):
+    settings = Settings(steps=4, guidance=guidance)
+    ours = latents(model, [Row(prompt=A, seed=1), Row(prompt=B, seed=2)], settings)
+    theirs = diffusers_latents(model, [A, B], [1, 2], settings)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_negative_prompt_equals_diffusers_pipeline(model):
+    ours = latents(model, [Row(prompt=A, seed=1, negative="a cat")])
+    theirs = diffusers_latents(model, [A], [1], SETTINGS, negative=["a cat"])
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_images_equal_diffusers_pipeline(model):
+    ours = generate(model, [Row(prompt=A, seed=1)], SETTINGS)[0]
+    theirs = model.pipeline(A, latents=model.noise(1)[None], num_inference_steps=3, guidance_scale=4.0, output_type="np").images[0]
+    assert np.abs(ours / 255 - theirs).max() <= 1.01 / 255
+
+
+def test_empty_alteration_is_the_untouched_row(model):
+    plain, empty = latents(model, [Row(prompt=A, seed=3)]), latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=(), prompt=B),))])
+    assert torch.equal(plain, empty)
+
+
+def test_altering_all_layers_is_the_targets_own_image(model):
+    altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=ALL, prompt=B),))])
+    assert torch.equal(altered, latents(model, [Row(prompt=B, seed=3)]))
+
+
+def test_altering_with_the_own_prompt_changes_nothing(model):
+    altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5), prompt=A),))])
+    assert torch.equal(altered, latents(model, [Row(prompt=A, seed=3)]))
+
+
+def test_two_alterations_compose(model):
+    once = Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5, 6), prompt=B),))
+    twice = Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5), prompt=B), Altered(layers=(6,), prompt=B)))
+    undone = Row(prompt=A, seed=3, changes=(*once.changes, Altered(layers=(4, 5, 6), prompt=A)))
+    assert torch.equal(latents(model, [once]), latents(model, [twice]))
+    assert torch.equal(latents(model, [undone]), latents(model, [Row(prompt=A, seed=3)]))
+
+
+def test_every_layer_matters(model):
+    """Each index reaches another layer: no two single-layer alterations give the same image, none gives the clean one."""
+    rows = [Row(prompt=A, seed=3)] + [Row(prompt=A, seed=3, changes=(Altered(layers=(i,), prompt=B),)) for i in ALL]
+    made = latents(model, rows).flatten(1)
+    distances = torch.cdist(made, made) + torch.eye(len(rows))
+    assert distances.min() > 0
+
+
+def test_a_row_in_a_batch_of_16_is_the_row_alone(model):
+    rows = [Row(prompt=[A, B, "a cat"][i % 3], seed=i, negative=["", "a dog"][i % 2],
+                changes=(Altered(layers=(i,), prompt=B),)) for i in range(16)]
+    together = latents(model, rows)
+    alone = torch.cat([latents(model, [row]) for row in rows])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+
+
+def test_order_of_rows_does_not_matter(model):
+    rows = [Row(prompt=A, seed=i) for i in range(4)]
+    torch.testing.assert_close(latents(model, rows[::-1]).flip(0), latents(model, rows), atol=1e-4, rtol=0)
+
+
+def test_cached_keys_and_values_are_what_the_projections_give(model):
+    row = Row(prompt=A, seed=0, changes=(Altered(layers=(8, 9), prompt=B),))
+    keys, values = TextMemory(model).gather([row], guided=True)
+    for site in sites(model.unet):
+        module = model.unet.get_submodule(site.path)
+        for branch, prompt in enumerate(["", B if site.index in (8, 9) else A]):
+            key, value = project(module, model.encode([prompt]).states)
+            assert torch.equal(keys[site.index][branch], key[0])
+            assert torch.equal(values[site.index][branch], value[0])
+
+
+def test_the_unet_is_left_as_it_was(model):
+    before = {name: module.processor for name, module in model.unet.named_modules() if hasattr(module, "processor")}
+    weights = {k: v.clone() for k, v in model.unet.state_dict().items()}
+    with pytest.raises(RuntimeError), KeysValues(model.unet):
+        raise RuntimeError("in the middle")
+    latents(model, [Row(prompt=A, seed=0)])
+    assert before == {name: module.processor for name, module in model.unet.named_modules() if hasattr(module, "processor")}
+    assert all(torch.equal(v, weights[k]) for k, v in model.unet.state_dict().items())
+
+
+def test_no_global_randomness_is_used(model):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    generate(model, [Row(prompt=A, seed=0)], SETTINGS)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_layer_outside_the_model_is_refused(model):
+    with pytest.raises(UserError, match="Layer 16 .* 0 to 15"):
+        generate(model, [Row(prompt=A, seed=0, changes=(Altered(layers=(15, 16), prompt=B),))], SETTINGS)
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"guidance": 0.5}, {"batch": 0}], ids=str)
+def test_bad_settings_are_refused(bad):
+    with pytest.raises(UserError):
+        Settings(**bad)
