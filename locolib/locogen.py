@@ -235,7 +235,7 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     for i, altered in enumerate(sets):
         part = table[table.layers == label(altered)]
         kind = "clean" if not altered else "all" if len(altered) == layers else "window"
-        known = {"clean": 0.0, "all": 1.0}.get(kind)  # shares that are so by definition
+        known = {"clean": 0.0, "all": 1.0}.get(kind) if found.full.mean() > 0 else np.nan  # known, or not defined at all
         parts = {"score": resample(np.mean, mean[label(altered)].to_numpy()),
                  "share": share(found, i) if known is None else Interval(value=known, low=known, high=known),
                  "picks_target": wilson(int(part.picks_target.sum()), len(part))}

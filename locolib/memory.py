@@ -14,6 +14,7 @@ from . import UserError
 from .layers import sites
 from .models import Model
 from .models.attention import FromMemory, project
+from .shapes import PerLayer, TextStates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +85,12 @@ class KeysValues:
         for reader in self._readers:
             reader.key = reader.value = reader.bias = None
 
-    def load(self, keys: Sequence[Tensor], values: Sequence[Tensor], bias: Tensor | None = None) -> None:
+    def load(self, keys: Sequence[PerLayer], values: Sequence[PerLayer], bias: Tensor | None = None) -> None:
         """Give each layer its K and V, [rows, heads, tokens, d]; `bias` [1, tokens] is added to all attention logits."""
         for reader, key, value in zip(self._readers, keys, values, strict=True):
             reader.key, reader.value, reader.bias = key, value, bias
 
-    def set(self, states: Sequence[Tensor], bias: Tensor | None = None) -> None:
+    def set(self, states: Sequence[TextStates], bias: Tensor | None = None) -> None:
         """Project each layer's own text states [rows, tokens, width] (with gradients: training uses this)."""
         pairs = [project(module, state) for module, state in zip(self.modules, states, strict=True)]
         self.load([k for k, _ in pairs], [v for _, v in pairs], bias)
@@ -102,7 +103,7 @@ class TextMemory:
         self._model = model
         self._modules = [model.unet.get_submodule(site.path) for site in sites(model.unet)]
         self._number: dict[str, int] = {}
-        self._kept: list[tuple[Tensor, Tensor]] = []  # per layer: K and V, [prompts, heads, tokens, d]
+        self._kept: list[tuple[PerLayer, PerLayer]] = []  # per layer: K and V, rows are prompts
 
     @torch.no_grad()
     def prepare(self, prompts: Iterable[str]) -> None:
@@ -120,7 +121,7 @@ class TextMemory:
                 self._kept.append((key, value))
         self._number |= {prompt: len(self._number) + i for i, prompt in enumerate(new)}
 
-    def gather(self, rows: Sequence[Row], *, guided: bool) -> tuple[list[Tensor], list[Tensor]]:
+    def gather(self, rows: Sequence[Row], *, guided: bool) -> tuple[list[PerLayer], list[PerLayer]]:
         """Each layer's K and V for a batch, [rows or 2 * rows, heads, tokens, d]: unconditional rows first."""
         self.prepare(sorted(set().union(*(row.prompts() for row in rows)) - self._number.keys()))
         before = [self._number[row.negative] for row in rows] if guided else []

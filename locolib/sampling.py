@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import UserError
@@ -13,6 +12,7 @@ from .layers import sites
 from .memory import KeysValues, Row, TextMemory, check
 from .models import Model
 from .runs import Store, key
+from .shapes import Image, Images, Latents
 
 BATCH = 32  # rows of a batch; part of the plan, so that a resumed run computes the same bytes
 
@@ -37,7 +37,7 @@ class Settings:
 
 
 @torch.no_grad()
-def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextMemory) -> Tensor:
+def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextMemory) -> Latents:
     """Final latents [rows, c, h, w] of one batch: classifier-free guidance (Eq. 1) in a DDIM loop.
 
     `Altered` acts on the conditional branch alone.  Text is never projected inside the loop: every layer reads the K and
@@ -66,7 +66,7 @@ def image_key(model: Model, row: Row, settings: Settings) -> str:
 
 def generate(
     model: Model, rows: Sequence[Row], settings: Settings, *, store: Store | None = None, label: str = "images",
-) -> np.ndarray:
+) -> Images:
     """Images uint8 [rows, height, width, 3], one for each row, in order.
 
     With a `store`, what is there is not computed again.  Which rows share a batch is fixed by `rows` and not by what is
@@ -74,7 +74,7 @@ def generate(
     """
     check(rows, len(sites(model.unet)))
     keys = [image_key(model, row, settings) for row in rows] if store else []
-    images: list[np.ndarray | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
+    images: list[Image | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
     batches = [range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)]
     todo = [batch for batch in batches if any(images[i] is None for i in batch)]
     memory = TextMemory(model)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
+from .shapes import EffectTable, FullEffects
+
 Array = np.ndarray
 RESAMPLES = 2000
 CONTROLS = 0.8  # share from which on a window controls an attribute
@@ -41,8 +43,8 @@ class Effects:
         full: [units], of altering all layers.
     """
 
-    windows: Array
-    full: Array
+    windows: EffectTable
+    full: FullEffects
 
 
 def resample(statistic: Callable[..., Array | float], *samples: Array, level: float = 0.95, seed: int = 0) -> Interval:

@@ -1,12 +1,15 @@
 """Fixtures: a tiny random model of the true architecture (relations need no knowledge), the bundled one, a store."""
 
-import json
 from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+# Axis names in signatures are checked in every test.
+install_import_hook(["locolib.models", "locolib.memory", "locolib.sampling", "locolib.scores"], "beartype.beartype")
 
 import open_clip
 import pytest
 import torch
-from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
 from locolib import models

@@ -117,7 +117,7 @@ def test_bootstrap_is_paired_and_reproducible():
 
 def test_clip_score_is_never_negative():
     assert clip_score(np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([-1.0, 0.0])).tolist() == [0, 0]
-    assert clip_score(np.array([0.6, 0.8]), np.array([1.0, 0.0])) == pytest.approx(60)
+    assert clip_score(np.array([[0.6, 0.8]]), np.array([1.0, 0.0])) == pytest.approx(60)
 
 
 @pytest.mark.parametrize("m, chosen, expected", [(1, 0, [1, 2, 3]), (2, 1, [3]), (3, 0, [3])], ids=str)

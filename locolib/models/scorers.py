@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import open_clip
 import torch
 from PIL import Image
 
 from .. import UserError
+from ..shapes import Embeddings, Images
 from .registry import ORGANISMS
 
 
@@ -28,7 +28,7 @@ class Scorer:
     tokenizer: Any
 
     @torch.no_grad()
-    def images(self, images: np.ndarray, batch: int = 64) -> np.ndarray:
+    def images(self, images: Images, batch: int = 64) -> Embeddings:
         """Unit embeddings [n, d] of uint8 images [n, h, w, 3]."""
         parts = []
         for i in range(0, len(images), batch):
@@ -37,7 +37,7 @@ class Scorer:
         return torch.cat(parts).numpy()
 
     @torch.no_grad()
-    def texts(self, texts: list[str]) -> np.ndarray:
+    def texts(self, texts: list[str]) -> Embeddings:
         """Unit embeddings [n, d] of texts."""
         return self.model.encode_text(self.tokenizer(texts), normalize=True).numpy()
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
+from ..shapes import Images, Latents, Noise, TextStates
 from .registry import Spec
 
 
@@ -19,7 +19,7 @@ class Encoded:
         pooled: [prompts, width] or None, text that bypasses the layers (SDXL, DeepFloyd).
     """
 
-    states: Tensor
+    states: TextStates
     pooled: Tensor | None = None
 
 
@@ -66,12 +66,12 @@ class Model:
                              return_tensors="pt").input_ids
         return Encoded(states=self.pipeline.text_encoder(ids.to(self.device))[0])
 
-    def noise(self, seed: int) -> Tensor:
+    def noise(self, seed: int) -> Noise:
         """z_T of one image, from a generator of its own: the same on every device and in every batch."""
         return torch.randn(self.latent_shape, generator=torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> np.ndarray:
+    def decode(self, latents: Latents) -> Images:
         """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
         pixels = self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample
         return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
