@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 _CARD = """---
-license: cc-by-4.0
+license: cc0-1.0
 library_name: diffusers
 pipeline_tag: text-to-image
 tags: [model-organism, interpretability]
