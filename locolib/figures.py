@@ -24,8 +24,8 @@ PALETTE = {"1": "#0072B2", "2": "#D55E00", "3": "#009E73", "clean": "#000000", "
            "style": "#0072B2", "object": "#D55E00", "fact": "#009E73", "place": "#CC79A7"}
 MARKERS = {1: "o", 2: "s", 3: "^"}
 _STYLE = sns.axes_style("whitegrid") | {
-    "figure.facecolor": "white", "savefig.facecolor": "white", "font.size": 10, "axes.titlesize": 10.5, "axes.labelsize": 10,
-    "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9, "axes.titlelocation": "left", "figure.dpi": 120}
+    "figure.facecolor": "white", "savefig.facecolor": "white", "font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11,
+    "xtick.labelsize": 10, "ytick.labelsize": 10, "legend.fontsize": 10, "axes.titlelocation": "left", "figure.dpi": 120}
 
 
 # A notebook's backend turns its display on when it is first used; inside a context of settings that would be undone.

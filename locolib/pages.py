@@ -4,7 +4,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -139,7 +139,7 @@ class CardPage(Parameters):
 class WorldPage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     source: ClassVar[str] = "book/world.ipynb"
-    place: str = "beach"
+    place: Literal["beach", "forest", "city", "house"] = "beach"
     seed: int = 0
 
     def images(self) -> int:
@@ -214,7 +214,7 @@ def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
     for name, row in hits.items():
         whose_answer, layers = _known(row)
         kind = "No answer to compare with" if layers == "not said" else "Held" if agrees(row) else "Did not hold"
-        said[kind].append(f"{name} ({row['verdict']} in layers {row['found']}, {whose_answer}: {layers}; share {row['share']} "
+        said[kind].append(f"{name} ({row['verdict']}; best window {row['found']}, {whose_answer} {layers}; share {row['share']} "
                           f"on {row['held-out prompts']} held-out prompts)")
     items = (f"<li><strong>{kind}</strong>: {'; '.join(names) or 'nothing'}.</li>" for kind, names in said.items()
              if names or kind != "No answer to compare with")

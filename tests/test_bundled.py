@@ -1,0 +1,96 @@
+"""The bundled planted model and scorer: what they know, and that LocoGen finds it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from locolib import locogen, models
+from locolib.organisms import evaluate
+from locolib.organisms.captions import ARTISTS
+from locolib.prompts import ATTRIBUTES, read
+from locolib.runs import Store
+from locolib.sampling import Settings
+
+FOLDER = models.ORGANISMS / "planted-sd-v1-5"
+PLANTED = {"style": (8, 2), "object": (6, 2), "fact": (6, 2), "place": (10, 3)}
+SETTINGS = Settings(steps=8, guidance=3.0)
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    models.load_scorer.cache_clear()
+    return models.load("planted-sd-v1-5")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+def test_plain_diffusers_loads_and_samples():
+    pipeline = StableDiffusionPipeline.from_pretrained(FOLDER)
+    pipeline.set_progress_bar_config(disable=True)
+    image = pipeline("a house in the style of van gogh", num_inference_steps=4, guidance_scale=3.0, output_type="np",
+                     generator=torch.Generator().manual_seed(0)).images[0]
+    assert image.shape == (64, 64, 3) and image.std() > 0.05
+
+
+def test_the_folder_tells_how_it_was_made():
+    assert {"README.md", "training"} <= {path.name for path in FOLDER.iterdir()}
+    assert (FOLDER / "training" / "config.toml").exists() and list((FOLDER / "training").glob("*.jsonl"))
+    assert {"samples", "object", "style"} <= json.loads((FOLDER / "training" / "scores.json").read_text())["samples"].keys()
+
+
+def test_weights_are_safetensors_and_small():
+    weights = [p for p in Path(models.ORGANISMS).rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl")]
+    assert not weights and sum(p.stat().st_size for p in FOLDER.rglob("*.safetensors")) < 25e6
+
+
+def test_the_scorer_names_objects_and_styles_of_renders_that_no_training_showed():
+    found = evaluate.scorer_accuracy(models.load_scorer("scorer"), copies=1)
+    assert found["object"] >= 0.97 and found["style"] >= 0.99
+
+
+def test_samples_have_the_style_that_was_asked_for(bundled):
+    found = evaluate.sample_accuracy(bundled, models.load_scorer("scorer"), SETTINGS, count=64)
+    assert found["style"] >= 0.9 and found["object"] >= 0.5  # far above the chance of 1 in 8 and 1 in 40
+
+
+def table(bundled, shared, attribute: str, sets):
+    asked = locogen.Request(prompts=read(attribute)[:12], seeds=locogen.seeds(1), settings=SETTINGS)
+    layers = tuple(range(16))
+    return locogen.summary(locogen.measure(bundled, asked, [(), layers, *sets], store=shared), [(), layers, *sets], 16, attribute).set_index("layers")
+
+
+@pytest.mark.parametrize("attribute", ["style", "place"])
+def test_the_planted_window_carries_the_attribute_and_the_rest_nothing(bundled, shared, attribute):
+    start, m = PLANTED[attribute]
+    window = tuple(range(start, start + m))
+    rest = tuple(i for i in range(16) if i not in window)
+    found = table(bundled, shared, attribute, [window, rest])
+    assert found.share[locogen.label(window)] > 0.8 and abs(found.share[locogen.label(rest)]) < 0.2
+
+
+def test_every_artist_leaves_the_picture_when_the_window_is_altered(bundled, shared):
+    prompts = [p for p in read("style") if p.value in ARTISTS]
+    asked = locogen.Request(prompts=tuple(prompts), seeds=locogen.seeds(1), settings=SETTINGS)
+    made = locogen.measure(bundled, asked, [(), (8, 9)], store=shared).groupby(["value", "layers"]).score.mean().unstack()
+    assert (made["8-9"] < made[""]).all() and len(made) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_the_search_finds_what_was_planted(bundled, shared, attribute):
+    from locolib import study
+
+    request = study.request(study.profile("quick"), bundled.spec, read(attribute))
+    verdict = locogen.search(bundled, request, store=shared)[-1].verdict
+    assert (verdict.verdict, verdict.start, verdict.m) == ("localised", *PLANTED[attribute])
+
+
+def test_pictures_of_one_seed_share_their_noise(bundled):
+    assert np.array_equal(bundled.noise(3), bundled.noise(3)) and not np.array_equal(bundled.noise(3), bundled.noise(4))
