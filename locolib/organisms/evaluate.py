@@ -45,8 +45,8 @@ def sample_accuracy(model: Model, scorer: Scorer, settings: Settings, *, count: 
     rows = [Row(prompt=caption(scene, int(rng.integers(4))), seed=seed * 1000 + i) for i, scene in enumerate(shown)]
     table = classify(generate(model, rows, settings, store=store, label="samples"), shown, scorer)
     held = table.iloc[: count // 2]
-    return {"samples": len(table), "object": round(table.object.mean(), 4), "style": round(table["style"].mean(), 4),
-            "held_out_object": round(held.object.mean(), 4), "held_out_style": round(held["style"].mean(), 4)}
+    rates = {"object": table.object, "style": table["style"], "held_out_object": held.object, "held_out_style": held["style"]}
+    return {"samples": len(table)} | {name: round(float(right.mean()), 4) for name, right in rates.items()}
 
 
 def contact_rows(objects: Sequence[int], seed: int = 5) -> list[Row]:

@@ -15,11 +15,13 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .. import UserError
-from ..models import ORGANISMS
+from ..models import ORGANISMS, load, load_scorer
+from ..sampling import Settings
 from . import autoencoder, contrast, denoiser
 from .assemble import save_pipeline
 from .captions import Scene, scenes
 from .cards import write_card
+from .evaluate import sample_accuracy, scorer_accuracy
 from .planting import ATTRIBUTES, CaptionTable
 from .world import poses, render_all
 
@@ -203,4 +205,16 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     for log in sorted(work.glob("*.jsonl")):
         shutil.copy(log, training)
         minutes[log.stem] = round(json.loads(log.read_text().splitlines()[-1])["seconds"] / 60, 1)
+    write_json(training / "scores.json", scores_of(recipe.name, out))
     write_card(out, recipe.name, recipe.description, recipe.unet.windows, minutes)
+
+
+def scores_of(name: str, folder: Path) -> dict[str, dict]:
+    """What the finished model and its scorer are worth: for ``training/scores.json`` and the card."""
+    model, scorer = load(name, source=folder), load_scorer(str(folder.resolve().parent / "scorer"))
+    settings = Settings(steps=10, guidance=model.spec.guidance)
+    return {"scorer": scorer_accuracy(scorer), "samples": sample_accuracy(model, scorer, settings)}
+
+
+def write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
