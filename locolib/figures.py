@@ -115,8 +115,8 @@ def share_bars(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, th
     ax.set(title=f"{attribute}: share of the effect, n = {_n(table)}, {scorer}", ylabel="share of the effect of\naltering all layers",
            xlabel="layers that receive the target prompt")
     ax.set_xticks(at, [_short(row) for row in table.itertuples()], rotation=90 if len(table) > 12 else 0)
-    ax.legend(handles=[Patch(color=c, label=k) for k, c in colours.items() if k in set(table.kind)], frameon=False, ncols=2,
-              loc="upper center", bbox_to_anchor=(0.5, -0.42))
+    ax.legend(handles=[Patch(color=c, label=k) for k, c in colours.items() if k in set(table.kind)], loc="center right",
+              framealpha=0.9)
     return ax
 
 

@@ -16,7 +16,7 @@ from .models import Model, Spec, find, load_scorer
 from .prompts import ATTRIBUTES, Prompt, read
 from .runs import Store, versions
 from .sampling import Settings
-from .scores import wilson
+from .scores import Interval, wilson
 
 
 class Profile(BaseModel):
@@ -264,7 +264,7 @@ def marks(known: tuple[int, int] | None) -> list[str]:
 
 def ratio(row: pd.Series, column: str = "share") -> str:
     """A value of a row of `locogen.summary` with its interval."""
-    return f"{row[column]:.2f} [{row[f'{column}_low']:.2f}, {row[f'{column}_high']:.2f}]"
+    return str(Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"]))
 
 
 def provenance(model: Model, asked: Parameters, store: Store, *, seeds: Sequence[int] = ()) -> pd.Series:

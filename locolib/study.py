@@ -72,7 +72,7 @@ def run_notebooks(chosen: Profile, model: str, root: Path = Path("build")) -> No
     wanted = {page: page_parameters(page, chosen, model) for page in PAGES}
     asked = {page: parameters(page, values) for page, values in wanted.items()}
     weights = {name: _weights(name) for name in sorted({p.model for p in asked.values() if hasattr(p, "model")})}
-    code = _digest(sorted([*HOME.glob("locolib/**/*.py"), *HOME.glob("data/prompts/*.csv")]))
+    code = _digest(_read_by_pages())
     file = root / "pages.json"
     done = json.loads(file.read_text()) if file.exists() else {}
     marks = {page: f"{code} {_digest([HOME / PAGES[page].source])} {weights.get(getattr(asked[page], 'model', ''))} {v}" for page, v in wanted.items()}
@@ -88,6 +88,12 @@ def run_notebooks(chosen: Profile, model: str, root: Path = Path("build")) -> No
         done[page] = marks[page]
         write_atomic(file, json.dumps(done, indent=1).encode())
         print(f"{PAGES[page].source}: {(monotonic() - started) / 60:.1f} minutes", flush=True)
+
+
+def _read_by_pages() -> list[Path]:
+    """Files on which numbers and pictures of the pages depend: of the organisms the world alone, not their training."""
+    code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world")]
+    return sorted([*code, *HOME.glob("locolib/organisms/sprites/*.png"), *HOME.glob("data/prompts/*.csv")])
 
 
 def _weights(model: str) -> str:
