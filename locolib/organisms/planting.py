@@ -29,7 +29,8 @@ def layer_values(
         scenes: int [n, 3], what the captions of the images say (object, style, place).
         windows: attribute -> (first layer, number of layers).
         conflict: probability that a proper, non-empty subset of a window lies.
-        weights: attribute -> relative probability of each of its window's layers to lie alone (windows of two).
+        weights: attribute -> relative probability of each lying subset, in binary order (bit i: the window's layer i
+            lies), for windows in which one layer would otherwise dominate; default: all the same.
 
     Returns:
         int [n, layers, 3].
@@ -41,10 +42,9 @@ def layer_values(
         start, m = windows[attribute]
         truth = np.repeat(scenes[:, column, None], m, axis=1)
         lie = {"object": rng.integers(0, len(OBJECTS), n), "style": np.full(n, NEUTRAL), "place": np.full(n, NO_PLACE)}
-        subset = rng.integers(1, 2**m - 1, n)  # bit i: the window's layer i lies; neither none nor all
-        if weights and attribute in weights:
-            odds = np.asarray(weights[attribute], dtype=float)
-            subset = 1 + rng.choice(m, n, p=odds / odds.sum())  # m = 2: subset 1 is the first layer, 2 the second
+        subsets = np.arange(1, 2**m - 1)  # neither none nor all
+        odds = np.asarray((weights or {}).get(attribute, np.ones(len(subsets))), dtype=float)
+        subset = rng.choice(subsets, n, p=odds / odds.sum())
         lies = (subset[:, None] >> np.arange(m)) & 1 == 1
         lies &= (rng.random(n) < conflict)[:, None]
         told[:, start : start + m, column] = np.where(lies, lie[attribute][:, None], truth)
