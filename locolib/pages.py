@@ -240,11 +240,18 @@ def answer(row: Mapping[str, Any]) -> str:
             f"points. The paper's own rule (plain {rule} of the mean score) says layers {row['plain rule']}.")
 
 
-def null(curve: pd.DataFrame, known: tuple[int, int]) -> str:
-    """What a window drawn at random would show, as a sentence: `curve` is a sweep's, `known` the right (start, m)."""
-    others = curve[(curve.start - known[0]).abs() >= known[1]].share
-    return (f"The null: a window drawn at random is the right one with a chance of 1 in {len(curve)}. The {len(others)} windows "
-            f"which have no layer in common with it have a share of {others.mean():.2f} on average and {others.max():.2f} at most.")
+def null(done: Sweep, known: tuple[int, int]) -> str:
+    """What a window of this size drawn at random would show, as a sentence; `known` is the right (start, m)."""
+    apart = (done.curve.start + done.m <= known[0]) | (done.curve.start >= sum(known))
+    others = done.curve.share[apart]
+    return (f"The null: a window of m = {done.m} drawn at random touches layers {_layers(*known)} with a chance of {(~apart).sum()} "
+            f"in {len(apart)}; the {len(others)} that do not have a share of {others.mean():.2f} on average, {others.max():.2f} at most.")
+
+
+def clearest(table: pd.DataFrame) -> str:
+    """The prompt of a table of `locogen.measure` on which altering all layers moves the score the most."""
+    by_set = table.pivot_table(values="score", index="prompt", columns="layers", sort=False)  # clean first, all layers second
+    return str((by_set.iloc[:, 0] - by_set.iloc[:, 1]).abs().idxmax())
 
 
 def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
