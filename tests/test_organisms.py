@@ -6,6 +6,7 @@ from diffusers import DiffusionPipeline
 
 from locolib import UserError
 from locolib.organisms import captions, contrast, planting, training, world
+from locolib.organisms.assemble import save_pipeline
 from locolib.organisms.captions import NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, STYLES, TEMPLATES, Scene, caption
 from locolib.organisms.recipe import read_recipe
 from locolib.prompts import ATTRIBUTES, read
@@ -115,6 +116,12 @@ def test_a_saved_model_loads_in_plain_diffusers_and_samples(random_organisms):
     assert type(pipeline).__name__ == "StableDiffusionPipeline"
     assert pipeline("a cat", num_inference_steps=2, output_type="np").images.shape == (1, 64, 64, 3)
     assert not list(random_organisms.rglob("*.bin"))
+
+
+def test_a_saved_model_does_not_tell_where_its_parts_lay(random_organisms, tmp_path):
+    parts = DiffusionPipeline.from_pretrained(random_organisms / "planted-sd-v1-5")
+    save_pipeline(tmp_path / "again", vae=parts.vae, text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, unet=parts.unet, prediction="epsilon")
+    assert [path for path in (tmp_path / "again").rglob("*.json") if str(random_organisms) in path.read_text()] == []
 
 
 @pytest.mark.parametrize("old, new, message", [

@@ -1,5 +1,6 @@
 """Parts to a folder: an ordinary StableDiffusionPipeline that plain diffusers loads."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -22,5 +23,9 @@ def save_pipeline(
         vae=vae.half(), text_encoder=text_encoder.float(), tokenizer=tokenizer, unet=unet.half(),
         scheduler=scheduler(prediction), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipeline.save_pretrained(folder, safe_serialization=True)
+    for path in folder.glob("*/config.json"):  # diffusers writes down from which folder a part was loaded
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)
+        path.write_text(json.dumps(config, indent=2) + "\n")
     for part in (vae, unet):
         part.to(torch.float32)
