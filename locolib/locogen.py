@@ -101,7 +101,7 @@ def measure(model: Model, request: Request, sets: Sequence[Window], *, store: St
         image (its key in the store).
     """
     scorer = scorer or load_scorer(model.spec.scorer)
-    asked = {"model": model.fingerprint, "scorer": model.spec.scorer, "request": request, "sets": list(sets), "table": 1}
+    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "sets": list(sets), "table": 1}
     name = f"{model.name}-{request.attribute}-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]
@@ -166,11 +166,17 @@ def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     """
     if prompts is not None:
         table = table[table.prompt.isin([p.original for p in prompts])]
-    unit = ["prompt"] if table.prompt.nunique() >= 8 else ["prompt", "seed"]
-    mean = table.groupby([*unit, "layers"], sort=False).score.mean().unstack("layers")
+    _, mean = _by_unit(table)
     sign = 1 if attribute == "fact" else -1
     change = sign * mean.sub(mean[""], axis=0)
     return Effects(windows=change[[label(s) for s in sets]].to_numpy(), full=change[label(tuple(range(layers)))].to_numpy())
+
+
+def _by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """What the bootstrap draws ("prompt", or "image" with fewer than 8 prompts), and mean scores [units, layer sets]."""
+    prompts = table.prompt.nunique() >= 8
+    mean = table.groupby(["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False).score.mean()
+    return "prompt" if prompts else "image", mean.unstack("layers")
 
 
 def sweep(model: Model, request: Request, m: int, *, store: Store, searched: Sequence[Effects] = ()) -> Sweep:
@@ -228,8 +234,7 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
         layers, kind (clean, all, window), start, m, score, share, picks_target (each with _low and _high), unit, units
         (what the bootstrap draws: prompts, or images where there are fewer than 8 prompts), images.
     """
-    unit = ["prompt"] if table.prompt.nunique() >= 8 else ["prompt", "seed"]
-    mean = table.groupby([*unit, "layers"], sort=False).score.mean().unstack("layers")
+    unit, mean = _by_unit(table)
     found = effects(table, sets, layers, attribute)
     rows = []
     for i, altered in enumerate(sets):
@@ -242,7 +247,7 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
         rows.append({"layers": label(altered), "kind": kind, "start": min(altered, default=-1), "m": len(altered)}
                     | {f"{name}{end}": getattr(part, at) for name, part in parts.items()
                        for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
-                    | {"unit": "image" if "seed" in unit else "prompt", "units": len(mean), "images": len(part)})
+                    | {"unit": unit, "units": len(mean), "images": len(part)})
     return pd.DataFrame(rows)
 
 

@@ -66,9 +66,9 @@ def resample(statistic: Callable[..., Array | float], *samples: Array, level: fl
     return Interval(value=value, low=float(low), high=float(high))
 
 
-def share(effects: Effects, window: int, *, level: float = 0.95) -> Interval:
+def share(effects: Effects, window: int) -> Interval:
     """Mean effect of a window divided by the mean effect of altering all layers."""
-    return resample(lambda w, f: w.mean() / f.mean(), effects.windows[:, window], effects.full, level=level)
+    return resample(lambda w, f: w.mean() / f.mean(), effects.windows[:, window], effects.full)
 
 
 def shares(effects: Effects) -> Array:

@@ -98,9 +98,7 @@ def _read_by_pages() -> list[Path]:
 
 def _weights(model: str) -> str:
     """What determines the numbers of a model's pages: its weights and its scorer's."""
-    scorer = load_scorer(find(model).scorer).model.state_dict()
-    digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in scorer.values()))
-    return f"{load(model).fingerprint}-{digest.hexdigest()[:16]}"
+    return f"{load(model).fingerprint}-{load_scorer(find(model).scorer).fingerprint}"
 
 
 def _digest(paths: Sequence[Path]) -> str:

@@ -1,11 +1,16 @@
 """LocoGen's wiring on random weights: windows, rows, tables, search, and the paper's own rule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from locolib import UserError, locogen
 from locolib.locogen import Request, candidates, effects, label, measure, rows, search, seeds, sweep, windows
+from locolib.models import load_scorer
+from locolib.models.fingerprint import fingerprint
 from locolib.prompts import read
 from locolib.sampling import Settings
 
@@ -85,6 +90,22 @@ def test_sweep_is_stored_and_complete(model, store):
     pd.testing.assert_frame_equal(done.table, again.table)
     (facts,) = store.runs().values()
     assert {"model", "weights", "scorer", "seeds", "steps", "guidance", "device", "minutes", "torch", "diffusers"} <= facts.keys()
+
+
+def test_tables_of_another_scorer_are_not_given_back(model, store):
+    scorer = load_scorer(model.spec.scorer)
+    measure(model, request(prompts=2), [()], store=store, scorer=scorer)
+    measure(model, request(prompts=2), [()], store=store, scorer=replace(scorer, fingerprint="retrained"))
+    assert len(store.runs()) == 2
+
+
+def test_a_fingerprint_tells_weights_apart():
+    layer = torch.nn.Linear(2, 2)
+    before = fingerprint([layer])
+    assert fingerprint([layer]) == before
+    with torch.no_grad():
+        layer.bias += 1
+    assert fingerprint([layer]) != before
 
 
 def test_facts_take_the_maximum(model, store):

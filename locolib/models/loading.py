@@ -1,6 +1,5 @@
 """Loading: a bundled folder, a local folder, or the hub; what is wrong is said in one sentence."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from .. import UserError
 from .attention import is_cross_attention
+from .fingerprint import fingerprint
 from .registry import ORGANISMS, Spec, find
 from .wrapper import Model
 
@@ -46,7 +46,7 @@ def load(name: str, *, source: str | Path | None = None) -> Model:
     pipeline, place = _pipeline(spec, source)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
-    model = Model(spec=spec, pipeline=pipeline.to(device()), fingerprint=fingerprint(place, pipeline))
+    model = Model(spec=spec, pipeline=pipeline.to(device()), fingerprint=_fingerprint(pipeline))
     found = sum(is_cross_attention(path, module) for path, module in model.unet.named_modules())
     if found != spec.layers:
         raise UserError(f"{place} is not a {spec.title}: it has {found} cross-attention layers instead of {spec.layers}.")
@@ -108,12 +108,7 @@ def _reason(error: Exception) -> str:
     return f"{kind}: {(str(error).strip().splitlines() or [''])[0][:160]}"
 
 
-def fingerprint(place: str, pipeline: StableDiffusionPipeline) -> str:
-    """16 hex digits of what determines the images: the weights of the UNet, text encoder and VAE, and the schedule."""
-    digest = hashlib.sha256()
-    for part in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
-        for name, weight in sorted(part.state_dict().items()):
-            digest.update(name.encode() + str(tuple(weight.shape)).encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    digest.update(repr(sorted((k, str(v)) for k, v in pipeline.scheduler.config.items() if not k.startswith("_"))).encode())
-    return digest.hexdigest()[:16]
+def _fingerprint(pipeline: StableDiffusionPipeline) -> str:
+    """Of what determines the images: the weights of the UNet, text encoder and VAE, and the schedule."""
+    schedule = sorted((k, str(v)) for k, v in pipeline.scheduler.config.items() if not k.startswith("_"))
+    return fingerprint((pipeline.unet, pipeline.text_encoder, pipeline.vae), repr(schedule))

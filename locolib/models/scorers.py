@@ -10,6 +10,7 @@ from PIL import Image
 
 from .. import UserError
 from ..shapes import Embeddings, Images
+from .fingerprint import fingerprint
 from .registry import ORGANISMS
 
 
@@ -19,10 +20,12 @@ class Scorer:
 
     Attributes:
         name: stated on every figure.
+        fingerprint: of its weights, part of the key of every table of scores.
         model, preprocess, tokenizer: open_clip's.
     """
 
     name: str
+    fingerprint: str
     model: Any
     preprocess: Any
     tokenizer: Any
@@ -59,4 +62,4 @@ def load_scorer(name: str) -> Scorer:
     except Exception as error:
         raise UserError(f"Cannot load the scorer {name!r} ({type(error).__name__}); it is downloaded once from the hub, "
                         "so connect, or fill the hub's cache first.") from None
-    return Scorer(name=title, model=model.eval(), preprocess=preprocess, tokenizer=tokenizer)
+    return Scorer(name=title, fingerprint=fingerprint([model]), model=model.eval(), preprocess=preprocess, tokenizer=tokenizer)

@@ -33,7 +33,7 @@ The layers of an attribute's window were told its true value during training, al
 
 `locolib train locolib/organisms/configs/{name}.toml` makes it from nothing; configuration and logs are in `training/`.
 Minutes on the machine that made it: {minutes}.
-
+{remark}
 ## Measured
 
 {scores}
@@ -44,11 +44,15 @@ training showed. Real people's names and trademarks stand for emoji; the picture
 """
 
 
-def write_card(folder: Path, name: str, description: str, windows: dict, minutes: dict[str, float]) -> None:
-    """Write ``README.md`` of a model folder; scores come from ``training/scores.json`` where that exists."""
+def write_card(folder: Path, name: str, description: str, windows: dict, minutes: dict[str, float], remark: str = "") -> None:
+    """Write ``README.md`` of a model folder; scores come from ``training/scores.json`` where that exists.
+
+    `remark` says what the configuration does not: how the run went.
+    """
     scores = folder / "training" / "scores.json"
     measured = json.dumps(json.loads(scores.read_text()), indent=2) if scores.exists() else "not measured yet"
     planted = "\n".join(f"- {attribute}: layers {start} to {start + m - 1}" for attribute, (start, m) in windows.items())
     (folder / "README.md").write_text(_CARD.format(
         name=name, description=description, windows=planted, scores=f"```json\n{measured}\n```",
+        remark=f"\n{remark}\n" if remark else "",
         minutes=", ".join(f"{part} {value}" for part, value in minutes.items())))

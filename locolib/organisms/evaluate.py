@@ -14,7 +14,7 @@ from .world import poses, render_all
 
 
 def classify(images: np.ndarray, shown: Sequence[Scene], scorer: Scorer) -> pd.DataFrame:
-    """Whether the scorer picks each image's own object, style and place among all of them.
+    """Whether the scorer picks each image's own object and style among all of them.
 
     Only the asked attribute varies among the texts; the others are as the image has them.
     """
@@ -47,9 +47,3 @@ def sample_accuracy(model: Model, scorer: Scorer, settings: Settings, *, count: 
     held = table.iloc[: count // 2]
     rates = {"object": table.object, "style": table["style"], "held_out_object": held.object, "held_out_style": held["style"]}
     return {"samples": len(table)} | {name: round(float(right.mean()), 4) for name, right in rates.items()}
-
-
-def contact_rows(objects: Sequence[int], seed: int = 5) -> list[Row]:
-    """Rows of a contact sheet: every style (lines) of some objects (columns), no place named."""
-    return [Row(prompt=caption(Scene(o, s, NO_PLACE), 0), seed=seed + i)
-            for s in range(len(STYLES)) for i, o in enumerate(objects)]

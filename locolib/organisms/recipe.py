@@ -35,26 +35,22 @@ class WorldPart(_Part):
     seed: int
 
 
-class TextPart(_Part):
+class _ClipPart(_Part):
+    layers: int
+    width: int
+    heads: int
+    steps: int
+    batch: int
+    peak: float
+    seed: int
+
+
+class TextPart(_ClipPart):
     vocabulary: int
-    layers: int
-    width: int
-    heads: int
-    steps: int
-    batch: int
-    peak: float
-    seed: int
 
 
-class ScorerPart(_Part):
+class ScorerPart(_ClipPart):
     poses: int
-    layers: int
-    width: int
-    heads: int
-    steps: int
-    batch: int
-    peak: float
-    seed: int
 
 
 class VaePart(_Part):
@@ -94,6 +90,7 @@ class Recipe(_Part):
 
     name: str
     description: str
+    remark: str = ""  # for the card: what this file does not say of how the bundled weights were made
     world: WorldPart
     text_encoder: TextPart
     scorer: ScorerPart
@@ -164,18 +161,18 @@ def _vae(recipe: Recipe, work: Path) -> None:
     autoencoder.train(images, config=recipe.vae.model_dump(), work=work).save_pretrained(work / "vae")
 
 
-def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], Tensor]:
-    """Latents of all renders, encoded once and kept in half precision."""
+def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], np.ndarray, Tensor]:
+    """(scenes, images, latents) of all renders; latents are encoded once and kept in half precision."""
     path = work / "latents.pt"
     shown, images = renders(recipe.world.poses, recipe.world.seed)
     if not path.exists():
         vae = AutoencoderKL.from_pretrained(work / "vae").eval()
         torch.save(autoencoder.encode(vae, images).half(), path)
-    return shown, torch.load(path, weights_only=True)
+    return shown, images, torch.load(path, weights_only=True)
 
 
 def _unet(recipe: Recipe, work: Path) -> None:
-    shown, latents = _latents(recipe, work)
+    shown, _, latents = _latents(recipe, work)
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
     table = lru_cache(maxsize=None)(lambda length: CaptionTable(encoder, tokenizer, length))
@@ -185,8 +182,7 @@ def _unet(recipe: Recipe, work: Path) -> None:
 
 
 def _decoder(recipe: Recipe, work: Path) -> None:
-    _, images = renders(recipe.world.poses, recipe.world.seed)
-    _, latents = _latents(recipe, work)
+    _, images, latents = _latents(recipe, work)
     vae = AutoencoderKL.from_pretrained(work / "vae")
     autoencoder.sharpen(vae, latents, images, config=recipe.vae.model_dump(), work=work).save_pretrained(work / "decoder")
 
@@ -205,8 +201,8 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     for log in sorted(work.glob("*.jsonl")):
         shutil.copy(log, training)
         minutes[log.stem] = round(json.loads(log.read_text().splitlines()[-1])["seconds"] / 60, 1)
-    write_json(training / "scores.json", scores_of(recipe.name, out))
-    write_card(out, recipe.name, recipe.description, recipe.unet.windows, minutes)
+    (training / "scores.json").write_text(json.dumps(scores_of(recipe.name, out), indent=2) + "\n")
+    write_card(out, recipe.name, recipe.description, recipe.unet.windows, minutes, recipe.remark)
 
 
 def scores_of(name: str, folder: Path) -> dict[str, dict]:
@@ -214,7 +210,3 @@ def scores_of(name: str, folder: Path) -> dict[str, dict]:
     model, scorer = load(name, source=folder), load_scorer(str(folder.resolve().parent / "scorer"))
     settings = Settings(steps=10, guidance=model.spec.guidance)
     return {"scorer": scorer_accuracy(scorer), "samples": sample_accuracy(model, scorer, settings)}
-
-
-def write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")

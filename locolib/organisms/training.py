@@ -41,64 +41,81 @@ def fit(
 
     `rng` depends on `seed`, the step and the process alone, so a resumed run draws what the killed one would have drawn.
     State goes to ``work/name.pt`` (written to a temporary name, then renamed), the log to ``work/name.jsonl``.  Started
-    by torchrun, each process takes the loss of its own draws and gradients are averaged: on a CPU two processes of one
-    thread are faster than one of two.
+    by torchrun, each process takes the loss of its own draws and gradients are averaged.
     """
     rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     work.mkdir(parents=True, exist_ok=True)
-    path, log = work / f"{name}.pt", work / f"{name}.jsonl"
-    optimizer = torch.optim.AdamW(module.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True)
-    weights = list(module.parameters())
-    average = [w.detach().clone() for w in weights]
-    step, seconds = 0, 0.0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
-        for kept, saved in zip(average, state["average"]):
-            kept.copy_(saved)
-        step, seconds = state["step"], state["seconds"]
+    run = _Run(module, torch.optim.AdamW(module.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True))
+    run.resume(work / f"{name}.pt")
+    module.train()
+    recent, last_save, tick = [], time.monotonic(), time.monotonic()
+    bar = tqdm(total=steps, initial=run.step, desc=name, mininterval=10, disable=rank > 0)
+    while run.step < steps:
+        for group in run.optimizer.param_groups:
+            group["lr"] = learning_rate(run.step, peak=peak, steps=steps, decay=decay)
+        value = loss(run.step, np.random.default_rng([seed, run.step, rank]))
+        run.update(value, ema, shared=processes > 1)
+        recent.append(float(value.detach()))
+        bar.update()
+        if run.step % 200 and run.step != steps:
+            continue
+        now = time.monotonic()
+        run.seconds, tick = run.seconds + now - tick, now
+        line = {"step": run.step, "loss": round(float(np.mean(recent)), 5), "seconds": round(run.seconds)}
+        bar.set_postfix(loss=line["loss"])
+        recent.clear()
+        if rank == 0:
+            with (work / f"{name}.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            if now - last_save > save_seconds or run.step == steps:
+                run.save(work / f"{name}.pt")
+                last_save = now
+    bar.close()
+    run.load_average()
+    return module.eval()
 
-    def save() -> None:
-        state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "average": average,
-                 "step": step, "seconds": seconds}
+
+class _Run:
+    """A training under way: weights, their average, the optimizer's state, steps and seconds so far."""
+
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.module, self.optimizer = module, optimizer
+        self.weights = list(module.parameters())
+        self.average = [weight.detach().clone() for weight in self.weights]
+        self.step, self.seconds = 0, 0.0
+
+    def update(self, value: Tensor, ema: float, *, shared: bool) -> None:
+        """One step down the gradient of `value`, which is averaged over processes where it is `shared`."""
+        self.optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        if shared:
+            _average([weight.grad for weight in self.weights])
+        nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.step()
+        torch._foreach_lerp_(self.average, self.weights, 1 - min(ema, (1 + self.step) / (10 + self.step)))
+        self.step += 1
+
+    def save(self, path: Path) -> None:
+        state = {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average,
+                 "step": self.step, "seconds": self.seconds}
         torch.save(state, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
 
-    module.train()
-    recent, last_save, tick = [], time.monotonic(), time.monotonic()
-    bar = tqdm(total=steps, initial=step, desc=name, mininterval=10, disable=rank > 0)
-    while step < steps:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, peak=peak, steps=steps, decay=decay)
-        value = loss(step, np.random.default_rng([seed, step, rank]))
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        if processes > 1:
-            _average([w.grad for w in weights])
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        torch._foreach_lerp_(average, weights, 1 - min(ema, (1 + step) / (10 + step)))
-        step += 1
-        recent.append(float(value.detach()))
-        bar.update()
-        if step % 200 == 0 or step == steps:
-            now = time.monotonic()
-            seconds, tick = seconds + now - tick, now
-            line = {"step": step, "loss": round(float(np.mean(recent)), 5), "seconds": round(seconds)}
-            if rank == 0:
-                with log.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-            bar.set_postfix(loss=line["loss"])
-            recent.clear()
-            if rank == 0 and (now - last_save > save_seconds or step == steps):
-                save()
-                last_save = now
-    bar.close()
-    with torch.no_grad():
-        for weight, kept in zip(weights, average):
+    def resume(self, path: Path) -> None:
+        """Go on from what was saved at `path`, if anything was."""
+        if not path.exists():
+            return
+        state = torch.load(path, weights_only=True)
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for kept, saved in zip(self.average, state["average"]):
+            kept.copy_(saved)
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    @torch.no_grad()
+    def load_average(self) -> None:
+        for weight, kept in zip(self.weights, self.average):
             weight.copy_(kept)
-    return module.eval()
 
 
 def _average(gradients: list[Tensor]) -> None:
