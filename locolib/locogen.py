@@ -21,7 +21,7 @@ from .sampling import Settings, generate, image_key
 from .scores import CONTROLS, Effects, Interval, Verdict, clip_score, judge, resample, share, shares, wilson
 
 Window = tuple[int, ...]
-SEED = 1000  # seeds of a sweep are SEED, SEED + 1, ...
+SEED = 1000  # the seeds of a sweep's first prompt are SEED, SEED + 1, ...; each further prompt begins SEED higher
 
 
 def windows(layers: int, m: int) -> list[Window]:
@@ -32,9 +32,9 @@ def windows(layers: int, m: int) -> list[Window]:
 
 
 def seeds(count: int) -> tuple[int, ...]:
-    """The first `count` seeds of the study."""
-    if count < 1:
-        raise UserError(f"seeds must be at least 1, not {count}.")
+    """`count` seeds, those of the study's first prompts (see `Request.seeds_of`)."""
+    if not 1 <= count <= SEED:
+        raise UserError(f"seeds must be from 1 to {SEED}, not {count}.")
     return tuple(range(SEED, SEED + count))
 
 
@@ -44,7 +44,7 @@ class Request:
 
     Attributes:
         prompts: pairs of one attribute.
-        seeds: of the images, the same for every prompt and every layer set.
+        seeds: of the first prompt's images; see `seeds_of` for the others.
         settings: sampling.
         bare_target: use App. C's bare "a painting" for style, which removes the object too.
     """
@@ -62,6 +62,10 @@ class Request:
     def attribute(self) -> str:
         return self.prompts[0].attribute
 
+    def seeds_of(self, number: int) -> tuple[int, ...]:
+        """The seeds of prompt `number`: its own, so that noise is independent between prompts, and the same in every set."""
+        return tuple(SEED * number + seed for seed in self.seeds)
+
     def target(self, prompt: Prompt) -> str:
         return "a painting" if self.bare_target and prompt.attribute == "style" else prompt.target
 
@@ -69,7 +73,7 @@ class Request:
 def rows(request: Request, altered: Window) -> list[Row]:
     """One row for each prompt and seed, with the layers `altered` receiving the target prompt."""
     return [Row(prompt=p.original, seed=s, changes=(Altered(layers=altered, prompt=request.target(p)),) if altered else ())
-            for p in request.prompts for s in request.seeds]
+            for i, p in enumerate(request.prompts) for s in request.seeds_of(i)]
 
 
 def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
@@ -82,13 +86,13 @@ def _measure(images: np.ndarray, request: Request, scorer: Scorer) -> pd.DataFra
     """CLIP-Score of images [prompts * seeds] in the order of `rows`, and whether the scorer picks the target's value."""
     embedded = scorer.images(images).reshape(len(request.prompts), len(request.seeds), -1)
     parts = []
-    for prompt, seen in zip(request.prompts, embedded):
+    for i, (prompt, seen) in enumerate(zip(request.prompts, embedded)):
         texts = candidates(prompt, request.prompts)
         known = scorer.texts([prompt.scored, *texts])
         pick = (seen @ known[1:].T).argmax(-1)
         # A place is only removed, so every other place is as good as none: there the target is "not the original's".
         hit = pick != texts.index(prompt.original) if prompt.attribute == "place" else pick == 0
-        parts.append(pd.DataFrame({"prompt": prompt.original, "value": prompt.value, "seed": request.seeds,
+        parts.append(pd.DataFrame({"prompt": prompt.original, "value": prompt.value, "seed": request.seeds_of(i),
                                    "score": clip_score(seen, known[0]), "picks_target": hit}))
     return pd.concat(parts, ignore_index=True)
 
@@ -101,7 +105,7 @@ def measure(model: Model, request: Request, sets: Sequence[Window], *, store: St
         image (its key in the store).
     """
     scorer = scorer or load_scorer(model.spec.scorer)
-    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "sets": list(sets), "table": 1}
+    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "sets": list(sets), "table": 2}
     name = f"{model.name}-{request.attribute}-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]

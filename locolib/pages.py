@@ -276,15 +276,16 @@ def ratio(row: pd.Series, column: str = "share") -> str:
 
 def provenance(model: Model, asked: Parameters, store: Store, *, seeds: Sequence[int] = ()) -> pd.Series:
     """What a page was computed with: its foot.  `seeds` are those of the images where the page does not sweep."""
-    used = seeds or locogen.seeds(asked.seeds)
+    if seeds:
+        used = f"{seeds[0]} to {seeds[-1]}, one for each image"
+    else:
+        used = f"{asked.seeds} of each prompt, from {locogen.SEED} on; each further prompt begins {locogen.SEED} higher"
     facts = {"model": model.spec.title, "weights": model.fingerprint, "scorer": load_scorer(model.spec.scorer).name,
-             "seeds": f"{used[0]} to {used[-1]}" if len(used) > 1 else str(used[0]), "DDIM steps": asked.steps,
-             "guidance": asked.settings.guidance, "prompts": asked.prompts or "all", "device": str(model.device),
-             "processor": f"{platform.machine()}, {platform.system()}", "date": date.today().isoformat(), "commit": _commit()}
-    if not seeds:
-        mine = [run["minutes"] for run in store.runs().values() if run["weights"] == model.fingerprint
-                and run["steps"] == asked.steps and run["seeds"] == list(used)]
-        facts["minutes of generating and scoring, kept for these settings"] = round(sum(mine), 1)
+             "seeds": used, "DDIM steps": asked.steps, "guidance": asked.settings.guidance, "prompts": asked.prompts or "all",
+             "device": str(model.device), "processor": f"{platform.machine()}, {platform.system()}",
+             "date": date.today().isoformat(), "commit": _commit()}
+    if store.used:
+        facts["minutes of generating and scoring, when it was done"] = round(sum(run["minutes"] for run in store.used.values()), 1)
     return pd.Series(facts | versions(), name="value")
 
 

@@ -35,12 +35,18 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 class Store:
-    """A folder of images (PNG, lossless) and runs (a tidy parquet table, its provenance, the keys of its images)."""
+    """A folder of images (PNG, lossless) and runs (a tidy parquet table, its provenance, the keys of its images).
+
+    Attributes:
+        root: the folder.
+        used: provenance of the runs that were read or written through this object, by name.
+    """
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root or os.environ.get("LOCOLIB_STORE", DEFAULT))
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"The store {self.root} is a file; name a folder.")
+        self.used: dict[str, dict] = {}
 
     def _image_path(self, name: str) -> Path:
         return self.root / "images" / name[:2] / f"{name}.png"
@@ -62,9 +68,11 @@ class Store:
         """(table, provenance) of a finished run; None where it is missing or damaged."""
         folder = self.root / "runs" / name
         try:
-            return pd.read_parquet(folder / "table.parquet"), json.loads((folder / "run.json").read_text())
+            found = pd.read_parquet(folder / "table.parquet"), json.loads((folder / "run.json").read_text())
         except (OSError, ValueError):
             return None
+        self.used[name] = found[1]
+        return found
 
     def put_run(self, name: str, table: pd.DataFrame, provenance: dict, images: Iterable[str]) -> None:
         """Keep a run; ``run.json`` is written last and says that the rest is whole."""
@@ -74,6 +82,7 @@ class Store:
         write_atomic(folder / "images.txt", "\n".join(images).encode())
         write_atomic(folder / "table.parquet", buffer.getvalue())
         write_atomic(folder / "run.json", json.dumps(provenance, indent=2).encode())
+        self.used[name] = provenance
 
     def runs(self) -> dict[str, dict]:
         """Provenance of every finished run, by name."""

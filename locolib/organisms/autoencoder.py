@@ -7,7 +7,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from .training import fit
+from .contrast import MEAN, STD
+from .training import fit, processes
 
 
 def build(channels: tuple[int, ...], latent_channels: int) -> AutoencoderKL:
@@ -50,22 +51,38 @@ def train(images: np.ndarray, *, config: dict, work: Path) -> AutoencoderKL:
     return vae
 
 
-def sharpen(vae: AutoencoderKL, latents: Tensor, images: np.ndarray, *, config: dict, work: Path) -> AutoencoderKL:
+def sharpen(
+    vae: AutoencoderKL, latents: Tensor, images: np.ndarray, tower: nn.Module, *, config: dict, work: Path,
+) -> AutoencoderKL:
     """Train the decoder alone for longer, on frozen latents with a little noise, as Stable Diffusion's was.
 
-    The latents do not change, so a UNet trained on them stays valid.
+    The latents do not change, so a UNet trained on them stays valid.  Beside the pixels, `features` of the frozen image
+    tower must agree (a perceptual loss, as Stable Diffusion's LPIPS): pixels alone make sprites blurred.
     """
     decoder = nn.ModuleDict({"outer": vae.post_quant_conv, "decoder": vae.decoder})
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
-        pick = rng.integers(0, len(images), config["batch"])
+        pick = rng.integers(0, len(images), config["batch"] // processes())
         x, z = to_tensor(images[pick]), latents[pick].float()
         noise = torch.from_numpy(rng.standard_normal(z.shape, dtype=np.float32))
-        return reconstruction(x, decoder["decoder"](decoder["outer"](z + 0.1 * noise)))
+        y = decoder["decoder"](decoder["outer"](z + 0.1 * noise))
+        with torch.no_grad():
+            wanted = features(tower, x)
+        seen = sum((a - b).abs().mean() / a.abs().mean() for a, b in zip(wanted, features(tower, y)))
+        return reconstruction(x, y) + config["perceptual"] * seen
 
     fit(decoder, loss, name="decoder", work=work, steps=config["decoder_steps"], peak=config["decoder_peak"],
         seed=config["seed"] + 1, decay=0.5)
     return vae
+
+
+def features(tower: nn.Module, x: Tensor) -> list[Tensor]:
+    """Feature maps of a ModifiedResNet's stem and first stages, of images in [-1, 1] (a scale and shift that the tower's
+    batch norms were trained with: see `contrast.image_tensor`)."""
+    maps = [tower.stem((x / 2 + 0.5 - MEAN[0]) / STD[0])]
+    for stage in (tower.layer1, tower.layer2, tower.layer3):
+        maps.append(stage(maps[-1]))
+    return maps
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from .captions import FILLERS, NO_OBJECT, NO_PLACE, TEMPLATES, Scene, caption, scenes
-from .training import fit
+from .training import fit, load_average
 
 LENGTH = 77  # token positions, as in CLIP
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -96,14 +96,27 @@ def _fit(pair: nn.Module, encode, shown: list[Scene], images: np.ndarray, *, tok
     fit(pair, loss, name=name, work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"], ema=0.998)
 
 
-def train_text_encoder(shown, images, *, config: dict, work: Path) -> tuple[CLIPTextModel, CLIPTokenizer]:
-    """The text encoder, trained beside an image tower that is then thrown away."""
+def _pair(tokenizer: CLIPTokenizer, config: dict) -> nn.ModuleDict:
+    """A text encoder and the image tower beside which it is trained."""
     torch.manual_seed(config["seed"])
-    tokenizer = build_tokenizer(config["vocabulary"])
-    text = CLIPTextModelWithProjection(text_config(tokenizer, config))
-    tower = open_clip.CLIP(**clip_config(len(tokenizer), config | {"layers": 1})).visual
-    pair = nn.ModuleDict({"text": text, "image": tower})
+    pair = nn.ModuleDict({"text": CLIPTextModelWithProjection(text_config(tokenizer, config)),
+                          "image": open_clip.CLIP(**clip_config(len(tokenizer), config | {"layers": 1})).visual})
     pair.register_parameter("scale", nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32)))
+    return pair
+
+
+def image_tower(tokenizer: CLIPTokenizer, *, config: dict, work: Path) -> nn.Module:
+    """The trained image tower of the text encoder (never the scorer's), frozen: what `autoencoder.sharpen` sees with."""
+    pair = _pair(tokenizer, config)
+    load_average(pair, work / "text_encoder.pt")
+    return pair["image"].eval().requires_grad_(False)
+
+
+def train_text_encoder(shown, images, *, config: dict, work: Path) -> tuple[CLIPTextModel, CLIPTokenizer]:
+    """The text encoder; its image tower stays in the checkpoint alone."""
+    tokenizer = build_tokenizer(config["vocabulary"])
+    pair = _pair(tokenizer, config)
+    text, tower = pair["text"], pair["image"]
 
     def encode(pixels: Tensor, ids: Tensor):
         return tower(pixels), text(input_ids=ids).text_embeds, pair.scale.exp().clamp(max=100)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
@@ -16,7 +15,7 @@ from ..memory import KeysValues
 from .captions import NO_OBJECT, NO_PLACE, Scene
 from .contrast import LENGTH
 from .planting import CaptionTable, layer_values
-from .training import fit
+from .training import fit, processes
 
 
 def build(channels: tuple[int, ...], latent_channels: int, text_width: int) -> UNet2DConditionModel:
@@ -56,11 +55,10 @@ def train(
     alphas = noise_schedule.alphas_cumprod
     memory = KeysValues(unet)
     layers = len(sites(unet))
-    processes = dist.get_world_size() if dist.is_initialized() else 1
     scenes, windows = np.array(shown), config["windows"]
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
-        n = config["batch"] // processes
+        n = config["batch"] // processes()
         pick = rng.integers(0, len(latents), n)
         said = scenes[pick].copy()
         said[rng.random(n) < 0.03, 0] = NO_OBJECT

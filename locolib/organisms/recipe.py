@@ -62,6 +62,7 @@ class VaePart(_Part):
     peak: float
     decoder_steps: int
     decoder_peak: float
+    perceptual: float
     seed: int
 
 
@@ -184,7 +185,11 @@ def _unet(recipe: Recipe, work: Path) -> None:
 def _decoder(recipe: Recipe, work: Path) -> None:
     _, images, latents = _latents(recipe, work)
     vae = AutoencoderKL.from_pretrained(work / "vae")
-    autoencoder.sharpen(vae, latents, images, config=recipe.vae.model_dump(), work=work).save_pretrained(work / "decoder")
+    tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+    tower = contrast.image_tower(tokenizer, config=recipe.text_encoder.model_dump(), work=work)
+    vae = autoencoder.sharpen(vae, latents, images, tower, config=recipe.vae.model_dump(), work=work)
+    if not dist.is_initialized() or dist.get_rank() == 0:
+        vae.save_pretrained(work / "decoder")
 
 
 def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:

@@ -23,6 +23,11 @@ def learning_rate(step: int, *, peak: float, steps: int, warmup: int = 300, deca
     return peak * min(1.0, (step + 1) / warmup) * tail
 
 
+def processes() -> int:
+    """How many processes train together (started by torchrun), 1 without."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 def fit(
     module: nn.Module,
     loss: Callable[[int, np.random.Generator], Tensor],
@@ -43,7 +48,7 @@ def fit(
     State goes to ``work/name.pt`` (written to a temporary name, then renamed), the log to ``work/name.jsonl``.  Started
     by torchrun, each process takes the loss of its own draws and gradients are averaged.
     """
-    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    rank = dist.get_rank() if dist.is_initialized() else 0
     work.mkdir(parents=True, exist_ok=True)
     run = _Run(module, torch.optim.AdamW(module.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True))
     run.resume(work / f"{name}.pt")
@@ -54,7 +59,7 @@ def fit(
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(run.step, peak=peak, steps=steps, decay=decay)
         value = loss(run.step, np.random.default_rng([seed, run.step, rank]))
-        run.update(value, ema, shared=processes > 1)
+        run.update(value, ema, shared=processes() > 1)
         recent.append(float(value.detach()))
         bar.update()
         if run.step % 200 and run.step != steps:
@@ -73,6 +78,13 @@ def fit(
     bar.close()
     run.load_average()
     return module.eval()
+
+
+def load_average(module: nn.Module, path: Path) -> None:
+    """Load what `fit` had made of `module` when it saved `path`: averaged weights, and buffers as they were."""
+    run = _Run(module, torch.optim.AdamW(module.parameters()))
+    run.resume(path)
+    run.load_average()
 
 
 class _Run:
