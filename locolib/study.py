@@ -91,8 +91,8 @@ def run_notebooks(chosen: Profile, model: str, root: Path = Path("build")) -> No
 
 
 def _read_by_pages() -> list[Path]:
-    """Files on which numbers and pictures of the pages depend: of the organisms the world alone, not their training."""
-    code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world")]
+    """Files on which numbers and pictures of the pages depend: of the organisms the world and how well it is drawn, not their training."""
+    code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world", "evaluate")]
     return sorted([*code, *HOME.glob("locolib/organisms/sprites/*.png"), *HOME.glob("data/prompts/*.csv")])
 
 
