@@ -256,7 +256,8 @@ def clearest(table: pd.DataFrame) -> str:
 
 def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
     """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (App. B)."""
-    part = table[(table.prompt == prompt) & (table.seed == table.seed.min())].drop_duplicates("layers")
+    part = table[table.prompt == prompt]
+    part = part[part.seed == part.seed.min()].drop_duplicates("layers")
     images = [store.image(key) for key in part.image]
     if any(image is None for image in images):
         raise UserError("The store has lost an image of a finished run; remove that run by `locolib clean RUN` and start again.")
