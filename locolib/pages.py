@@ -20,17 +20,18 @@ from .scores import Interval, wilson
 
 
 class Profile(BaseModel):
-    """How much is computed: DDIM steps, prompts of each attribute (0: all), seeds of each prompt."""
+    """How much is computed: DDIM steps, prompts of each attribute and objects of the model's page (0: all), seeds of a prompt."""
 
     model_config = ConfigDict(frozen=True)
     name: str
     steps: int
     prompts: int
     seeds: int
+    objects: int = 0
 
 
-PROFILES = {p.name: p for p in (Profile(name="smoke", steps=2, prompts=2, seeds=1),  # tests: seconds
-                                Profile(name="quick", steps=10, prompts=0, seeds=1),  # two cores: minutes
+PROFILES = {p.name: p for p in (Profile(name="smoke", steps=2, prompts=2, seeds=1, objects=2),  # tests: seconds
+                                Profile(name="quick", steps=10, prompts=20, seeds=1),  # two cores: minutes
                                 Profile(name="paper", steps=50, prompts=0, seeds=8))}  # the paper's 50 steps
 
 

@@ -61,7 +61,7 @@ def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: S
 def page_parameters(page: str, chosen: Profile, model: str) -> dict[str, Any]:
     """What `make study` passes to a page; pages about planted models keep theirs when the study is of another."""
     fields = PAGES[page].model_fields
-    values = {"model": model, "prompts": chosen.prompts, "seeds": chosen.seeds, "steps": chosen.steps}
+    values = {"model": model, "prompts": chosen.objects if page == "model" else chosen.prompts, "seeds": chosen.seeds, "steps": chosen.steps}
     if page != "02_locogen" and not model.startswith("planted"):
         del values["model"]
     return {name: value for name, value in values.items() if name in fields}

@@ -46,6 +46,7 @@ def load(name: str, *, source: str | Path | None = None) -> Model:
     pipeline, place = _pipeline(spec, source)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
+    pipeline.unet.to(memory_format=torch.channels_last)  # the layout that convolutions prefer, on CPUs too
     model = Model(spec=spec, pipeline=pipeline.to(device()), fingerprint=_fingerprint(pipeline))
     found = sum(is_cross_attention(path, module) for path, module in model.unet.named_modules())
     if found != spec.layers:
