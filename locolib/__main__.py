@@ -146,6 +146,8 @@ def _chart(sweep) -> str:
         mark = " destroyed" if row.destroyed else ""
         lines.append(f"{row.layers:>7} {row.score:7.2f} {row.share:6.2f} {100 * row.picks_target:6.0f}% |{bar}{mark}")
     more = f"; about {verdict.needed} prompts are needed to settle it" if verdict.needed else ""
+    if verdict.verdict == "inconclusive" and not verdict.needed:
+        more = "; windows of this size do not settle it, larger ones may"
     window = label(tuple(range(verdict.start, verdict.start + verdict.m)))
     lines.append(f"{verdict.verdict}: layers {window}, share {verdict.share} on the held-out prompts, "
                  f"lead over the best disjoint window {verdict.margin}{more}")

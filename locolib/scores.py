@@ -108,7 +108,7 @@ class Verdict:
         margin: its lead on the best disjoint window there.
         full: effect of altering all layers there, in points.
         plateau: starts whose shares lie within the interval of the best.
-        needed: images after which an inconclusive answer may be settled, roughly (0 where it is settled).
+        needed: images after which an inconclusive answer may be settled, roughly (0 where it is settled, or where more would not help).
     """
 
     verdict: str
@@ -149,9 +149,14 @@ def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effec
 
 
 def _needed(held: Interval, units: int) -> int:
-    """Units after which the half-width of the share's interval would be 0.1, as it shrinks with their square root."""
+    """Units after which the half-width of the share's interval would be 0.1, as it shrinks with their square root.
+
+    0 where it is that narrow already: then only other window sizes can settle the question.
+    """
     half = (held.high - held.low) / 2
-    return int(np.ceil(units * max(1.0, (half / 0.1) ** 2))) if np.isfinite(half) else 8 * units
+    if half <= 0.1:
+        return 0
+    return int(np.ceil(units * (half / 0.1) ** 2)) if np.isfinite(half) else 8 * units
 
 
 def wilson(successes: int, n: int) -> Interval:
