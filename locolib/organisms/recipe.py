@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
@@ -23,6 +22,7 @@ from .captions import Scene, scenes
 from .cards import write_card
 from .evaluate import sample_accuracy, scorer_accuracy
 from .planting import ATTRIBUTES, CaptionTable
+from .training import first
 from .world import poses, render_all
 
 
@@ -178,7 +178,7 @@ def _unet(recipe: Recipe, work: Path) -> None:
     encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
     table = lru_cache(maxsize=None)(lambda length: CaptionTable(encoder, tokenizer, length))
     unet = denoiser.train(latents, shown, table, config=recipe.unet.model_dump(), work=work)
-    if not dist.is_initialized() or dist.get_rank() == 0:
+    if first():
         unet.to(memory_format=torch.contiguous_format).save_pretrained(work / "unet")
 
 
@@ -188,7 +188,7 @@ def _decoder(recipe: Recipe, work: Path) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     tower = contrast.image_tower(tokenizer, config=recipe.text_encoder.model_dump(), work=work)
     vae = autoencoder.sharpen(vae, latents, images, tower, config=recipe.vae.model_dump(), work=work)
-    if not dist.is_initialized() or dist.get_rank() == 0:
+    if first():
         vae.save_pretrained(work / "decoder")
 
 

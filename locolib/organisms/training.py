@@ -28,6 +28,11 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def first() -> bool:
+    """Whether this is the process that saves: the only one, or torchrun's first."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
 def fit(
     module: nn.Module,
     loss: Callable[[int, np.random.Generator], Tensor],
