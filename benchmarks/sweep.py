@@ -43,7 +43,7 @@ def plain_loop(model: models.Model, rows: list[Row], settings: Settings) -> None
             return args, kwargs | {"encoder_hidden_states": states}
 
         handles = [modules[layer].register_forward_pre_hook(replace, with_kwargs=True) for layer in change.layers]
-        model.pipeline(row.prompt, latents=model.noise(row.seed)[None], num_inference_steps=settings.steps,
+        model.pipeline(row.prompt, latents=model.noise(model.generator(row.seed))[None], num_inference_steps=settings.steps,
                        guidance_scale=settings.guidance)
         for handle in handles:
             handle.remove()
@@ -53,7 +53,7 @@ def batched_pipeline(model: models.Model, rows: list[Row], settings: Settings) -
     """diffusers' own pipeline in batches, nothing altered."""
     for i in range(0, len(rows), settings.batch):
         part = rows[i : i + settings.batch]
-        model.pipeline([row.prompt for row in part], latents=torch.stack([model.noise(row.seed) for row in part]),
+        model.pipeline([row.prompt for row in part], latents=torch.stack([model.noise(model.generator(row.seed)) for row in part]),
                        num_inference_steps=settings.steps, guidance_scale=settings.guidance)
 
 

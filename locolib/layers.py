@@ -48,7 +48,7 @@ def sites(unet: nn.Module) -> tuple[Site, ...]:
         for name, module in unet.get_submodule(block).named_modules():
             path = f"{block}.{name}"
             if is_cross_attention(path, module):
-                key, value = projections(path)
+                key, value = projections(path, module)
                 found.append(Site(index=len(found), path=path, key=key, value=value, block=block, scale=scale,
                                   shape=tuple(unet.get_submodule(key).weight.shape)))
     return tuple(found)

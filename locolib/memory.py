@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from . import UserError
 from .layers import sites
 from .models import Model
-from .models.attention import FromMemory, project
+from .models.attention import project, reader
 from .shapes import PerLayer, TextStates
 
 
@@ -37,12 +37,14 @@ class Row:
         seed: of the image's own noise generator.
         negative: the prompt of the unconditional branch.
         changes: interventions; where two alter the same layer, the later one counts.
+        pooled: the prompt whose pooled text bypasses the layers (SDXL, DeepFloyd); None is the row's own.
     """
 
     prompt: str
     seed: int
     negative: str = ""
     changes: tuple[Altered, ...] = ()
+    pooled: str | None = None
 
     def prompt_at(self, layer: int) -> str:
         """The prompt that `layer` receives in the conditional branch."""
@@ -51,7 +53,12 @@ class Row:
 
     def prompts(self) -> set[str]:
         """All prompts that this row needs text states of."""
-        return {self.prompt, self.negative, *(change.prompt for change in self.changes)}
+        return {self.prompt, self.negative, self.bypassing, *(change.prompt for change in self.changes)}
+
+    @property
+    def bypassing(self) -> str:
+        """The prompt that bypasses the layers of the conditional branch, where the model has such a way."""
+        return self.prompt if self.pooled is None else self.pooled
 
 
 def check(rows: Iterable[Row], layers: int) -> None:
@@ -70,25 +77,25 @@ class KeysValues:
 
     def __init__(self, unet: nn.Module) -> None:
         self.modules = [unet.get_submodule(site.path) for site in sites(unet)]
-        self._readers = [FromMemory() for _ in self.modules]
+        self._readers = [reader(module) for module in self.modules]
         self._before: list = []
 
     def __enter__(self) -> "KeysValues":
         self._before = [module.processor for module in self.modules]
-        for module, reader in zip(self.modules, self._readers):
-            module.set_processor(reader)
+        for module, processor in zip(self.modules, self._readers):
+            module.set_processor(processor)
         return self
 
     def __exit__(self, *error) -> None:
         for module, before in zip(self.modules, self._before):
             module.set_processor(before)
-        for reader in self._readers:
-            reader.key = reader.value = reader.bias = None
+        for processor in self._readers:
+            processor.key = processor.value = processor.bias = None
 
     def load(self, keys: Sequence[PerLayer], values: Sequence[PerLayer], bias: Tensor | None = None) -> None:
         """Give each layer its K and V, [rows, heads, tokens, d]; `bias` [1, tokens] is added to all attention logits."""
-        for reader, key, value in zip(self._readers, keys, values, strict=True):
-            reader.key, reader.value, reader.bias = key, value, bias
+        for processor, key, value in zip(self._readers, keys, values, strict=True):
+            processor.key, processor.value, processor.bias = key, value, bias
 
     def set(self, states: Sequence[TextStates], bias: Tensor | None = None) -> None:
         """Project each layer's own text states [rows, tokens, width] (with gradients: training uses this)."""
@@ -97,13 +104,14 @@ class KeysValues:
 
 
 class TextMemory:
-    """K and V of every distinct prompt, computed once and gathered by row."""
+    """K and V of every distinct prompt, and its pooled text where there is one: computed once and gathered by row."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._modules = [model.unet.get_submodule(site.path) for site in sites(model.unet)]
         self._number: dict[str, int] = {}
         self._kept: list[tuple[PerLayer, PerLayer]] = []  # per layer: K and V, rows are prompts
+        self._pooled: Tensor | None = None  # rows are prompts
 
     @torch.no_grad()
     def prepare(self, prompts: Iterable[str]) -> None:
@@ -111,7 +119,10 @@ class TextMemory:
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._number]
         if not new:
             return
-        states = [self._model.encode([prompt]).states for prompt in new]
+        encoded = [self._model.encode([prompt]) for prompt in new]
+        states = [e.states for e in encoded]
+        if encoded[0].pooled is not None:
+            self._pooled = torch.cat([*([] if self._pooled is None else [self._pooled]), *(e.pooled for e in encoded)])
         for layer, module in enumerate(self._modules):
             pairs = [project(module, state) for state in states]
             key, value = torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs])
@@ -121,8 +132,8 @@ class TextMemory:
                 self._kept.append((key, value))
         self._number |= {prompt: len(self._number) + i for i, prompt in enumerate(new)}
 
-    def gather(self, rows: Sequence[Row], *, guided: bool) -> tuple[list[PerLayer], list[PerLayer]]:
-        """Each layer's K and V for a batch, [rows or 2 * rows, heads, tokens, d]: unconditional rows first."""
+    def gather(self, rows: Sequence[Row], *, guided: bool) -> tuple[list[PerLayer], list[PerLayer], Tensor | None]:
+        """Each layer's K and V for a batch, [rows or 2 * rows, heads, tokens, d], and pooled text: unconditional rows first."""
         self.prepare(sorted(set().union(*(row.prompts() for row in rows)) - self._number.keys()))
         before = [self._number[row.negative] for row in rows] if guided else []
         keys, values = [], []
@@ -130,4 +141,5 @@ class TextMemory:
             index = torch.tensor(before + [self._number[row.prompt_at(layer)] for row in rows], device=key.device)
             keys.append(key[index])
             values.append(value[index])
-        return keys, values
+        bypassing = [*before, *(self._number[row.bypassing] for row in rows)]
+        return keys, values, None if self._pooled is None else self._pooled[bypassing]

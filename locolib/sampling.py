@@ -38,30 +38,30 @@ class Settings:
 
 @torch.no_grad()
 def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextMemory) -> Latents:
-    """Final latents [rows, c, h, w] of one batch: classifier-free guidance (Eq. 1) in a DDIM loop.
+    """Final latents [rows, c, h, w] of one batch: classifier-free guidance (Eq. 1) in the model's own sampling loop.
 
     `Altered` acts on the conditional branch alone.  Text is never projected inside the loop: every layer reads the K and
-    V that `memory` holds.
+    V that `memory` holds.  All noise of a row, also that of a stochastic sampler's steps, comes from its own generator.
     """
     guided = settings.guidance != 1
     scheduler = model.pipeline.scheduler
     scheduler.set_timesteps(settings.steps, device=model.device)
-    latents = torch.stack([model.noise(row.seed) for row in rows]).to(model.device) * scheduler.init_noise_sigma
+    generators = [model.generator(row.seed) for row in rows]
+    latents = torch.stack([model.noise(generator) for generator in generators]).to(model.device) * scheduler.init_noise_sigma
     with KeysValues(model.unet) as layers:
-        layers.load(*memory.gather(rows, guided=guided))
+        keys, values, pooled = memory.gather(rows, guided=guided)
+        layers.load(keys, values)
         for t in scheduler.timesteps:
-            noise = model.unet(torch.cat([latents, latents]) if guided else latents, t, encoder_hidden_states=None).sample
-            if guided:
-                plain, told = noise.chunk(2)
-                noise = plain + settings.guidance * (told - plain)
-            latents = scheduler.step(noise, t, latents).prev_sample
+            noisy = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, t)
+            predicted = model.guide(model.unet(noisy, t, **model.conditions(pooled)).sample, settings.guidance)
+            latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
     return latents
 
 
 def image_key(model: Model, row: Row, settings: Settings) -> str:
     """The key under which an image is stored: a hash of all that determines it."""
     return key({"model": model.fingerprint, "row": asdict(row), "steps": settings.steps, "guidance": settings.guidance,
-                "sampler": "ddim", "size": model.latent_shape, "batch": settings.batch})
+                "sampler": model.sampler, "size": model.latent_shape, "batch": settings.batch})
 
 
 def generate(

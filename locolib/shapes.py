@@ -12,6 +12,7 @@ from torch import Tensor
 TextStates = Float[Tensor, "prompts tokens width"]
 KeyOrValue = Float[Tensor, "rows heads tokens head_dim"]
 PerLayer = Float[Tensor, "rows _ tokens _"]  # in a list over layers, whose heads differ
+Maps = Float[Tensor, "rows width y x"]  # feature maps inside a UNet
 Queries = Float[Tensor, "rows places width"]
 Latents = Float[Tensor, "rows channels y x"]
 Noise = Float[Tensor, "channels y x"]

@@ -32,7 +32,7 @@ class Positions:
 
 def token_ids(model: Model, prompt: str) -> list[int]:
     """Ids of a prompt as the text encoder receives it, padded to the tokenizer's length."""
-    return model.tokenizer(prompt, padding="max_length", max_length=model.tokenizer.model_max_length, truncation=True).input_ids
+    return model.token_ids([prompt])[0].tolist()
 
 
 def positions(model: Model, prompt: str, subject: str) -> Positions:
@@ -44,7 +44,7 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
     ids = token_ids(model, prompt)
     wanted = model.tokenizer(subject, add_special_tokens=False).input_ids
     eos = ids.index(model.tokenizer.eos_token_id)
-    starts = [i for i in range(1, eos - len(wanted) + 1) if ids[i : i + len(wanted)] == wanted]
+    starts = [i for i in range(eos - len(wanted) + 1) if ids[i : i + len(wanted)] == wanted]
     if not wanted or not starts:
         raise UserError(f"The subject {subject!r} does not occur in {prompt!r} within {len(ids)} tokens; name words of the prompt.")
     return Positions(subject=tuple(range(starts[-1], starts[-1] + len(wanted))), eos=eos, pads=tuple(range(eos + 1, len(ids))))

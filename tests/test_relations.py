@@ -1,4 +1,4 @@
-"""Relations that must hold whatever the weights know (random weights, the true architecture)."""
+"""Relations that must hold whatever the weights know, for each family (random weights, the true layers)."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from locolib.models.attention import project
 from locolib.sampling import Settings, denoise, generate
 
 SETTINGS = Settings(steps=3, guidance=4.0, batch=16)
-ALL = tuple(range(16))
 A, B = "a house in the style of van gogh", "a painting of a house"
 
 
@@ -19,29 +18,43 @@ def latents(model, rows, settings=SETTINGS):
     return denoise(model, rows, settings, TextMemory(model))
 
 
-def diffusers_latents(model, prompts, seeds, settings, negative=None):
-    noise = torch.stack([model.noise(seed) for seed in seeds])
-    return model.pipeline(prompts, negative_prompt=negative, latents=noise, num_inference_steps=settings.steps,
-                          guidance_scale=settings.guidance, output_type="latent").images
+@pytest.fixture
+def model(any_model):
+    """Every relation of this file is asked of every family."""
+    return any_model
+
+
+def everything(model):
+    return tuple(range(model.spec.layers))
+
+
+def diffusers_output(model, prompts, seeds, settings, negative=None, output_type="latent"):
+    """What diffusers' own pipeline gives: the same first noise, and for a stochastic sampler the same generators."""
+    generators = [model.generator(seed) for seed in seeds]
+    if model.sampler == "ddpm":  # no latents: the pixels themselves
+        own = {"generator": generators, "clean_caption": False, "output_type": "pt" if output_type == "latent" else output_type}
+    else:
+        own = {"latents": torch.stack([model.noise(g) for g in generators]), "output_type": output_type}
+    return model.pipeline(prompts, negative_prompt=negative, num_inference_steps=settings.steps, guidance_scale=settings.guidance, **own).images
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0], ids=["unguided", "guided"])
 def test_sampler_equals_diffusers_pipeline(model, guidance):
     settings = Settings(steps=4, guidance=guidance)
     ours = latents(model, [Row(prompt=A, seed=1), Row(prompt=B, seed=2)], settings)
-    theirs = diffusers_latents(model, [A, B], [1, 2], settings)
+    theirs = diffusers_output(model, [A, B], [1, 2], settings)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
 
 def test_negative_prompt_equals_diffusers_pipeline(model):
     ours = latents(model, [Row(prompt=A, seed=1, negative="a cat")])
-    theirs = diffusers_latents(model, [A], [1], SETTINGS, negative=["a cat"])
+    theirs = diffusers_output(model, [A], [1], SETTINGS, negative=["a cat"])
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
 
 def test_images_equal_diffusers_pipeline(model):
     ours = generate(model, [Row(prompt=A, seed=1)], SETTINGS)[0]
-    theirs = model.pipeline(A, latents=model.noise(1)[None], num_inference_steps=3, guidance_scale=4.0, output_type="np").images[0]
+    theirs = diffusers_output(model, [A], [1], SETTINGS, output_type="np")[0]
     assert np.abs(ours / 255 - theirs).max() <= 1.01 / 255
 
 
@@ -51,8 +64,18 @@ def test_empty_alteration_is_the_untouched_row(model):
 
 
 def test_altering_all_layers_is_the_targets_own_image(model):
-    altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=ALL, prompt=B),))])
+    altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),), pooled=B)])
     assert torch.equal(altered, latents(model, [Row(prompt=B, seed=3)]))
+
+
+def test_what_bypasses_the_layers_is_the_rows_own_unless_told_otherwise(model):
+    """Altering all layers is not the target's own image where text has another way (SDXL, DeepFloyd), and only there."""
+    plain, altered, pooled = latents(model, [Row(prompt=B, seed=3), Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),)),
+                                             Row(prompt=A, seed=3, pooled=B)])
+    bypass = model.encode([A]).pooled is not None
+    assert bypass == (model.spec.name in ("mini-sdxl", "mini-deepfloyd"))
+    assert torch.allclose(plain, altered, atol=1e-5) == (not bypass)
+    assert torch.allclose(pooled, latents(model, [Row(prompt=A, seed=3)])[0], atol=1e-5) == (not bypass)
 
 
 def test_altering_with_the_own_prompt_changes_nothing(model):
@@ -70,7 +93,7 @@ def test_two_alterations_compose(model):
 
 def test_every_layer_matters(model):
     """Each index reaches another layer: no two single-layer alterations give the same image, none gives the clean one."""
-    rows = [Row(prompt=A, seed=3)] + [Row(prompt=A, seed=3, changes=(Altered(layers=(i,), prompt=B),)) for i in ALL]
+    rows = [Row(prompt=A, seed=3)] + [Row(prompt=A, seed=3, changes=(Altered(layers=(i,), prompt=B),)) for i in everything(model)]
     made = latents(model, rows).flatten(1)
     distances = torch.cdist(made, made) + torch.eye(len(rows))
     assert distances.min() > 0
@@ -91,7 +114,7 @@ def test_order_of_rows_does_not_matter(model):
 
 def test_cached_keys_and_values_are_what_the_projections_give(model):
     row = Row(prompt=A, seed=0, changes=(Altered(layers=(8, 9), prompt=B),))
-    keys, values = TextMemory(model).gather([row], guided=True)
+    keys, values, _ = TextMemory(model).gather([row], guided=True)
     for site in sites(model.unet):
         module = model.unet.get_submodule(site.path)
         for branch, prompt in enumerate(["", B if site.index in (8, 9) else A]):
@@ -118,8 +141,9 @@ def test_no_global_randomness_is_used(model):
 
 
 def test_a_layer_outside_the_model_is_refused(model):
-    with pytest.raises(UserError, match="Layer 16 .* 0 to 15"):
-        generate(model, [Row(prompt=A, seed=0, changes=(Altered(layers=(15, 16), prompt=B),))], SETTINGS)
+    last = model.spec.layers - 1
+    with pytest.raises(UserError, match=f"Layer {last + 1} .* 0 to {last}"):
+        generate(model, [Row(prompt=A, seed=0, changes=(Altered(layers=(last, last + 1), prompt=B),))], SETTINGS)
 
 
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"guidance": 0.5}, {"batch": 0}], ids=str)

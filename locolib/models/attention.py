@@ -1,22 +1,30 @@
 """How each family's cross-attention module takes keys and values: the only place that knows.
 
-Stable Diffusion and SDXL keep text projections in ``attn2.to_k`` and ``to_v``.
+Stable Diffusion and SDXL keep text projections in ``attn2.to_k`` and ``to_v``.  DeepFloyd keeps them in ``add_k_proj`` and
+``add_v_proj``, with biases, of a module that attends to the image and the text at once: text keys stand before its own.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..shapes import KeyOrValue, Queries, TextStates
+from ..shapes import KeyOrValue, Maps, Queries, TextStates
+
+
+def _adds_text(module: nn.Module) -> bool:
+    """Whether a module adds text to its self-attention, as DeepFloyd's do."""
+    return getattr(module, "add_k_proj", None) is not None
 
 
 def is_cross_attention(path: str, module: nn.Module) -> bool:
     """Whether the module at `path` of a UNet attends to text, judged by structure and not by class name."""
-    return path.endswith(".attn2") and hasattr(module, "to_k") and hasattr(module, "to_v")
+    return _adds_text(module) or (path.endswith(".attn2") and hasattr(module, "to_k") and hasattr(module, "to_v"))
 
 
-def projections(path: str) -> tuple[str, str]:
+def projections(path: str, module: nn.Module) -> tuple[str, str]:
     """Dotted paths of the matrices that make a site's keys and values."""
-    return f"{path}.to_k", f"{path}.to_v"
+    names = ("add_k_proj", "add_v_proj") if _adds_text(module) else ("to_k", "to_v")
+    return f"{path}.{names[0]}", f"{path}.{names[1]}"
 
 
 def split_heads(module: nn.Module, x: TextStates | Queries) -> KeyOrValue:
@@ -24,13 +32,20 @@ def split_heads(module: nn.Module, x: TextStates | Queries) -> KeyOrValue:
     return x.unflatten(-1, (module.heads, -1)).transpose(1, 2)
 
 
+def read(module: nn.Module, states: TextStates) -> TextStates:
+    """Text states as the module's projections read them: DeepFloyd's pass a norm, over tokens too, of the module's own."""
+    return module.norm_encoder_hidden_states(states) if _adds_text(module) and module.norm_cross else states
+
+
 def project(module: nn.Module, states: TextStates) -> tuple[KeyOrValue, KeyOrValue]:
     """Keys and values [rows, heads, tokens, d] of text states [rows, tokens, width]."""
-    return split_heads(module, module.to_k(states)), split_heads(module, module.to_v(states))
+    states = read(module, states)
+    key, value = (module.add_k_proj, module.add_v_proj) if _adds_text(module) else (module.to_k, module.to_v)
+    return split_heads(module, key(states)), split_heads(module, value(states))
 
 
 class FromMemory:
-    """An attention processor that reads keys and values instead of computing them from text."""
+    """An attention processor that reads the text's keys and values instead of computing them."""
 
     def __init__(self) -> None:
         self.key: KeyOrValue | None = None
@@ -38,6 +53,29 @@ class FromMemory:
         self.bias: Tensor | None = None  # [1, tokens], added to the logits
 
     def __call__(self, module, hidden_states: Queries, encoder_hidden_states=None, attention_mask=None, temb=None) -> Queries:
-        query = split_heads(module, module.to_q(hidden_states))
-        out = F.scaled_dot_product_attention(query, self.key, self.value, attn_mask=self.bias)
+        return self._attend(module, module.to_q(hidden_states), self.key, self.value, self.bias)
+
+    @staticmethod
+    def _attend(module, query: Queries, key: KeyOrValue, value: KeyOrValue, bias: Tensor | None) -> Tensor:
+        out = F.scaled_dot_product_attention(split_heads(module, query), key, value, attn_mask=bias)
         return module.to_out[1](module.to_out[0](out.transpose(1, 2).flatten(2)))
+
+
+class FromMemoryAndImage(FromMemory):
+    """The same for DeepFloyd's modules: the text's keys and values from memory, the image's own behind them."""
+
+    def __call__(self, module, hidden_states: Maps, encoder_hidden_states=None, attention_mask=None, temb=None) -> Maps:
+        flat = hidden_states.flatten(2)
+        own = module.group_norm(flat).transpose(1, 2)
+        key, value, bias = self.key, self.value, self.bias
+        if not module.only_cross_attention:
+            key = torch.cat([key, split_heads(module, module.to_k(own))], dim=2)
+            value = torch.cat([value, split_heads(module, module.to_v(own))], dim=2)
+            bias = None if bias is None else F.pad(bias, (0, own.shape[1]))
+        out = self._attend(module, module.to_q(own), key, value, bias)
+        return out.transpose(1, 2).reshape(hidden_states.shape) + hidden_states
+
+
+def reader(module: nn.Module) -> FromMemory:
+    """The processor that lets `module` read from memory."""
+    return FromMemoryAndImage() if _adds_text(module) else FromMemory()

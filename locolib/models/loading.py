@@ -1,5 +1,6 @@
 """Loading: a bundled folder, a local folder, or the hub; what is wrong is said in one sentence."""
 
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -7,15 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from transformers.utils import logging as transformers_logging
 
 from .. import UserError
-from .attention import is_cross_attention
+from .architecture import difference
+from .families import FAMILIES
 from .fingerprint import fingerprint
 from .registry import ORGANISMS, Spec, find
 from .wrapper import Model
+
+
+# What each pipeline is told to do without: checkers that blacken pictures, watermarks.
+_WITHOUT = {
+    "StableDiffusionPipeline": {"safety_checker": None, "requires_safety_checker": False},
+    "StableDiffusionXLPipeline": {"add_watermarker": False},
+    "IFPipeline": {"safety_checker": None, "feature_extractor": None, "watermarker": None, "requires_safety_checker": False},
+}
 
 
 def device() -> torch.device:
@@ -27,35 +38,31 @@ def is_here(spec: Spec) -> bool:
     """Whether the model can be loaded without the network."""
     if spec.bundled:
         return any((ORGANISMS / source / "model_index.json").exists() for source in spec.sources)
-    from huggingface_hub import try_to_load_from_cache
-
     return any(isinstance(try_to_load_from_cache(source, "model_index.json"), str) for source in spec.sources)
 
 
 def load(name: str, *, source: str | Path | None = None) -> Model:
-    """Load a model of the registry as an ordinary diffusers pipeline, with a DDIM scheduler (the paper's sampler).
+    """Load a model of the registry as an ordinary diffusers pipeline, latent ones with a DDIM scheduler (the paper's sampler).
 
     Args:
         name: a key of `MODELS`.
         source: a local pipeline folder to load instead of the known sources.
 
     Raises:
-        UserError: unknown name, missing, gated or broken checkpoint, or one with another number of layers.
+        UserError: unknown name, missing, gated or broken checkpoint, or one of another architecture than the name says.
     """
     spec = find(name)
     pipeline, place = _pipeline(spec, source)
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    family = FAMILIES[type(pipeline).__name__]
+    if family.sampler == "ddim":
+        pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.to(memory_format=torch.channels_last)  # the layout that convolutions prefer, on CPUs too
-    model = Model(spec=spec, pipeline=pipeline.to(device()), fingerprint=_fingerprint(pipeline))
-    found = sum(is_cross_attention(path, module) for path, module in model.unet.named_modules())
-    if found != spec.layers:
-        raise UserError(f"{place} is not a {spec.title}: it has {found} cross-attention layers instead of {spec.layers}.")
-    return model
+    return family(spec=spec, pipeline=pipeline.to(device()), fingerprint=_fingerprint(pipeline, family.parts))
 
 
-def _pipeline(spec: Spec, source: str | Path | None) -> tuple[StableDiffusionPipeline, str]:
-    """(pipeline, where it came from), from the first source that works."""
+def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline, str]:
+    """(pipeline, where it came from), from the first source that works; none is loaded before its configuration fits."""
     if source and not (Path(source) / "model_index.json").exists():
         raise UserError(f"{source} is not a diffusers folder: it has no model_index.json.")
     places = [str(source)] if source else [str(ORGANISMS / s) if spec.bundled else s for s in spec.sources]
@@ -65,21 +72,36 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[StableDiffusionPip
             problems.append(f"{place} does not exist")
             continue
         try:
-            return _from_pretrained(place), place
+            differs = difference(spec, lambda part, name: _configuration(place, part, name))
+            if not differs:
+                return _from_pretrained(spec, place), place
         except Exception as error:  # every library below raises its own kinds: one sentence for all
             problems.append(f"{place}: {_reason(error)}")
+            continue
+        raise UserError(f"{place} is not a {spec.title}: {differs}.")
     advice = ("run `git checkout -- data/organisms` or retrain it with `make train`" if spec.bundled else
               "log in with `hf auth login`, accept its licence on the hub, or pass a local folder by --source")
     raise UserError(f"Cannot load {spec.name} ({'; '.join(problems)}); {advice}.")
 
 
-def _from_pretrained(place: str) -> StableDiffusionPipeline:
-    local = Path(place).exists()
-    options = {} if local else {"variant": "fp16"}
+def _offline(place: str) -> bool:
+    """Whether a place must be read without the network."""
+    return Path(place).exists() or os.environ.get("HF_HUB_OFFLINE") == "1"
+
+
+def _configuration(place: str, part: str, name: str) -> dict:
+    """A JSON file of a pipeline folder, or of a repository of the hub: small, and read before any weights are."""
+    if Path(place).exists():
+        return json.loads(Path(place, part, name).read_text())
+    path = hf_hub_download(place, f"{part}/{name}" if part else name, local_files_only=_offline(place))
+    return json.loads(Path(path).read_text())
+
+
+def _from_pretrained(spec: Spec, place: str) -> DiffusionPipeline:
     with _quiet():
-        return StableDiffusionPipeline.from_pretrained(
-            place, use_safetensors=True, safety_checker=None, requires_safety_checker=False, dtype=torch.float32,
-            local_files_only=local or os.environ.get("HF_HUB_OFFLINE") == "1", **options)
+        return DiffusionPipeline.from_pretrained(
+            place, use_safetensors=True, dtype=torch.float32, local_files_only=_offline(place),
+            **({} if Path(place).exists() else {"variant": "fp16"}), **_WITHOUT[spec.pipeline])
 
 
 @contextmanager
@@ -109,7 +131,7 @@ def _reason(error: Exception) -> str:
     return f"{kind}: {(str(error).strip().splitlines() or [''])[0][:160]}"
 
 
-def _fingerprint(pipeline: StableDiffusionPipeline) -> str:
-    """Of what determines the images: the weights of the UNet, text encoder and VAE, and the schedule."""
+def _fingerprint(pipeline: DiffusionPipeline, parts: tuple[str, ...]) -> str:
+    """Of what determines the images: the weights of UNet, text encoders and VAE, and the schedule."""
     schedule = sorted((k, str(v)) for k, v in pipeline.scheduler.config.items() if not k.startswith("_"))
-    return fingerprint((pipeline.unet, pipeline.text_encoder, pipeline.vae), repr(schedule))
+    return fingerprint((getattr(pipeline, part) for part in parts), repr(schedule))

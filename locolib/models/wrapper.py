@@ -1,10 +1,11 @@
 """A loaded model: one face for every family, so that no code outside this package knows which kind it holds."""
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
-from diffusers import StableDiffusionPipeline
-from torch import Tensor
+from diffusers import DiffusionPipeline
+from torch import Tensor, nn
 
 from ..shapes import Images, Latents, Noise, TextStates
 from .registry import Spec
@@ -16,7 +17,8 @@ class Encoded:
 
     Attributes:
         states: [prompts, tokens, width], what the cross-attention layers read.
-        pooled: [prompts, width] or None, text that bypasses the layers (SDXL, DeepFloyd).
+        pooled: [prompts, ...] or None, text that bypasses the layers: SDXL's pooled embedding, and the states which
+            DeepFloyd pools itself.
     """
 
     states: TextStates
@@ -25,29 +27,36 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A pipeline with what this study needs of it.
+    """A pipeline with what this study needs of it; this class is Stable Diffusion, `families` holds the others.
 
     Attributes:
         spec: its entry in the registry.
-        pipeline: the diffusers pipeline; its scheduler is DDIM.
+        pipeline: the diffusers pipeline.
         fingerprint: hash of the weights and the schedule.
     """
 
     spec: Spec
-    pipeline: StableDiffusionPipeline
+    pipeline: DiffusionPipeline
     fingerprint: str
+    sampler: ClassVar[str] = "ddim"  # the paper's; named in the key of every image
+    parts: ClassVar[tuple[str, ...]] = ("unet", "text_encoder", "vae")  # components whose weights determine an image
 
     @property
     def name(self) -> str:
         return self.spec.name
 
     @property
-    def unet(self) -> torch.nn.Module:
+    def unet(self) -> nn.Module:
         return self.pipeline.unet
 
     @property
     def tokenizer(self):
         return self.pipeline.tokenizer
+
+    @property
+    def tokens(self) -> int:
+        """Positions of a prompt that the UNet sees, padding included."""
+        return self.tokenizer.model_max_length
 
     @property
     def device(self) -> torch.device:
@@ -59,19 +68,48 @@ class Model:
         config = self.unet.config
         return config.in_channels, config.sample_size, config.sample_size
 
+    @property
+    def side(self) -> int:
+        """Height and width of its pictures, in pixels."""
+        return self.unet.config.sample_size * getattr(self.pipeline, "vae_scale_factor", 1)
+
+    def token_ids(self, prompts: list[str]) -> Tensor:
+        """Ids [prompts, tokens] as the (first) text encoder receives them."""
+        return self._ids(self.tokenizer, prompts).input_ids
+
+    def _ids(self, tokenizer, prompts: list[str]):
+        return tokenizer(prompts, padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt").to(self.device)
+
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
-        """Text states of prompts, padded to the tokenizer's length."""
-        ids = self.tokenizer(prompts, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True,
-                             return_tensors="pt").input_ids
-        return Encoded(states=self.pipeline.text_encoder(ids.to(self.device))[0])
+        """Text states of prompts, padded to `tokens`."""
+        return Encoded(states=self.pipeline.text_encoder(self.token_ids(prompts))[0])
 
-    def noise(self, seed: int) -> Noise:
-        """z_T of one image, from a generator of its own: the same on every device and in every batch."""
-        return torch.randn(self.latent_shape, generator=torch.Generator().manual_seed(seed))
+    def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
+        """What the UNet is called with beside the noisy rows and the time step; `pooled` is gathered from `Encoded`."""
+        return {"encoder_hidden_states": None}
+
+    def guide(self, predicted: Tensor, guidance: float) -> Tensor:
+        """Classifier-free guidance (Eq. 1) of a prediction [rows, ...], or [2 * rows, ...] with unconditional rows first."""
+        if guidance == 1:
+            return predicted
+        plain, told = predicted.chunk(2)
+        return plain + guidance * (told - plain)
+
+    def generator(self, seed: int) -> torch.Generator:
+        """The source of all randomness of one image: the same on every device and in every batch."""
+        return torch.Generator().manual_seed(seed)
+
+    def noise(self, generator: torch.Generator) -> Noise:
+        """z_T of one image, the first that its generator gives."""
+        return torch.randn(self.latent_shape, generator=generator)
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
-        pixels = self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample
-        return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        return to_images(self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample)
+
+
+def to_images(pixels: Tensor) -> Images:
+    """uint8 [n, height, width, 3] of pixels [n, 3, h, w] in [-1, 1]."""
+    return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

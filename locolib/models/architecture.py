@@ -1,0 +1,57 @@
+"""Is a pipeline folder what its name says?  Answered from its configuration files, before any weights are read.
+
+The published architectures are kept beside this file (``architectures/NAME.json``), so that full-size UNets can be built, on
+the meta device, without a checkpoint.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+
+from .attention import is_cross_attention
+from .registry import Spec
+
+_FOLDER = Path(__file__).parent / "architectures"
+_ENCODERS = {"StableDiffusionPipeline": ("text_encoder",), "StableDiffusionXLPipeline": ("text_encoder", "text_encoder_2"),
+             "IFPipeline": ("text_encoder",)}
+
+
+def architecture(name: str) -> dict:
+    """A published model's configuration: pipeline, unet, scheduler, vae, text_encoders, tokenizers, sample_size."""
+    return json.loads((_FOLDER / f"{name}.json").read_text())
+
+
+def skeleton(config: dict) -> UNet2DConditionModel:
+    """The UNet of a configuration without memory for its weights (meta device)."""
+    with torch.device("meta"):
+        return UNet2DConditionModel.from_config(config)
+
+
+def _widths(encoders: list[dict]) -> list[int]:
+    return [encoder.get("hidden_size") or encoder["d_model"] for encoder in encoders]
+
+
+def difference(spec: Spec, read: Callable[[str, str], dict]) -> str:
+    """What keeps a folder from being what `spec` says, in words; "" where nothing does.
+
+    Args:
+        read: gives the JSON file `name` of the folder's `part` ("" for the folder itself).
+    """
+    found = read("", "model_index.json")["_class_name"]
+    if found != spec.pipeline:
+        return f"it is a {found} instead of a {spec.pipeline}"
+    unet, scheduler = read("unet", "config.json"), read("scheduler", "scheduler_config.json")
+    layers = sum(is_cross_attention(path, module) for path, module in skeleton(unet).named_modules())
+    if layers != spec.layers:
+        return f"it has {layers} cross-attention layers instead of {spec.layers}"
+    prediction = scheduler.get("prediction_type", "epsilon")
+    if prediction != spec.prediction:
+        return f"it predicts {prediction} instead of {spec.prediction}"
+    if spec.bundled:
+        return ""
+    wanted = architecture(spec.name)["text_encoders"]
+    widths, expected = _widths([read(part, "config.json") for part in _ENCODERS[spec.pipeline]]), _widths(wanted)
+    return "" if widths == expected else f"its text encoders are {widths} wide instead of {expected}"
