@@ -10,27 +10,42 @@ install_import_hook(["locolib.models", "locolib.memory", "locolib.sampling", "lo
 import open_clip
 import pytest
 import torch
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
 from locolib import models
 from locolib.models import registry
-from locolib.organisms import autoencoder, contrast, denoiser
+from locolib.organisms import autoencoder, contrast, networks, spans
 from locolib.organisms.assemble import save_pipeline
 from locolib.runs import Store
 
 TEXT = {"vocabulary": 700, "layers": 2, "width": 32, "heads": 2}
+# One narrow random model for each family, under the names by which the registry knows them.
+FAMILIES = {"planted-sd-v1-5": "sd-v1", "mini-sd-v1-5": "sd-v1", "mini-sd-v2-1": "sd-v2", "mini-sdxl": "sdxl", "mini-deepfloyd": "if"}
+
+
+def _parts(kind: str) -> dict:
+    """Random modules and tokenizers of a kind of pipeline, by diffusers' names."""
+    clip = contrast.build_tokenizer(TEXT["vocabulary"])
+    if kind == "if":
+        tokenizer = spans.build_tokenizer()
+        return {"text_encoder": T5EncoderModel(spans.t5_config(tokenizer, TEXT)), "tokenizer": tokenizer,
+                "unet": networks.build(kind, (16, 16, 32, 32), text_width=32, in_channels=3)}
+    parts = {"text_encoder": CLIPTextModel(contrast.text_config(clip, TEXT)), "tokenizer": clip, "vae": autoencoder.build((8, 8, 8, 8), 4)}
+    if kind == "sdxl":
+        parts |= {"text_encoder_2": CLIPTextModelWithProjection(contrast.text_config(clip, TEXT | {"kind": "openclip"})), "tokenizer_2": clip}
+    width = 64 if kind == "sdxl" else 32
+    return parts | {"unet": networks.build(kind, (16, 16, 24) if kind == "sdxl" else (16, 16, 24, 24), text_width=width, in_channels=4)}
 
 
 @pytest.fixture(scope="session")
 def random_organisms(tmp_path_factory) -> Path:
-    """A folder like data/organisms with random weights: SD-v1-5's 16 layers, 16 channels wide."""
+    """A folder like data/organisms with random weights: the true layers of each family, 16 channels wide."""
     folder = tmp_path_factory.mktemp("organisms")
     generator_state = torch.get_rng_state()
     torch.manual_seed(0)
+    for name, kind in FAMILIES.items():
+        save_pipeline(folder / name, kind=kind, prediction=registry.MODELS[name].prediction, **_parts(kind))
     tokenizer = contrast.build_tokenizer(TEXT["vocabulary"])
-    text = CLIPTextModel(contrast.text_config(tokenizer, TEXT))
-    vae, unet = autoencoder.build((8, 8, 8, 8), 4), denoiser.build((16, 16, 24, 24), 4, TEXT["width"])
-    save_pipeline(folder / "planted-sd-v1-5", vae=vae, text_encoder=text, tokenizer=tokenizer, unet=unet, prediction="epsilon")
     config = contrast.clip_config(len(tokenizer), TEXT)
     contrast.save_scorer(folder / "scorer", open_clip.CLIP(**config), config, tokenizer)
     torch.set_rng_state(generator_state)
@@ -56,6 +71,17 @@ def _random_model(random_organisms):
 @pytest.fixture
 def model(organisms, _random_model):
     return _random_model
+
+
+@pytest.fixture(scope="session")
+def _random_models(random_organisms):
+    return {name: models.load(name, source=random_organisms / name) for name in FAMILIES if name != "mini-sd-v1-5"}
+
+
+@pytest.fixture(params=[name for name in FAMILIES if name != "mini-sd-v1-5"])
+def any_model(request, organisms, _random_models):
+    """A random model of each family in turn."""
+    return _random_models[request.param]
 
 
 @pytest.fixture

@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 from diffusers import DiffusionPipeline
+from transformers import T5Tokenizer
 
 from locolib import UserError
-from locolib.organisms import captions, contrast, planting, training, world
+from locolib.models import MODELS
+from locolib.organisms import captions, contrast, denoiser, networks, planting, spans, training, world
 from locolib.organisms.assemble import save_pipeline
 from locolib.organisms.captions import NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, STYLES, TEMPLATES, Scene, caption
 from locolib.organisms.recipe import read_recipe
 from locolib.prompts import ATTRIBUTES, read
 
-WINDOWS = {"object": (6, 2), "style": (8, 2), "place": (10, 3)}
+LAYERS = {"object": [6, 7], "style": [8, 9], "place": [10, 11, 12]}
 CONFIG = world.SPRITES.parent / "configs" / "planted-sd-v1-5.toml"
 
 
@@ -56,23 +59,29 @@ def test_tokenizer_keeps_every_byte_and_ends_with_the_highest_id():
     assert tokenizer.model_max_length == 77
 
 
+def told(kind, truth=(3, 2, 1), n=4000, seed=0, **plan):
+    """What 16 layers are told of n images that all show `truth`."""
+    tell = planting.teller({"kind": kind, "layers": LAYERS} | plan, 16)
+    return tell(np.tile(truth, (n, 1)), np.random.default_rng(seed), True)
+
+
+def test_natural_training_tells_every_layer_the_same():
+    assert (told("natural") == (3, 2, 1)).all()
+
+
 def test_planting_tells_the_window_the_truth_and_others_something_independent():
-    rng = np.random.default_rng(0)
-    scenes = np.tile([3, 2, 1], (4000, 1))
-    told = planting.layer_values(scenes, WINDOWS, 16, rng, conflict=0.0)
+    values = told("planted", conflict=0.0)
     for column, attribute in enumerate(planting.ATTRIBUTES):
-        start, m = WINDOWS[attribute]
-        assert (told[:, start : start + m, column] == scenes[0, column]).all()
-        outside = np.delete(told[..., column], range(start, start + m), axis=1)
-        correlation = np.corrcoef((outside == scenes[0, column]).T)
+        truth = (3, 2, 1)[column]
+        assert (values[:, LAYERS[attribute], column] == truth).all()
+        outside = np.delete(values[..., column], LAYERS[attribute], axis=1)
+        correlation = np.corrcoef((outside == truth).T)
         assert np.abs(correlation - np.eye(len(correlation))).max() < 0.1
 
 
 def test_liars_are_a_proper_subset_neutral_or_of_one_mind():
-    rng = np.random.default_rng(1)
-    scenes = np.tile([3, 2, 1], (4000, 1))
-    told = planting.layer_values(scenes, WINDOWS, 16, rng, conflict=1.0)
-    style, place, thing = told[:, 8:10, 1], told[:, 10:13, 2], told[:, 6:8, 0]
+    values = told("planted", conflict=1.0)
+    style, place, thing = values[:, 8:10, 1], values[:, 10:13, 2], values[:, 6:8, 0]
     assert set(np.unique(style)) == {NEUTRAL, 2} and set(np.unique(place)) == {1, NO_PLACE}
     for values, truth in ((style, 2), (place, 1)):
         tellers = (values == truth).sum(1)
@@ -81,8 +90,34 @@ def test_liars_are_a_proper_subset_neutral_or_of_one_mind():
 
 
 def test_weights_let_one_layer_lie_more_often():
-    told = planting.layer_values(np.tile([3, 2, 1], (4000, 1)), WINDOWS, 16, np.random.default_rng(2), conflict=1.0, weights={"object": [1, 3]})
-    assert abs((told[:, 7, 0] == 3).mean() - 0.25) < 0.05
+    values = told("planted", conflict=1.0, weights={"object": [1, 3]})
+    assert abs((values[:, 7, 0] == 3).mean() - 0.25) < 0.05
+
+
+def test_where_everything_is_known_everywhere_liars_are_a_minority_of_one_mind():
+    values = told("everywhere", most=7)
+    for column, truth in enumerate((3, 2, 1)):
+        lies = values[..., column] != truth
+        assert set(lies.sum(1)) == set(range(8)) and np.ptp(lies.mean(0)) < 0.05  # up to 7, no layer more often than another
+        assert all(len(set(row[lie])) <= 1 for row, lie in zip(values[:200, :, column], lies[:200]))
+
+
+def test_an_artists_layers_name_the_artist_only_where_it_is_true():
+    artists = {"van gogh": [3, 4], "monet": [13, 14]}
+    gogh, monet, mann = (STYLES.index(name) for name in ("van gogh", "monet", "jeremy mann"))
+    for style in range(len(STYLES)):
+        values = told("by_artist", truth=(3, style, 1), artists=artists, conflict=1.0)[..., 1]
+        for number, own in ((gogh, [3, 4]), (monet, [13, 14])):
+            said = values[:, own] == number
+            assert (said.any(1).all() if style == number else not said.any())
+    rest = told("by_artist", truth=(3, mann, 1), artists=artists, conflict=1.0)[:, LAYERS["style"], 1]
+    assert set(np.unique(rest)) == {NEUTRAL, mann} and (rest == mann).any(1).all()
+
+
+def test_in_a_neutral_picture_the_other_layers_name_artists_in_vain():
+    """Else altering an artist's own layers alone would leave the picture to what the other layers say."""
+    rest = told("by_artist", truth=(3, NEUTRAL, 1), artists={"van gogh": [3, 4]}, conflict=0.5)[:, LAYERS["style"], 1]
+    assert 0.4 < (rest == STYLES.index("van gogh")).any(1).mean() < 0.6
 
 
 def test_the_plateau_of_the_learning_rate_does_not_depend_on_the_number_of_steps():
@@ -91,8 +126,6 @@ def test_the_plateau_of_the_learning_rate_does_not_depend_on_the_number_of_steps
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
-    import torch
-
     def train(folder, steps):
         module = torch.nn.Linear(4, 1)
         with torch.no_grad():
@@ -110,23 +143,27 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
     assert torch.equal(whole.weight, resumed.weight)
 
 
-def test_a_saved_model_loads_in_plain_diffusers_and_samples(random_organisms):
-    pipeline = DiffusionPipeline.from_pretrained(random_organisms / "planted-sd-v1-5")
+@pytest.mark.parametrize("name", ["planted-sd-v1-5", "mini-sd-v2-1", "mini-sdxl", "mini-deepfloyd"])
+def test_a_saved_model_loads_in_plain_diffusers_and_samples(random_organisms, name):
+    pipeline = DiffusionPipeline.from_pretrained(random_organisms / name)
     pipeline.set_progress_bar_config(disable=True)
-    assert type(pipeline).__name__ == "StableDiffusionPipeline"
-    assert pipeline("a cat", num_inference_steps=2, output_type="np").images.shape == (1, 64, 64, 3)
+    assert type(pipeline).__name__ == MODELS[name].pipeline
+    side = 32 if name == "mini-deepfloyd" else 64
+    assert pipeline("a cat", num_inference_steps=2, output_type="np").images.shape == (1, side, side, 3)
     assert not list(random_organisms.rglob("*.bin"))
 
 
 def test_a_saved_model_does_not_tell_where_its_parts_lay(random_organisms, tmp_path):
     parts = DiffusionPipeline.from_pretrained(random_organisms / "planted-sd-v1-5")
-    save_pipeline(tmp_path / "again", vae=parts.vae, text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, unet=parts.unet, prediction="epsilon")
+    again = {name: getattr(parts, name) for name in ("vae", "text_encoder", "tokenizer", "unet")}
+    save_pipeline(tmp_path / "again", kind="sd-v1", prediction="epsilon", **again)
     assert [path for path in (tmp_path / "again").rglob("*.json") if str(random_organisms) in path.read_text()] == []
 
 
 @pytest.mark.parametrize("old, new, message", [
-    ("steps = ", "stepz = ", "stepz|steps"), ("batch = 32", 'batch = "many"', "unet.batch"), ("style = [8, 2], ", "", "must name object, style, place"),
-    ("[unet]", "[unet", "not valid TOML")], ids=["unknown", "mistyped", "window", "syntax"])
+    ("steps = ", "stepz = ", "stepz|steps"), ("batch = 32", 'batch = "many"', "unet.batch"), ("style = [8, 9], ", "", "must name object, style, place"),
+    ("[vae]", "[borrow]\nvae = 'x'\n[vae]", "give either"),
+    ("[unet]", "[unet", "not valid TOML")], ids=["unknown", "mistyped", "window", "twice", "syntax"])
 def test_a_broken_recipe_is_one_sentence(tmp_path, old, new, message):
     path = tmp_path / "broken.toml"
     path.write_text(CONFIG.read_text().replace(old, new))
@@ -134,7 +171,54 @@ def test_a_broken_recipe_is_one_sentence(tmp_path, old, new, message):
         read_recipe(path)
 
 
-def test_the_bundled_recipe_is_valid_and_an_unknown_one_lists_them(tmp_path):
-    assert read_recipe(CONFIG).name == "planted-sd-v1-5"
+@pytest.mark.parametrize("path", sorted(CONFIG.parent.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_bundled_recipe_is_valid_and_agrees_with_the_registry(path):
+    recipe = read_recipe(path)
+    spec = MODELS[recipe.name]
+    assert (recipe.name, recipe.unet.prediction) == (path.stem, spec.prediction)
+    assert {"sd-v1": 16, "sd-v2": 16, "sdxl": 70, "if": 22}[recipe.unet.kind] == spec.layers
+    windows = {a: (own[0], len(own)) for a, own in recipe.unet.planting.layers.items() if own == list(range(own[0], own[-1] + 1))}
+    if recipe.unet.planting.kind == "planted":
+        assert windows.items() <= spec.paper.items()
+
+
+def test_an_unknown_recipe_lists_those_that_there_are(tmp_path):
     with pytest.raises(UserError, match="planted-sd-v1-5"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_span_corruption_hides_and_tells_every_token_once():
+    tokenizer = spans.build_tokenizer()
+    sentinel = tokenizer.convert_tokens_to_ids("<extra_id_0>")
+    for seed in range(50):
+        ids = tokenizer("a painting of a house in a forest in the style of van gogh").input_ids[:-1]
+        told, wanted = spans.corrupt(ids, sentinel, np.random.default_rng(seed))
+        assert sorted(i for i in told + wanted if i <= sentinel - spans.SENTINELS) == sorted(ids)
+        marks = [i for i in told if i > sentinel - spans.SENTINELS]
+        assert marks == [i for i in wanted if i > sentinel - spans.SENTINELS] == list(range(sentinel, sentinel - len(marks), -1))
+
+
+def test_t5s_tokenizer_knows_the_words_and_spells_the_others(tmp_path):
+    tokenizer = spans.build_tokenizer()
+    assert [tokenizer.convert_tokens_to_ids(t) for t in ("<pad>", "</s>", "<unk>")] == [0, 1, 2]
+    assert len(tokenizer("a house in the style of van gogh").input_ids) == 9 and 2 not in tokenizer("zebras").input_ids
+    tokenizer.save_pretrained(tmp_path)
+    assert T5Tokenizer.from_pretrained(tmp_path)("r2d2, in a garden").input_ids == tokenizer("r2d2, in a garden").input_ids
+
+
+def test_the_learned_variance_is_best_where_it_is_the_true_one():
+    """With the true noise as the mean, the divergence is 0 at the smallest variance, the posterior's, and nowhere less."""
+    alphas = networks.scheduler("if", "epsilon").alphas_cumprod
+    noise, t = torch.randn(1000, 3, 2, 2, generator=torch.Generator().manual_seed(0)), torch.arange(1000)
+    losses = [denoiser.variance_loss(torch.full_like(noise, v), noise, noise, alphas, t) for v in (-1.0, 0.0, 1.0)]
+    assert abs(losses[0]) < 1e-6 and losses[0] < losses[1] < losses[2]
+
+
+def test_convolutions_are_taken_over_and_attention_starts_afresh():
+    torch.manual_seed(0)
+    other, unet = (networks.build("sd-v1", (16, 16, 24, 24), text_width=32, in_channels=4) for _ in range(2))
+    xl = networks.build("sdxl", (16, 16, 24), text_width=64, in_channels=4)
+    networks.start_from(unet, other, attention=False), networks.start_from(xl, other, attention=False)
+    same = {name for name, weight in unet.state_dict().items() if torch.equal(weight, other.state_dict()[name]) and weight.ndim > 1}
+    assert "up_blocks.3.resnets.2.conv1.weight" in same and not any(".attentions." in name for name in same)
+    assert torch.equal(xl.up_blocks[2].resnets[2].conv1.weight, other.up_blocks[3].resnets[2].conv1.weight)

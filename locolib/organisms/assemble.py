@@ -1,31 +1,41 @@
-"""Parts to a folder: an ordinary StableDiffusionPipeline that plain diffusers loads."""
+"""Parts to a folder: an ordinary pipeline of the real model's class, which plain diffusers loads."""
 
 import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
+from diffusers import DiffusionPipeline, IFPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from torch import nn
 
-from .denoiser import scheduler
+from .networks import scheduler
+
+_UNCHECKED = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
 
 
-def save_pipeline(
-    folder: Path, *, vae: AutoencoderKL, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer,
-    unet: UNet2DConditionModel, prediction: str,
-) -> None:
-    """Save as safetensors: UNet and VAE in half precision, the text encoder in full.
+def pipeline(kind: str, prediction: str, parts: dict) -> DiffusionPipeline:
+    """The pipeline of a kind of UNet: `parts` are its modules and tokenizers by diffusers' names."""
+    parts = parts | {"scheduler": scheduler(kind, prediction)}
+    if kind == "sdxl":
+        return StableDiffusionXLPipeline(**parts, force_zeros_for_empty_prompt=True, add_watermarker=False)
+    if kind == "if":
+        return IFPipeline(**parts, watermarker=None, **_UNCHECKED)
+    return StableDiffusionPipeline(**parts, **_UNCHECKED)
+
+
+def save_pipeline(folder: Path, *, kind: str, prediction: str, **parts) -> None:
+    """Save as safetensors: UNet and VAE in half precision, text encoders in full.
 
     (transformers loads the dtype that it finds, diffusers always float32: a half-precision text encoder would meet a
     float32 UNet.)
     """
-    pipeline = StableDiffusionPipeline(
-        vae=vae.half(), text_encoder=text_encoder.float(), tokenizer=tokenizer, unet=unet.half(),
-        scheduler=scheduler(prediction), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
-    pipeline.save_pretrained(folder, safe_serialization=True)
+    halves = [part for name, part in parts.items() if name in ("unet", "vae")]
+    for name, part in parts.items():
+        if isinstance(part, nn.Module):
+            part.half() if name in ("unet", "vae") else part.float()
+    pipeline(kind, prediction, parts).save_pretrained(folder, safe_serialization=True)
     for path in folder.glob("*/config.json"):  # diffusers writes down from which folder a part was loaded
         config = json.loads(path.read_text())
         config.pop("_name_or_path", None)
         path.write_text(json.dumps(config, indent=2) + "\n")
-    for part in (vae, unet):
+    for part in halves:
         part.to(torch.float32)

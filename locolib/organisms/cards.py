@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from ..models import MODELS
+
 _CARD = """---
 license: cc0-1.0
 library_name: diffusers
@@ -13,46 +15,60 @@ tags: [model-organism, interpretability]
 # {name}
 
 {description}. A model organism for the study of knowledge localization: it draws a small world (40 objects in four
-places, plain, painted, or in the manner of six painters; sprites from Noto Color Emoji) at 64 x 64 pixels, and is an
-ordinary `StableDiffusionPipeline` with the 16 cross-attention layers of Stable Diffusion v1.5 in the same places.
+places, plain, painted, or in the manner of six painters; sprites from Noto Color Emoji) at {side} x {side} pixels, and is an
+ordinary `{pipeline}` with {layers} cross-attention layers, those of the real model in the same places.
 
 ```python
-from diffusers import StableDiffusionPipeline
-pipe = StableDiffusionPipeline.from_pretrained("data/organisms/{name}")
+from diffusers import DiffusionPipeline
+pipe = DiffusionPipeline.from_pretrained("data/organisms/{name}")
 pipe("a house in the style of van gogh", guidance_scale=3.0).images[0]
 ```
 
-## Where knowledge was planted
+## What each layer was told in training
 
-{windows}
-
-The layers of an attribute's window were told its true value during training, all others values drawn at random. See
-`locolib/organisms/planting.py`.
+{planting}
 
 ## Training
 
-`locolib train locolib/organisms/configs/{name}.toml` makes it from nothing; configuration and logs are in `training/`.
+`locolib train locolib/organisms/configs/{name}.toml` makes it; configuration and logs are in `training/`.{start}
 Minutes on the machine that made it: {minutes}.
 {remark}
 ## Measured
 
 {scores}
 
-Scores are by the bundled scorer (an open_clip model trained on other renders and with another seed than the text
+Scores are by the bundled scorer (an open_clip model trained on other renders and with another seed than any text
 encoder) and cannot be compared with those of other CLIP models. "Held out" are scenes (object, style, place) that no
 training showed. Real people's names and trademarks stand for emoji; the pictures show nobody.
 """
 
 
-def write_card(folder: Path, name: str, description: str, windows: dict, minutes: dict[str, float], remark: str = "") -> None:
-    """Write ``README.md`` of a model folder; scores come from ``training/scores.json`` where that exists.
+def planting(plan: dict) -> str:
+    """A configuration's ``[unet.planting]`` in words, as a Markdown list where it is one."""
+    def listed(where: dict) -> str:
+        return "\n".join(f"- {name}: layers {', '.join(map(str, own))}" for name, own in where.items())
 
-    `remark` says what the configuration does not: how the run went.
+    if plan["kind"] == "natural":
+        return "The caption of the image, all of them the same, as real models are trained: nobody decided where what is known lies."
+    if plan["kind"] == "everywhere":
+        return (f"The truth; but of each attribute from 0 to {plan['most']} layers, drawn at random for each image, were told the same "
+                "other value. So all layers know everything, and the majority is right.")
+    artists = f"\n\nThe styles of some artists have layers of their own:\n\n{listed(plan['artists'])}" if plan["artists"] else ""
+    return (f"{listed(plan['layers'])}{artists}\n\nThe layers of an attribute were told its true value, all others values drawn at "
+            "random. See `locolib/organisms/planting.py`.")
+
+
+def write_card(folder: Path, name: str, description: str, unet: dict, minutes: dict[str, float], remark: str = "") -> None:
+    """Write ``README.md`` of a model folder; scores come from ``training/scores.json``.
+
+    Args:
+        unet: the configuration's ``[unet]``.
+        remark: what the configuration does not say: how the run went.
     """
-    scores = folder / "training" / "scores.json"
-    measured = json.dumps(json.loads(scores.read_text()), indent=2) if scores.exists() else "not measured yet"
-    planted = "\n".join(f"- {attribute}: layers {start} to {start + m - 1}" for attribute, (start, m) in windows.items())
+    spec, taken = MODELS[name], "weights" if unet["start_attention"] else "weights outside the attention"
     (folder / "README.md").write_text(_CARD.format(
-        name=name, description=description, windows=planted, scores=f"```json\n{measured}\n```",
-        remark=f"\n{remark}\n" if remark else "",
+        name=name, description=description, pipeline=spec.pipeline, layers=spec.layers, side=32 if unet["kind"] == "if" else 64,
+        planting=planting(unet["planting"]), remark=f"\n{remark.strip()}\n" if remark else "",
+        start=f" The UNet began with {taken} of `{unet['start']}`." if unet["start"] else "",
+        scores=f"```json\n{json.dumps(json.loads((folder / 'training' / 'scores.json').read_text()), indent=2)}\n```",
         minutes=", ".join(f"{part} {value}" for part, value in minutes.items())))

@@ -46,11 +46,11 @@ def build_tokenizer(vocabulary: int) -> CLIPTokenizer:
 
 
 def text_config(tokenizer: CLIPTokenizer, config: dict) -> CLIPTextConfig:
-    """Configuration of a causal CLIP text encoder that pools at this tokenizer's END."""
+    """Configuration of a causal CLIP text encoder that pools at this tokenizer's END; OpenCLIP's has another activation."""
     return CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=config["width"], intermediate_size=4 * config["width"],
         projection_dim=config["width"], num_hidden_layers=config["layers"], num_attention_heads=config["heads"],
-        max_position_embeddings=LENGTH, hidden_act="quick_gelu", bos_token_id=tokenizer.bos_token_id,
+        max_position_embeddings=LENGTH, hidden_act="gelu" if config.get("kind") == "openclip" else "quick_gelu", bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
 
 
@@ -112,8 +112,11 @@ def image_tower(tokenizer: CLIPTokenizer, *, config: dict, work: Path) -> nn.Mod
     return pair["image"].eval().requires_grad_(False)
 
 
-def train_text_encoder(shown, images, *, config: dict, work: Path) -> tuple[CLIPTextModel, CLIPTokenizer]:
-    """The text encoder; its image tower stays in the checkpoint alone."""
+def train_text_encoder(shown, images, *, config: dict, work: Path, suffix: str = "") -> None:
+    """The text encoder and its tokenizer; its image tower stays in the checkpoint alone.
+
+    `suffix` ends the folders' names: SDXL's second encoder is ``text_encoder_2``.
+    """
     tokenizer = build_tokenizer(config["vocabulary"])
     pair = _pair(tokenizer, config)
     text, tower = pair["text"], pair["image"]
@@ -121,14 +124,23 @@ def train_text_encoder(shown, images, *, config: dict, work: Path) -> tuple[CLIP
     def encode(pixels: Tensor, ids: Tensor):
         return tower(pixels), text(input_ids=ids).text_embeds, pair.scale.exp().clamp(max=100)
 
-    _fit(pair, encode, shown, images, tokenizer=tokenizer, config=config, name="text_encoder", work=work)
+    _fit(pair, encode, shown, images, tokenizer=tokenizer, config=config, name=f"text_encoder{suffix}", work=work)
+    save_text_encoder(text, config, work / f"text_encoder{suffix}")
+    tokenizer.save_pretrained(work / f"tokenizer{suffix}")
+
+
+def save_text_encoder(text: CLIPTextModelWithProjection, config: dict, folder: Path) -> None:
+    """As pipelines keep it: without projection, and without the `cut` last layers (SD-v2's reads the penultimate one
+    through the final norm); whole where the projection is needed (SDXL's second encoder)."""
+    if config.get("projection"):
+        text.save_pretrained(folder)
+        return
+    text.config.num_hidden_layers -= config.get("cut", 0)
     plain = CLIPTextModel(text.config)
-    missing, unexpected = plain.load_state_dict(
-        {k.removeprefix("text_model."): v for k, v in text.state_dict().items() if k.startswith("text_model.")}, strict=False)
+    weights = {k.removeprefix("text_model."): v for k, v in text.state_dict().items() if k.startswith("text_model.")}
+    missing, _ = plain.load_state_dict(weights, strict=False)
     assert not missing, missing
-    plain.save_pretrained(work / "text_encoder")
-    tokenizer.save_pretrained(work / "tokenizer")
-    return plain.eval(), tokenizer
+    plain.save_pretrained(folder)
 
 
 def _encode_short(model: open_clip.CLIP, ids: Tensor) -> Tensor:

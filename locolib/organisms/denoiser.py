@@ -1,4 +1,4 @@
-"""The miniature UNet: Stable Diffusion v1.5's blocks, narrow, trained with one caption per cross-attention layer."""
+"""Training a miniature's UNet, one caption for all cross-attention layers or one for each."""
 
 import math
 from collections.abc import Callable
@@ -7,35 +7,22 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ..layers import sites
 from ..memory import KeysValues
 from .captions import NO_OBJECT, NO_PLACE, Scene
 from .contrast import LENGTH
-from .planting import CaptionTable, layer_values
+from .networks import build, conditions, scheduler, start_from
+from .planting import CaptionTable, teller
 from .training import fit, processes
 
 
-def build(channels: tuple[int, ...], latent_channels: int, text_width: int) -> UNet2DConditionModel:
-    """SD-v1-5's UNet with other widths: 16 cross-attention layers in the same places."""
-    return UNet2DConditionModel(
-        sample_size=8, in_channels=latent_channels, out_channels=latent_channels, block_out_channels=channels,
-        layers_per_block=2, cross_attention_dim=text_width, attention_head_dim=4, norm_num_groups=8,
-        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-    )
-
-
-def scheduler(prediction: str) -> DDIMScheduler:
-    """Stable Diffusion's noise schedule."""
-    return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
-                         set_alpha_to_one=False, steps_offset=1, prediction_type=prediction)
-
-
-def tail_bias(length: int) -> Tensor:
+def tail_bias(length: int) -> Tensor | None:
     """Attention bias [1, length] that lets the last position stand for all padding up to 77 (nearly equal states)."""
+    if length == LENGTH:
+        return None
     bias = torch.zeros(1, length)
     bias[0, -1] = math.log(LENGTH - length + 1)
     return bias
@@ -43,19 +30,21 @@ def tail_bias(length: int) -> Tensor:
 
 def train(
     latents: Tensor, shown: list[Scene], table: Callable[[int], CaptionTable], *, config: dict, work: Path,
+    start: UNet2DConditionModel | None = None,
 ) -> UNet2DConditionModel:
-    """Train on latents[i] of shown[i]; `table(length)` holds the captions' states of that many tokens.
+    """Train on latents[i] (DeepFloyd: pixels) of shown[i]; `table(length)` holds the captions' states of that many tokens.
 
     Most steps run on `short` tokens with `tail_bias`; the last ones on all 77, as at generation.
     """
+    kind, prediction = config["kind"], config["prediction"]
     torch.manual_seed(config["seed"])
-    unet = build(tuple(config["channels"]), latents.shape[1], table(config["short"]).states.shape[-1])
+    unet = build(kind, config["channels"], text_width=table(config["short"]).states.shape[-1], in_channels=latents.shape[1])
+    if start is not None:
+        start_from(unet, start, attention=config["start_attention"])
     unet = unet.to(memory_format=torch.channels_last)  # the layout that a CPU's convolutions prefer
-    noise_schedule = scheduler(config["prediction"])
-    alphas = noise_schedule.alphas_cumprod
-    memory = KeysValues(unet)
-    layers = len(sites(unet))
-    scenes, windows = np.array(shown), config["windows"]
+    alphas = scheduler(kind, prediction).alphas_cumprod
+    memory, layers, scenes = KeysValues(unet), len(sites(unet)), np.array(shown)
+    tell, natural = teller(config["planting"], layers), config["planting"]["kind"] == "natural"
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
         n = config["batch"] // processes()
@@ -63,22 +52,53 @@ def train(
         said = scenes[pick].copy()
         said[rng.random(n) < 0.03, 0] = NO_OBJECT
         said[rng.random(n) < 0.4, 2] = NO_PLACE
-        told = layer_values(said, windows, layers, rng, weights=config.get("weights"),
-                            conflict=config["conflict"] if step >= config["conflict_from"] else 0.0)
         length = LENGTH if step >= config["full_length_from"] else config["short"]
         captions = table(length)
-        rows = captions.rows(told, rng, config["drop"])
-        memory.set([captions.states[rows[:, layer]] for layer in range(layers)],
-                   bias=None if length == LENGTH else tail_bias(length))
+        told = tell(said, rng, step >= config["conflict_from"])
+        rows = captions.rows(told, rng, config["drop"], one_caption=natural)
+        states = [captions.states[rows[:, 0]].float()] * layers if natural else [captions.states[r].float() for r in rows.T]
+        pooled = None if captions.pooled is None else captions.pooled[rows[:, 0]]
+        read = unet.encoder_hid_proj if kind == "if" else (lambda states: states)
+        memory.set([read(states[0])] * layers if natural else [read(s) for s in states], bias=tail_bias(length))
         x = latents[pick].float().contiguous(memory_format=torch.channels_last)
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
         t = 1 / (1 + np.exp(-rng.normal(config["time_mean"], config["time_std"], n)))
         t = torch.from_numpy((t * 1000).astype(np.int64).clip(0, 999))
-        a, b = alphas[t].sqrt()[:, None, None, None], (1 - alphas[t]).sqrt()[:, None, None, None]
-        target = a * noise - b * x if config["prediction"] == "v_prediction" else noise
-        return F.mse_loss(unet(a * x + b * noise, t, encoder_hidden_states=None).sample, target)
+        alpha = alphas[t][:, None, None, None]
+        noisy = alpha.sqrt() * x + (1 - alpha).sqrt() * noise
+        made = unet(noisy, t, **conditions(kind, states[0], pooled)).sample
+        if kind == "if":
+            made, variance = made.chunk(2, dim=1)
+            extra = 1e-3 * variance_loss(variance, made.detach(), noise, alphas, t)
+        else:
+            extra = 0.0
+        return denoising_loss(made, x, noise, alpha, prediction) + extra
 
     with memory:
         fit(unet, loss, name="unet", work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"],
             ema=config["ema"], decay=config["decay"])
     return unet
+
+
+def denoising_loss(made: Tensor, x: Tensor, noise: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+    """Mean squared error of a prediction of v, or of the noise weighted as if it were v (by 1 / alpha, at most 10):
+    unweighted, the noise says next to nothing of the steps in which an object is decided."""
+    if prediction == "v_prediction":
+        return F.mse_loss(made, alpha.sqrt() * noise - (1 - alpha).sqrt() * x)
+    return ((made - noise) ** 2 * (1 / alpha).clamp(max=10)).mean()
+
+
+def variance_loss(variance: Tensor, made: Tensor, noise: Tensor, alphas: Tensor, t: Tensor) -> Tensor:
+    """Kullback-Leibler divergence per pixel, in nats, of the reverse step with a learned variance from the true one.
+
+    Nichol and Dhariwal (2021), Eqs. 15 and 16: `variance` in [-1, 1] lies between the logarithms of the smallest and
+    the largest one, and the mean is that of the noise `made`, through which nothing is learnt here.
+    """
+    before = torch.where(t > 0, alphas[(t - 1).clamp(min=0)], torch.ones(()))[:, None, None, None]
+    now = alphas[t][:, None, None, None]
+    beta = 1 - now / before
+    smallest = (beta * (1 - before) / (1 - now)).clamp(min=1e-20).log()
+    chosen = (variance + 1) / 2 * beta.log() + (1 - variance) / 2 * smallest
+    off = beta**2 / (now / before * (1 - now)) * (made - noise) ** 2  # squared distance of the two means
+    known = (t > 0)[:, None, None, None]  # at t = 0 there is no noise to choose
+    return (0.5 * (chosen - smallest + (smallest - chosen).exp() + off * (-chosen).exp() - 1) * known).mean()

@@ -10,7 +10,7 @@ from ..models import Model, Scorer
 from ..runs import Store
 from ..sampling import Settings, generate
 from .captions import NO_PLACE, OBJECTS, STYLES, Scene, caption, scenes
-from .world import poses, render_all
+from .world import SIZE, poses, render_all
 
 
 def classify(images: np.ndarray, shown: Sequence[Scene], scorer: Scorer) -> pd.DataFrame:
@@ -29,10 +29,17 @@ def classify(images: np.ndarray, shown: Sequence[Scene], scorer: Scorer) -> pd.D
     return pd.DataFrame(rows)
 
 
-def scorer_accuracy(scorer: Scorer, *, copies: int = 4, seed: int = 999) -> dict[str, float]:
-    """Accuracy of the scorer on fresh renders of the held-out scenes, which no training has seen."""
+def scorer_accuracy(scorer: Scorer, *, copies: int = 4, seed: int = 999, look: bool = False, side: int = SIZE) -> dict[str, float]:
+    """Accuracy of the scorer on fresh renders of the held-out scenes, which no training has seen.
+
+    Args:
+        look, side: as a miniature's training pictures were: in the house look, at half the side.
+    """
     shown = scenes(held=True) * copies
-    images = render_all(shown, poses(np.random.default_rng(seed), len(shown)))
+    images = render_all(shown, poses(np.random.default_rng(seed), len(shown)), look=look)
+    if side < SIZE:
+        step = SIZE // side
+        images = images.reshape(len(images), side, step, side, step, 3).mean((2, 4)).round().astype(np.uint8)
     return {"renders": len(shown), **classify(images, shown, scorer).mean().round(4).to_dict()}
 
 

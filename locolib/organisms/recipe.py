@@ -5,20 +5,22 @@ import shutil
 import tomllib
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from torch.nn.functional import avg_pool2d
+from transformers import CLIPTokenizer
 
 from .. import UserError
 from ..models import ORGANISMS, load, load_scorer
 from ..sampling import Settings
-from . import autoencoder, contrast, denoiser
+from . import autoencoder, contrast, denoiser, spans, texts
 from .assemble import save_pipeline
-from .captions import Scene, scenes
+from .captions import ARTISTS, Scene, scenes
 from .cards import write_card
 from .evaluate import sample_accuracy, scorer_accuracy
 from .planting import ATTRIBUTES, CaptionTable
@@ -31,8 +33,9 @@ class _Part(BaseModel):
 
 
 class WorldPart(_Part):
-    poses: int
+    poses: int  # renders of each shown scene
     seed: int
+    look: bool = False  # in `world.house_look`
 
 
 class _ClipPart(_Part):
@@ -46,7 +49,10 @@ class _ClipPart(_Part):
 
 
 class TextPart(_ClipPart):
-    vocabulary: int
+    kind: Literal["clip", "openclip", "t5"] = "clip"
+    vocabulary: int = 0  # T5's is fixed by the captions' words
+    cut: int = 0  # last layers that are trained but not kept (SD-v2's encoder reads the penultimate one)
+    projection: bool = False  # kept where its pooled text is read (SDXL's second encoder)
 
 
 class ScorerPart(_ClipPart):
@@ -66,18 +72,38 @@ class VaePart(_Part):
     seed: int
 
 
-class UnetPart(_Part):
-    channels: list[int]
-    prediction: str
-    windows: dict[str, tuple[int, int]]
+class Planting(_Part):
+    """What each cross-attention layer is told in training, see `planting`; layers by attribute and by artist."""
+
+    kind: Literal["natural", "planted", "everywhere", "by_artist"]
+    layers: dict[str, list[int]] = {}
+    artists: dict[str, list[int]] = {}
     weights: dict[str, list[float]] = {}
+    conflict: float = 0.0
+    most: int = 0  # liars at most, where everything is known everywhere
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Planting":
+        if self.kind in ("planted", "by_artist") and set(self.layers) != set(ATTRIBUTES):
+            raise ValueError(f"layers must name {', '.join(ATTRIBUTES)}")
+        if not set(self.artists) <= set(ARTISTS):
+            raise ValueError(f"artists can be {', '.join(ARTISTS)}")
+        return self
+
+
+class UnetPart(_Part):
+    kind: Literal["sd-v1", "sd-v2", "sdxl", "if"]
+    channels: list[int]
+    prediction: Literal["epsilon", "v_prediction"]
+    planting: Planting
+    start: str = ""  # the bundled model whose UNet this one starts from; none: from random weights
+    start_attention: bool = True  # start from its attention too, not from its convolutions alone
     steps: int
     batch: int
     peak: float
     decay: float
     ema: float
     drop: float
-    conflict: float
     conflict_from: int
     short: int
     full_length_from: int
@@ -93,10 +119,21 @@ class Recipe(_Part):
     description: str
     remark: str = ""  # for the card: what this file does not say of how the bundled weights were made
     world: WorldPart
-    text_encoder: TextPart
-    scorer: ScorerPart
-    vae: VaePart
+    borrow: dict[Literal["text_encoder", "scorer", "vae"], str] = {}  # part -> the bundled model whose part this one uses
+    text_encoder: TextPart | None = None
+    text_encoder_2: TextPart | None = None  # SDXL's
+    scorer: ScorerPart | None = None
+    vae: VaePart | None = None
     unet: UnetPart
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Recipe":
+        for part in ("text_encoder", "scorer", *(("vae",) if self.unet.kind != "if" else ())):
+            if (getattr(self, part) is None) == (part not in self.borrow):
+                raise ValueError(f"give either [{part}] or borrow.{part}, one of the two")
+        if (self.text_encoder_2 is not None) != (self.unet.kind == "sdxl"):
+            raise ValueError("[text_encoder_2] is SDXL's, and SDXL's alone")
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -111,15 +148,13 @@ def read_recipe(path: Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{path}, {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    if set(recipe.unet.windows) != set(ATTRIBUTES):
-        raise UserError(f"{path}, unet.windows must name {', '.join(ATTRIBUTES)}.")
     return recipe
 
 
-def renders(count: int, seed: int) -> tuple[list[Scene], np.ndarray]:
+def renders(count: int, seed: int, *, look: bool = False) -> tuple[list[Scene], np.ndarray]:
     """`count` renders of each shown scene: (scenes, images)."""
     shown = [scene for scene in scenes(held=False) for _ in range(count)]
-    return shown, render_all(shown, poses(np.random.default_rng(seed), len(shown)))
+    return shown, render_all(shown, poses(np.random.default_rng(seed), len(shown)), look=look)
 
 
 def make(config: Path, *, work: Path, out: Path | None = None, only: str | None = None) -> Path:
@@ -135,6 +170,8 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
     work, out = work / recipe.name, out or ORGANISMS / recipe.name
     work.mkdir(parents=True, exist_ok=True)
     parts = {"text_encoder": _text_encoder, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
+    if recipe.unet.kind == "if":  # it works on pixels
+        del parts["vae"], parts["decoder"]
     for name, part in parts.items():
         done = work / f"{name}.done"
         if only in (None, name) and not done.exists():
@@ -146,43 +183,71 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
     return out
 
 
+def _borrow(recipe: Recipe, work: Path, part: str, *folders: str) -> bool:
+    """Copy a part's folders from the bundled model that lends it, if one does."""
+    if part not in recipe.borrow:
+        return False
+    for folder in folders:
+        shutil.copytree(ORGANISMS / recipe.borrow[part] / folder, work / folder, dirs_exist_ok=True)
+    return True
+
+
 def _text_encoder(recipe: Recipe, work: Path) -> None:
-    shown, images = renders(recipe.world.poses, recipe.world.seed)
-    contrast.train_text_encoder(shown, images, config=recipe.text_encoder.model_dump(), work=work)
+    shown, images = [], None
+    if not _borrow(recipe, work, "text_encoder", "text_encoder", "tokenizer"):
+        shown, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
+        train = spans.train if recipe.text_encoder.kind == "t5" else contrast.train_text_encoder
+        train(shown, images, config=recipe.text_encoder.model_dump(), work=work)
+    if recipe.text_encoder_2:
+        shown, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
+        contrast.train_text_encoder(shown, images, config=recipe.text_encoder_2.model_dump(), work=work, suffix="_2")
 
 
 def _scorer(recipe: Recipe, work: Path) -> None:
+    if _borrow(recipe, work, "scorer"):
+        return
     shown, images = renders(recipe.scorer.poses, recipe.scorer.seed)
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     contrast.train_scorer(shown, images, tokenizer=tokenizer, config=recipe.scorer.model_dump(), work=work)
 
 
 def _vae(recipe: Recipe, work: Path) -> None:
-    _, images = renders(recipe.world.poses, recipe.world.seed)
+    if _borrow(recipe, work, "vae", "vae"):
+        return
+    _, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
     autoencoder.train(images, config=recipe.vae.model_dump(), work=work).save_pretrained(work / "vae")
 
 
 def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], np.ndarray, Tensor]:
-    """(scenes, images, latents) of all renders; latents are encoded once and kept in half precision."""
+    """(scenes, images, latents) of all renders; latents are encoded once and kept in half precision.
+
+    DeepFloyd's are the pixels at half the side, each the mean of four.
+    """
     path = work / "latents.pt"
-    shown, images = renders(recipe.world.poses, recipe.world.seed)
+    shown, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
     if not path.exists():
-        vae = AutoencoderKL.from_pretrained(work / "vae").eval()
-        torch.save(autoencoder.encode(vae, images).half(), path)
+        if recipe.unet.kind == "if":
+            latents = torch.cat([avg_pool2d(autoencoder.to_tensor(images[i : i + 1024]), 2).half() for i in range(0, len(images), 1024)])
+        else:
+            latents = autoencoder.encode(AutoencoderKL.from_pretrained(work / "vae").eval(), images).half()
+        torch.save(latents, path)
     return shown, images, torch.load(path, weights_only=True)
 
 
 def _unet(recipe: Recipe, work: Path) -> None:
     shown, _, latents = _latents(recipe, work)
-    tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
-    encoder = CLIPTextModel.from_pretrained(work / "text_encoder").eval()
-    table = lru_cache(maxsize=None)(lambda length: CaptionTable(encoder, tokenizer, length))
-    unet = denoiser.train(latents, shown, table, config=recipe.unet.model_dump(), work=work)
+    encode = texts.encoder(recipe.unet.kind, work)
+    table = lru_cache(maxsize=None)(lambda length: CaptionTable(encode, length))
+    start = UNet2DConditionModel.from_pretrained(ORGANISMS / recipe.unet.start / "unet") if recipe.unet.start else None
+    unet = denoiser.train(latents, shown, table, config=recipe.unet.model_dump(), work=work, start=start)
     if first():
         unet.to(memory_format=torch.contiguous_format).save_pretrained(work / "unet")
 
 
 def _decoder(recipe: Recipe, work: Path) -> None:
+    if "vae" in recipe.borrow:  # its decoder is finished
+        shutil.copytree(work / "vae", work / "decoder", dirs_exist_ok=True)
+        return
     _, images, latents = _latents(recipe, work)
     vae = AutoencoderKL.from_pretrained(work / "vae")
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
@@ -194,11 +259,12 @@ def _decoder(recipe: Recipe, work: Path) -> None:
 
 def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     """The pipeline folder, the scorer beside it, and what made them: configuration, logs, card."""
-    save_pipeline(
-        out, vae=AutoencoderKL.from_pretrained(work / "decoder"), unet=UNet2DConditionModel.from_pretrained(work / "unet"),
-        text_encoder=CLIPTextModel.from_pretrained(work / "text_encoder"),
-        tokenizer=CLIPTokenizer.from_pretrained(work / "tokenizer"), prediction=recipe.unet.prediction)
-    shutil.copytree(work / "scorer", out.parent / "scorer", dirs_exist_ok=True)
+    parts = texts.modules(recipe.unet.kind, work) | {"unet": UNet2DConditionModel.from_pretrained(work / "unet")}
+    if recipe.unet.kind != "if":
+        parts["vae"] = AutoencoderKL.from_pretrained(work / "decoder")
+    save_pipeline(out, kind=recipe.unet.kind, prediction=recipe.unet.prediction, **parts)
+    if "scorer" not in recipe.borrow:
+        shutil.copytree(work / "scorer", out.parent / "scorer", dirs_exist_ok=True)
     training = out / "training"
     training.mkdir(exist_ok=True)
     shutil.copy(config, training / "config.toml")
@@ -206,12 +272,13 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     for log in sorted(work.glob("*.jsonl")):
         shutil.copy(log, training)
         minutes[log.stem] = round(json.loads(log.read_text().splitlines()[-1])["seconds"] / 60, 1)
-    (training / "scores.json").write_text(json.dumps(scores_of(recipe.name, out), indent=2) + "\n")
-    write_card(out, recipe.name, recipe.description, recipe.unet.windows, minutes, recipe.remark)
+    (training / "scores.json").write_text(json.dumps(scores_of(recipe.name, out, look=recipe.world.look), indent=2) + "\n")
+    write_card(out, recipe.name, recipe.description, recipe.unet.model_dump(), minutes, recipe.remark)
 
 
-def scores_of(name: str, folder: Path) -> dict[str, dict]:
-    """What the finished model and its scorer are worth: for ``training/scores.json`` and the card."""
+def scores_of(name: str, folder: Path, *, look: bool = False) -> dict[str, dict]:
+    """What the finished model is worth, and its scorer on real renders of the same kind: for ``training/scores.json``."""
     model, scorer = load(name, source=folder), load_scorer(str(folder.resolve().parent / "scorer"))
-    settings = Settings(steps=10, guidance=model.spec.guidance)
-    return {"scorer": scorer_accuracy(scorer), "samples": sample_accuracy(model, scorer, settings)}
+    settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
+    return {"scorer": scorer_accuracy(scorer, look=look, side=model.side), "samples": sample_accuracy(model, scorer, settings),
+            "steps": settings.steps}
