@@ -1,6 +1,6 @@
 """Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C and J of the paper)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -92,3 +92,8 @@ def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Promp
         sides[turn % 2].append(prompt)
         order[prompt.value] = turn + 1
     return tuple(sides[0]), tuple(sides[1])
+
+
+def revalued(prompt: Prompt, value: str) -> Prompt:
+    """The same prompt with another value of its attribute: "a cat in the style of monet" to "... of van gogh"."""
+    return replace(prompt, value=value, **{column: getattr(prompt, column).replace(prompt.value, value) for column in ("original", "scored", "subject")})

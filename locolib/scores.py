@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest, bootstrap, rankdata
 
 from .shapes import EffectTable, FullEffects
 
@@ -41,10 +41,20 @@ class Effects:
         windows: [units, windows], of every window of one size m; a unit is a prompt, seeds averaged within (or one seed
             of one prompt, where there are fewer than 8 prompts).
         full: [units], of altering all layers.
+        starts: first layer of each window; default 0, 1, 2, ...
     """
 
     windows: EffectTable
     full: FullEffects
+    starts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.starts:
+            object.__setattr__(self, "starts", tuple(range(self.windows.shape[1])))
+
+    def of(self, units: Array) -> "Effects":
+        """The effects on some units alone."""
+        return Effects(windows=self.windows[units], full=self.full[units], starts=self.starts)
 
 
 def resample(statistic: Callable[..., Array | float], *samples: Array, level: float = 0.95, seed: int = 0) -> Interval:
@@ -77,15 +87,14 @@ def shares(effects: Effects) -> Array:
     return effects.windows.mean(0) / (full or np.nan)
 
 
-def disjoint(windows: int, m: int, chosen: int) -> Array:
-    """Starts of the windows of size m that share no layer with `chosen`."""
-    starts = np.arange(windows)
-    return starts[np.abs(starts - chosen) >= m]
+def disjoint(starts: Sequence[int], m: int, chosen: int) -> Array:
+    """Indices of the windows of size m that share no layer with the one of index `chosen`."""
+    return np.flatnonzero(np.abs(np.asarray(starts) - starts[chosen]) >= m)
 
 
 def margin(effects: Effects, m: int, chosen: int) -> Interval:
     """Share of the chosen window minus that of the best disjoint window, the maximum taken inside each resample."""
-    others = disjoint(effects.windows.shape[1], m, chosen)
+    others = disjoint(effects.starts, m, chosen)
     if not len(others):
         return Interval(value=np.nan, low=-np.inf, high=np.inf)
     return resample(lambda w, f: (w[:, chosen].mean() - w[:, others].mean(0).max()) / f.mean(), effects.windows, effects.full)
@@ -122,25 +131,27 @@ class Verdict:
 
 
 def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effects] = (), layers: int = 16,
-          destroyed: Array | None = None) -> Verdict:
+          destroyed: Array | None = None, bound: float | None = None) -> Verdict:
     """DESIGN section 6: the best window of size m is chosen on one half and confirmed on the other.
 
     Args:
         choose, confirm: effects of all windows of size m on the two halves of the prompts.
         searched: effects on all prompts for sizes 1, 2, ... in order; "not localised" needs all up to layers / 4.
+        bound: `highest` of all of `searched`, where it is known.
         destroyed: [windows] bool, windows whose images lose the target too: never called localised.
     """
     full = resample(np.mean, confirm.full)
-    start = int(choose.windows.mean(0).argmax())
+    best = int(choose.windows.mean(0).argmax())
+    start = choose.starts[best]
     if full.low <= 0 or choose.full.mean() <= 0:  # altering everything does nothing, or the opposite: no ratio is formed
         return Verdict(verdict="no effect", start=start, m=m, share=NOTHING, margin=NOTHING, full=full, plateau=())
-    controls = shares(choose)[start] >= CONTROLS and not (destroyed is not None and destroyed[start])
-    held, lead = share(confirm, start), margin(confirm, m, start)
-    plateau = tuple(int(i) for i in np.flatnonzero(shares(confirm) >= held.low) if i != start)
+    controls = shares(choose)[best] >= CONTROLS and not (destroyed is not None and destroyed[best])
+    held, lead = share(confirm, best), margin(confirm, m, best)
+    plateau = tuple(confirm.starts[i] for i in np.flatnonzero(shares(confirm) >= held.low) if i != best)
     limit = max(1, layers // 4)
     if controls and held.low > 0.5 and lead.low > 0:
         verdict = "localised"
-    elif len(searched) >= limit and highest(searched[:limit]) < CONTROLS:
+    elif len(searched) >= limit and (bound if bound is not None else highest(searched[:limit])) < CONTROLS:
         verdict = "not localised"
     else:
         verdict = "inconclusive"
@@ -163,3 +174,41 @@ def wilson(successes: int, n: int) -> Interval:
     """A proportion with Wilson's 95% interval."""
     interval = binomtest(successes, n).proportion_ci(method="wilson")
     return Interval(value=successes / n, low=float(interval.low), high=float(interval.high))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Whether prompts agree on which windows matter.
+
+    Attributes:
+        concordance: Kendall's W of the windows' effects over prompts, 0 (none) to 1 (all rank them alike).
+        chance: its 95% quantile where they do not agree.
+        p: share of the null that is at least as large.
+    """
+
+    concordance: float
+    chance: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"W = {self.concordance:.2f} (chance up to {self.chance:.2f}, p = {self.p:.3f})"
+
+
+def concordance(effects: Array) -> float:
+    """Kendall's W of [prompts, windows]: how far prompts rank the windows alike."""
+    ranks = rankdata(effects, axis=1)
+    prompts, windows = ranks.shape
+    return float(12 * ((ranks.sum(0) - prompts * (windows + 1) / 2) ** 2).sum() / (prompts**2 * (windows**3 - windows)))
+
+
+def agreement(effects: Array, *, draws: int = 1000, seed: int = 0) -> Agreement:
+    """Kendall's W against a permutation null that turns each prompt's windows round by a random number of places.
+
+    (Turning keeps what neighbouring windows, which overlap, have in common; permuting freely would call that agreement.)
+    """
+    rng = np.random.default_rng(seed)
+    prompts, windows = effects.shape
+    found = concordance(effects)
+    places = (np.arange(windows) + rng.integers(0, windows, (draws, prompts, 1))) % windows
+    null = np.array([concordance(np.take_along_axis(effects, turn, axis=1)) for turn in places])
+    return Agreement(concordance=found, chance=float(np.quantile(null, 0.95)), p=float((1 + (null >= found).sum()) / (1 + draws)))

@@ -1,34 +1,31 @@
-"""LocoGen (Algorithm 1, Section 5): which adjacent cross-attention layers control an attribute?
-
-Windows of m layers receive the target prompt while all others keep the original one.  The effect of a window is how far
-the CLIP-Score moves; its share is that effect divided by the effect of altering all layers.  See `scores` for the rule.
-"""
+"""Layer sets altered, images made and scored: the tables from which every answer of LocoGen is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
 import pandas as pd
 
-from . import UserError
-from .memory import Altered, Row
-from .models import Model, Scorer, load_scorer
-from .prompts import Prompt, halves
-from .runs import Store, key, versions
-from .sampling import Settings, generate, image_key
-from .scores import CONTROLS, Effects, Interval, Verdict, clip_score, judge, resample, share, shares, wilson
+from .. import UserError
+from ..memory import Altered, Row
+from ..models import Model, Scorer, load_scorer
+from ..prompts import Prompt
+from ..runs import Store, key, versions
+from ..sampling import Settings, generate, image_key
+from ..scores import Effects, Interval, clip_score, resample, share, wilson
 
 Window = tuple[int, ...]
 SEED = 1000  # the seeds of a sweep's first prompt are SEED, SEED + 1, ...; each further prompt begins SEED higher
 
 
-def windows(layers: int, m: int) -> list[Window]:
-    """All M - m + 1 windows of exactly m adjacent layers."""
+def windows(layers: int, m: int, stride: int = 1) -> list[Window]:
+    """All M - m + 1 windows of exactly m adjacent layers; with a `stride`, those that begin at 0, stride, 2 stride, ..."""
     if not 1 <= m <= layers:
         raise UserError(f"m must be from 1 to {layers}, the number of cross-attention layers of this model, not {m}.")
-    return [tuple(range(start, start + m)) for start in range(layers - m + 1)]
+    if stride < 1:
+        raise UserError(f"stride must be at least 1, not {stride}.")
+    return [tuple(range(start, start + m)) for start in range(0, layers - m + 1, stride)]
 
 
 def seeds(count: int) -> tuple[int, ...]:
@@ -47,12 +44,14 @@ class Request:
         seeds: of the first prompt's images; see `seeds_of` for the others.
         settings: sampling.
         bare_target: use App. C's bare "a painting" for style, which removes the object too.
+        pooled_target: what bypasses the layers (SDXL, DeepFloyd) says the target too, in every altered image.
     """
 
     prompts: tuple[Prompt, ...]
     seeds: tuple[int, ...]
     settings: Settings
     bare_target: bool = False
+    pooled_target: bool = False
 
     def __post_init__(self) -> None:
         if not self.prompts:
@@ -72,8 +71,13 @@ class Request:
 
 def rows(request: Request, altered: Window) -> list[Row]:
     """One row for each prompt and seed, with the layers `altered` receiving the target prompt."""
-    return [Row(prompt=p.original, seed=s, changes=(Altered(layers=altered, prompt=request.target(p)),) if altered else ())
-            for i, p in enumerate(request.prompts) for s in request.seeds_of(i)]
+    made = []
+    for i, prompt in enumerate(request.prompts):
+        target = request.target(prompt)
+        changes = (Altered(layers=altered, prompt=target),) if altered else ()
+        pooled = target if altered and request.pooled_target else None
+        made += [Row(prompt=prompt.original, seed=seed, changes=changes, pooled=pooled) for seed in request.seeds_of(i)]
+    return made
 
 
 def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
@@ -140,29 +144,6 @@ def label(altered: Window) -> str:
             runs.append([layer])
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """All windows of one size, measured.
-
-    Attributes:
-        model, attribute, m, layers: what was swept.
-        table: a row for each image, see `measure`.
-        verdict: DESIGN section 6's answer.
-        argbest: the paper's own rule, plain argmin of the mean score (argmax for facts).
-        curve: a row for each window: start, mean score, share, picks_target, destroyed, similarity.
-    """
-
-    model: str
-    attribute: str
-    m: int
-    layers: int
-    table: pd.DataFrame = field(repr=False)
-    verdict: Verdict
-    argbest: int
-    curve: pd.DataFrame = field(repr=False)
-
-
 def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str, prompts: Sequence[Prompt] | None = None) -> Effects:
     """Effects [units, sets] and of all layers [units], on all prompts of a table or on some.
 
@@ -170,66 +151,18 @@ def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     """
     if prompts is not None:
         table = table[table.prompt.isin([p.original for p in prompts])]
-    _, mean = _by_unit(table)
+    _, mean = by_unit(table)
     sign = 1 if attribute == "fact" else -1
     change = sign * mean.sub(mean[""], axis=0)
-    return Effects(windows=change[[label(s) for s in sets]].to_numpy(), full=change[label(tuple(range(layers)))].to_numpy())
+    return Effects(windows=change[[label(s) for s in sets]].to_numpy(), full=change[label(tuple(range(layers)))].to_numpy(),
+                   starts=tuple(min(s, default=-1) for s in sets))
 
 
-def _by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """What the bootstrap draws ("prompt", or "image" with fewer than 8 prompts), and mean scores [units, layer sets]."""
     prompts = table.prompt.nunique() >= 8
     mean = table.groupby(["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False).score.mean()
     return "prompt" if prompts else "image", mean.unstack("layers")
-
-
-def sweep(model: Model, request: Request, m: int, *, store: Store, searched: Sequence[Effects] = ()) -> Sweep:
-    """Algorithm 1 for one m: all windows of m layers, with the verdict and the paper's own argmin/argmax.
-
-    Args:
-        searched: effects of the smaller sizes, when a search calls (see `scores.judge`).
-    """
-    layers = model.spec.layers
-    every = windows(layers, m)
-    table = measure(model, request, [(), tuple(range(layers)), *every], store=store)
-    everything = effects(table, every, layers, request.attribute)
-    curve = _curve(table, every, layers, shares(everything))
-    choose, confirm = (effects(table, every, layers, request.attribute, half) for half in split(request.prompts))
-    verdict = judge(choose, confirm, m, searched=[*searched, everything], layers=layers, destroyed=curve.destroyed.to_numpy())
-    best = curve.score.idxmax() if request.attribute == "fact" else curve.score.idxmin()
-    return Sweep(model=model.name, attribute=request.attribute, m=m, layers=layers, table=table, verdict=verdict,
-                 argbest=int(curve.start[best]), curve=curve)
-
-
-def split(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
-    """The half that chooses and the half that confirms; a single prompt must do both (the claim is about it alone)."""
-    return halves(prompts) if len(prompts) > 1 else (prompts, prompts)
-
-
-def _curve(table: pd.DataFrame, every: Sequence[Window], layers: int, share: np.ndarray) -> pd.DataFrame:
-    mean = table.groupby("layers")[["score", "picks_target"]].mean()
-    curve = mean.loc[[label(w) for w in every]].reset_index().assign(start=[w[0] for w in every], share=share)
-    limit = mean.picks_target[label(tuple(range(layers)))] / 2
-    return curve.assign(destroyed=(curve.share >= CONTROLS) & (curve.picks_target < limit))
-
-
-def search(model: Model, request: Request, *, store: Store, largest: int | None = None) -> list[Sweep]:
-    """The smallest m with a window that is confirmed (Section 5.1.2): sweeps m = 1, 2, ... and stops at the first.
-
-    Returns:
-        The sweeps done, in order; the last one holds the answer.  It ends at `largest` (default M / 4), or at the first
-        size where altering everything has no effect.
-    """
-    layers = model.spec.layers
-    done: list[Sweep] = []
-    searched: list[Effects] = []
-    for m in range(1, (largest or max(1, layers // 4)) + 1):
-        done.append(sweep(model, request, m, store=store, searched=searched))
-        searched.append(effects(done[-1].table, windows(layers, m), layers, request.attribute))
-        if done[-1].verdict.verdict in ("localised", "no effect"):
-            break
-    return done
-
 
 def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str) -> pd.DataFrame:
     """A row for each layer set of a table of `measure`: score, share and rate of the target with 95% intervals.
@@ -238,7 +171,7 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
         layers, kind (clean, all, window), start, m, score, share, picks_target (each with _low and _high), unit, units
         (what the bootstrap draws: prompts, or images where there are fewer than 8 prompts), images.
     """
-    unit, mean = _by_unit(table)
+    unit, mean = by_unit(table)
     found = effects(table, sets, layers, attribute)
     rows = []
     for i, altered in enumerate(sets):
@@ -253,38 +186,3 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
                        for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
                     | {"unit": unit, "units": len(mean), "images": len(part)})
     return pd.DataFrame(rows)
-
-
-def summary_of(done: Sweep) -> pd.DataFrame:
-    """`summary` of a sweep: clean, all layers, and every window of its size."""
-    return summary(done.table, [(), tuple(range(done.layers)), *windows(done.layers, done.m)], done.layers, done.attribute)
-
-
-def check_planting(model: Model, request: Request, window: tuple[int, int], *, store: Store) -> pd.DataFrame:
-    """A planting checked without LocoGen: alter the window only, all but the window, each single layer, each part of it.
-
-    Args:
-        window: the planted (start, m).
-
-    Returns:
-        A table of `summary` whose kinds are clean, all, window, all but the window, part of the window, single layer.
-    """
-    layers = model.spec.layers
-    planted = tuple(range(window[0], window[0] + window[1]))
-    parts = [p for size in range(2, len(planted)) for p in combinations(planted, size)]
-    rest = tuple(i for i in range(layers) if i not in planted)
-    sets = list(dict.fromkeys([(), tuple(range(layers)), *windows(layers, 1), planted, rest, *parts]))
-    found = summary(measure(model, request, sets, store=store), sets, layers, request.attribute)
-    kinds = {label(planted): "window", label(rest): "all but the window"} | {label(p): "part of the window" for p in parts}
-    singles = {str(i): "part of the window" if i in planted and len(planted) > 1 else "single layer" for i in range(layers)}
-    order = ["clean", "all", "window", "all but the window", "part of the window", "single layer"]
-    found = found.assign(kind=found.layers.map(singles | kinds).fillna(found.kind))
-    return found.sort_values("kind", key=lambda kind: kind.map(order.index), kind="stable").reset_index(drop=True)
-
-
-def by_size(model: Model, request: Request, start: int, *, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Windows of m = 1, 2, ... layers from one start (Figs. 55 and 56): (table of `measure`, its `summary`)."""
-    layers = model.spec.layers
-    sets = [(), tuple(range(layers)), *(tuple(range(start, start + m)) for m in range(1, layers - start + (start > 0)))]
-    table = measure(model, request, sets, store=store)
-    return table, summary(table, sets, layers, request.attribute).assign(start=lambda t: t.start.where(t.kind != "clean", start))

@@ -1,0 +1,12 @@
+"""LocoGen (Algorithm 1, Section 5): which adjacent cross-attention layers control an attribute?
+
+Windows of m layers receive the target prompt while all others keep the original one.  The effect of a window is how far
+the CLIP-Score moves; its share is that effect divided by the effect of altering all layers.  See `scores` for the rule.
+"""
+
+from .checks import by_prompt, by_value, check_planting, prompts_agree, rates, stability
+from .measuring import (SEED, Request, Window, candidates, effects, label, measure, provenance, rows, seeds, summary, windows)
+from .searching import Sweep, by_size, search, split, summary_of, sweep
+
+__all__ = ["SEED", "Request", "Sweep", "Window", "by_prompt", "by_size", "by_value", "candidates", "check_planting", "effects", "label", "measure",
+           "prompts_agree", "provenance", "rates", "rows", "search", "seeds", "split", "stability", "summary", "summary_of", "sweep", "windows"]
