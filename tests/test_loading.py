@@ -1,0 +1,71 @@
+"""Is a folder what its name says?  Answered before any weights are read, in one sentence."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from locolib import UserError, models
+from locolib.models import loading, registry
+
+
+@pytest.fixture
+def folder(random_organisms, tmp_path):
+    """A copy of a random Stable Diffusion, to be spoilt."""
+    return shutil.copytree(random_organisms / "mini-sd-v1-5", tmp_path / "copy")
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("name, message", [
+    ("mini-sdxl", "it is a StableDiffusionPipeline instead of a StableDiffusionXLPipeline"),
+    ("mini-deepfloyd", "instead of a IFPipeline"), ("mini-sd-v2-1", "it predicts epsilon instead of v_prediction"),
+    ("sd-v1-5", r"its text encoders are \[32\] wide instead of \[768\]")])
+def test_another_model_than_the_name_says(organisms, folder, name, message):
+    with pytest.raises(UserError, match=message):
+        models.load(name, source=folder)
+
+
+def test_another_number_of_layers(organisms, folder):
+    edit(folder / "unet" / "config.json", layers_per_block=1)
+    with pytest.raises(UserError, match="10 cross-attention layers instead of 16"):
+        models.load("mini-sd-v1-5", source=folder)
+
+
+def test_nothing_is_loaded_before_the_configuration_fits(organisms, folder, monkeypatch):
+    monkeypatch.setattr(loading, "_from_pretrained", lambda *_: pytest.fail("weights were read"))
+    edit(folder / "scheduler" / "scheduler_config.json", prediction_type="v_prediction")
+    with pytest.raises(UserError, match="it predicts v_prediction"):
+        models.load("mini-sd-v1-5", source=folder)
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda f: (f / "unet" / "config.json").unlink(), "FileNotFoundError"),
+    (lambda f: (f / "unet" / "config.json").write_text("{"), "JSONDecodeError"),
+    (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "diffusion_pytorch_model"),
+], ids=["no configuration", "half a configuration", "no weights"])
+def test_a_broken_folder_is_one_sentence(organisms, folder, spoil, message):
+    spoil(folder)
+    with pytest.raises(UserError, match=f"Cannot load mini-sd-v1-5 .*{message}") as caught:
+        models.load("mini-sd-v1-5", source=folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fine_tune_of_a_published_architecture_needs_no_code(organisms, folder, monkeypatch):
+    """By --source: another folder of the same architecture, here with the widths of the random one."""
+    published = models.find("sd-v1-5")
+    monkeypatch.setattr(loading, "find", lambda name: replace(published, scorer="scorer"))
+    wide = registry.MODELS["sd-v1-5"]
+    monkeypatch.setattr("locolib.models.architecture.architecture", lambda name: {"text_encoders": [{"hidden_size": 32}]})
+    assert models.load("sd-v1-5", source=folder).spec.name == wide.name
+
+
+@pytest.mark.parametrize("name", [name for name, spec in models.MODELS.items() if not spec.bundled])
+def test_a_published_checkpoint_that_is_not_here_is_one_sentence_and_no_wait(name, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=f"Cannot load {name} .*--source") as caught:
+        models.load(name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
