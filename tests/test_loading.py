@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 
 from locolib import UserError, models
 from locolib.models import loading, registry
@@ -69,3 +70,13 @@ def test_a_published_checkpoint_that_is_not_here_is_one_sentence_and_no_wait(nam
     with pytest.raises(UserError, match=f"Cannot load {name} .*--source") as caught:
         models.load(name)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_half_precision_files_are_found(organisms, folder):
+    """A folder in the form of the hub's fp16 variants, as `save_pretrained(variant="fp16")` writes it."""
+    for part in ("unet", "vae"):
+        weights = folder / part / "diffusion_pytorch_model.safetensors"
+        weights.rename(weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    encoder = folder / "text_encoder" / "model.safetensors"
+    encoder.rename(encoder.with_name("model.fp16.safetensors"))
+    assert models.load("mini-sd-v1-5", source=folder).unet.dtype == torch.float32

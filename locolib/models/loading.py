@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub import file_exists, hf_hub_download, try_to_load_from_cache
 from transformers.utils import logging as transformers_logging
 
 from .. import UserError
@@ -98,10 +98,18 @@ def _configuration(place: str, part: str, name: str) -> dict:
 
 
 def _from_pretrained(spec: Spec, place: str) -> DiffusionPipeline:
+    """The half-precision files where a place has them (they are half the download), else the full ones; never a pickle."""
+    half = any(Path(place, "unet").glob("*.fp16.safetensors")) if Path(place).exists() else _has_half(place)
     with _quiet():
         return DiffusionPipeline.from_pretrained(
             place, use_safetensors=True, dtype=torch.float32, local_files_only=_offline(place),
-            **({} if Path(place).exists() else {"variant": "fp16"}), **_WITHOUT[spec.pipeline])
+            **({"variant": "fp16"} if half else {}), **_WITHOUT[spec.pipeline])
+
+
+def _has_half(place: str) -> bool:
+    """Whether a repository of the hub keeps its UNet in half precision; offline, whether the hub's cache does."""
+    file = "unet/diffusion_pytorch_model.fp16.safetensors"
+    return isinstance(try_to_load_from_cache(place, file), str) or (not _offline(place) and file_exists(place, file))
 
 
 @contextmanager
