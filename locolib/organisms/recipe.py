@@ -164,18 +164,16 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
         config: a TOML file, see `Recipe`.
         work: folder of checkpoints.
         out: where to save the pipeline, default ``data/organisms/NAME``.
-        only: stop after this part (text_encoder, scorer, vae, unet or decoder).
+        only: stop after this part (text_encoder, text_encoder_2, scorer, vae, unet or decoder).
     """
     recipe = read_recipe(config)
     work, out = work / recipe.name, out or ORGANISMS / recipe.name
     work.mkdir(parents=True, exist_ok=True)
-    parts = {"text_encoder": _text_encoder, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
-    if recipe.unet.kind == "if":  # it works on pixels
-        del parts["vae"], parts["decoder"]
+    parts = {"text_encoder": _text_encoder, "text_encoder_2": _text_encoder_2, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
     for name, part in parts.items():
         done = work / f"{name}.done"
-        if only in (None, name) and not done.exists():
-            part(recipe, work)
+        if only in (None, name) and not done.exists() and name in _wanted(recipe):
+            _borrow(recipe, work, name) if name in recipe.borrow else part(recipe, work)
             done.touch()
         if only == name:
             return work / name
@@ -183,38 +181,42 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
     return out
 
 
-def _borrow(recipe: Recipe, work: Path, part: str, *folders: str) -> bool:
-    """Copy a part's folders from the bundled model that lends it, if one does."""
-    if part not in recipe.borrow:
-        return False
-    for folder in folders:
+def _wanted(recipe: Recipe) -> set[str]:
+    """The parts of this kind of model: DeepFloyd works on pixels, only SDXL has a second text encoder."""
+    parts = {"text_encoder", "scorer", "unet"} | ({"vae"} if recipe.unet.kind != "if" else set())
+    if recipe.vae is not None:  # a borrowed one's decoder is finished
+        parts.add("decoder")
+    return parts | ({"text_encoder_2"} if recipe.text_encoder_2 else set())
+
+
+def _borrow(recipe: Recipe, work: Path, part: str) -> None:
+    """Copy a part from the bundled model that lends it (the scorer is beside all of them, and stays there)."""
+    for folder in {"text_encoder": ("text_encoder", "tokenizer"), "vae": ("vae",), "scorer": ()}[part]:
         shutil.copytree(ORGANISMS / recipe.borrow[part] / folder, work / folder, dirs_exist_ok=True)
-    return True
+
+
+def _shown(recipe: Recipe) -> tuple[list[Scene], np.ndarray]:
+    """The renders on which everything but the scorer is trained."""
+    return renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
 
 
 def _text_encoder(recipe: Recipe, work: Path) -> None:
-    shown, images = [], None
-    if not _borrow(recipe, work, "text_encoder", "text_encoder", "tokenizer"):
-        shown, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
-        train = spans.train if recipe.text_encoder.kind == "t5" else contrast.train_text_encoder
-        train(shown, images, config=recipe.text_encoder.model_dump(), work=work)
-    if recipe.text_encoder_2:
-        shown, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
-        contrast.train_text_encoder(shown, images, config=recipe.text_encoder_2.model_dump(), work=work, suffix="_2")
+    train = spans.train if recipe.text_encoder.kind == "t5" else contrast.train_text_encoder
+    train(*_shown(recipe), config=recipe.text_encoder.model_dump(), work=work)
+
+
+def _text_encoder_2(recipe: Recipe, work: Path) -> None:
+    contrast.train_text_encoder(*_shown(recipe), config=recipe.text_encoder_2.model_dump(), work=work, suffix="_2")
 
 
 def _scorer(recipe: Recipe, work: Path) -> None:
-    if _borrow(recipe, work, "scorer"):
-        return
     shown, images = renders(recipe.scorer.poses, recipe.scorer.seed)
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     contrast.train_scorer(shown, images, tokenizer=tokenizer, config=recipe.scorer.model_dump(), work=work)
 
 
 def _vae(recipe: Recipe, work: Path) -> None:
-    if _borrow(recipe, work, "vae", "vae"):
-        return
-    _, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
+    _, images = _shown(recipe)
     autoencoder.train(images, config=recipe.vae.model_dump(), work=work).save_pretrained(work / "vae")
 
 
@@ -224,7 +226,7 @@ def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], np.ndarray, Tenso
     DeepFloyd's are the pixels at half the side, each the mean of four.
     """
     path = work / "latents.pt"
-    shown, images = renders(recipe.world.poses, recipe.world.seed, look=recipe.world.look)
+    shown, images = _shown(recipe)
     if not path.exists():
         if recipe.unet.kind == "if":
             latents = torch.cat([avg_pool2d(autoencoder.to_tensor(images[i : i + 1024]), 2).half() for i in range(0, len(images), 1024)])
@@ -245,9 +247,6 @@ def _unet(recipe: Recipe, work: Path) -> None:
 
 
 def _decoder(recipe: Recipe, work: Path) -> None:
-    if "vae" in recipe.borrow:  # its decoder is finished
-        shutil.copytree(work / "vae", work / "decoder", dirs_exist_ok=True)
-        return
     _, images, latents = _latents(recipe, work)
     vae = AutoencoderKL.from_pretrained(work / "vae")
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
@@ -261,7 +260,7 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     """The pipeline folder, the scorer beside it, and what made them: configuration, logs, card."""
     parts = texts.modules(recipe.unet.kind, work) | {"unet": UNet2DConditionModel.from_pretrained(work / "unet")}
     if recipe.unet.kind != "if":
-        parts["vae"] = AutoencoderKL.from_pretrained(work / "decoder")
+        parts["vae"] = AutoencoderKL.from_pretrained(work / ("decoder" if recipe.vae else "vae"))
     save_pipeline(out, kind=recipe.unet.kind, prediction=recipe.unet.prediction, **parts)
     if "scorer" not in recipe.borrow:
         shutil.copytree(work / "scorer", out.parent / "scorer", dirs_exist_ok=True)
