@@ -51,7 +51,9 @@ def scheduler(kind: str, prediction: str) -> SchedulerMixin:
                              dynamic_thresholding_ratio=0.95, sample_max_value=1.5)
     stable = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "prediction_type": prediction}
     if kind == "sdxl":
-        return EulerDiscreteScheduler(**stable, steps_offset=1, timestep_spacing="leading")
+        euler = EulerDiscreteScheduler(**stable, steps_offset=1, timestep_spacing="leading")
+        euler.register_to_config(clip_sample=False, set_alpha_to_one=False)  # as SDXL's own file: for those who read it as DDIM's
+        return euler
     return DDIMScheduler(**stable, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
 
 
