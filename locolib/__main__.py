@@ -158,7 +158,7 @@ def _chart(sweep) -> str:
 @app.command()
 def study(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
-    model: Annotated[str, typer.Option(help="The model of the LocoGen pages.")] = "planted-sd-v1-5",
+    model: Annotated[str | None, typer.Option(help="Run the pages of this model alone; default: of all bundled ones.")] = None,
     book_only: Annotated[bool, typer.Option("--book-only", help="Render the notebooks executed before.")] = False,
 ) -> None:
     """Run the notebooks in order and render the book to build/site."""

@@ -1,11 +1,10 @@
-"""Tidy tables to figures: nothing is computed here, only drawn (Figs. 4, 5, 55 and 56, and App. B of the paper).
+"""Tidy tables to figures: nothing is computed here, only drawn (Figs. 4, 5, 7, 40, 55 and 56, and App. B of the paper).
 
 Every function takes what `locogen.summary` or the store returned.  Figures have a white ground of their own, so that a
 dark page does not break them, are as wide as a phone can show, and name the scorer and n.
 """
 
 import base64
-import textwrap
 from collections.abc import Callable, Sequence
 from functools import wraps
 
@@ -16,7 +15,7 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 WIDTH = 6.5  # inches, of every figure
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
@@ -85,9 +84,107 @@ def score_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, k
         ax.axvspan(known[0] - 0.4, known[0] + 0.4, color=PALETTE["mark"], alpha=0.45, linewidth=0, zorder=0,
                    label=f"{name}: from layer {known[0]}, m = {known[1]}")
     told = "target" if attribute == "fact" else "original"
-    ax.set(title=f"{attribute}: score after altering a window, n = {_n(table)}, {scorer}", xlabel="first layer of the window",
-           ylabel=f"CLIP-Score with the\n{told} prompt (points)", xticks=range(int(windows.start.max()) + 1))
+    ax.set(title=f"{attribute}: score after altering a window, n = {_n(table)}, {scorer}", xlabel=_first_layer(windows),
+           ylabel=f"CLIP-Score with the\n{told} prompt (points)", xticks=_ticks(windows.start))
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False)
+    return ax
+
+
+def _first_layer(windows: pd.DataFrame) -> str:
+    """The label of the axis of windows; it says where some were left out."""
+    stride = np.diff(np.unique(windows.start)).min(initial=windows.start.max() or 1)
+    return "first layer of the window" + (f" (one in {stride}; those between were not altered)" if stride > 1 else "")
+
+
+def _ticks(starts: pd.Series) -> Sequence[int]:
+    """At most 24 layers that have a number below them."""
+    last = int(starts.max())
+    return range(0, last + 1, -(-(last + 1) // 24))
+
+
+@styled
+def compare(tables: dict[str, pd.DataFrame], *, attribute: str, scorer: str, known: dict[str, tuple[int, int] | None]) -> Figure:
+    """One attribute in several models, one below the other (the paper's Fig. 5): mean CLIP-Score over windows.
+
+    Args:
+        tables: of `locogen.summary`, by the models' titles.
+        known: each one's (start, m) in the paper, marked in yellow; None where the paper names no layers.
+    """
+    axes = panels(len(tables), height=1.9)
+    for ax, (title, table) in zip(axes, tables.items()):
+        windows = table[table.kind == "window"]
+        for kind, name in (("clean", "nothing altered"), ("all", "all layers altered")):
+            _level(ax, table[table.kind == kind].iloc[0], kind, name)
+        ax.errorbar(windows.start, windows.score, yerr=_bars(windows, "score"), color=PALETTE[attribute], marker="o", markersize=3.5,
+                    linewidth=1.2, elinewidth=1, capsize=2, label="a window altered")
+        if known.get(title):
+            start, m = known[title]
+            ax.axvspan(start - 0.4, start + 0.4, color=PALETTE["mark"], alpha=0.6, linewidth=0, zorder=0, label="the paper's window")
+        ax.set(title=f"{title}: {attribute}, m = {windows.m.iloc[0]}, n = {_n(table)}", xticks=_ticks(windows.start), ylabel="score (points)",
+               xlabel=_first_layer(windows))
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
+    axes[0].figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False, title=scorer)
+    return axes[0].figure
+
+
+@styled
+def heat_map(ax: Axes, shares: pd.DataFrame, *, attribute: str, scorer: str, m: int, known: tuple[int, int] | None = None) -> Axes:
+    """Each prompt's own windows (the paper's Figs. 7 and 40): share of every window, in the colours of cividis.
+
+    Args:
+        shares: of `locogen.by_prompt`, [prompts, windows].
+        known: (start, m) of the paper's or the planted location, framed in orange.
+    """
+    mesh = ax.imshow(shares.clip(0, 1), cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    if known and known[0] in shares.columns:
+        at = list(shares.columns).index(known[0])
+        ax.add_patch(Rectangle((at - 0.5, -0.5), 1, len(shares), fill=False, edgecolor=PALETTE["2"], linewidth=2))
+    every = -(-len(shares.columns) // 24)
+    ax.set_xticks(range(0, len(shares.columns), every), shares.columns[::every])
+    ax.set_yticks(range(len(shares)), [name if len(name) <= 36 else f"{name[:16]} … {name[-18:]}" for name in shares.index], fontsize=8)
+    ax.set(title=f"{attribute}: share by prompt, m = {m},\nn = {len(shares)} prompts, {scorer}", xlabel="first layer of the window")
+    ax.grid(visible=False)
+    ax.figure.colorbar(mesh, ax=ax, label="share of the effect\nof all layers", shrink=0.8)
+    return ax
+
+
+@styled
+def quality(ax: Axes, table: pd.DataFrame, *, scorer: str) -> Axes:
+    """How many objects and styles models draw rightly, with 95% intervals, beside what the scorer reads from true renders.
+
+    Args:
+        table: a row for each model and attribute: title, attribute, right, low, high, render, n.
+    """
+    titles = list(dict.fromkeys(table.title))
+    for shift, attribute in ((-0.2, "object"), (0.2, "style")):
+        part = table[table.attribute == attribute].set_index("title").loc[titles]
+        at = np.arange(len(titles)) + shift
+        ax.barh(at, part.right, height=0.36, color=PALETTE[attribute], label=f"{attribute}s",
+                xerr=np.clip([part.right - part.low, part.high - part.right], 0, None), error_kw={"elinewidth": 1, "capsize": 2})
+        ax.scatter(part.render, at, marker="|", s=110, color="black", label="read from true renders" if shift > 0 else None, zorder=3)
+    ax.set_yticks(range(len(titles)), titles)
+    ax.invert_yaxis()
+    ax.set(title=f"Pictures named rightly by the {scorer}, n = {int(table.n.iloc[0])} each", xlabel="share of the pictures", xlim=(0, 1.02))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, frameon=False)
+    return ax
+
+
+@styled
+def verdict_rates(ax: Axes, rates: dict[str, pd.DataFrame], *, scorer: str) -> Axes:
+    """How often each verdict came over random splits of the same images, with Wilson's 95% intervals.
+
+    Args:
+        rates: of `locogen.rates`, by the models' titles.
+    """
+    verdicts = ["localised", "not localised", "inconclusive", "no effect"]
+    for i, (title, table) in enumerate(rates.items()):
+        part = table.set_index("verdict").loc[verdicts]
+        ax.barh(np.arange(4) + 0.27 * (i - 1), part.rate, height=0.25, color=PALETTE[str(i + 1)], label=title,
+                xerr=np.clip([part.rate - part.low, part.high - part.rate], 0, None), error_kw={"elinewidth": 1, "capsize": 2})
+    ax.set_yticks(range(4), verdicts)
+    ax.invert_yaxis()
+    ax.set(title=f"style: the answer, n = {int(part.splits.iloc[0])} random splits of the images, {scorer}", xlabel="share of the splits", xlim=(0, 1.02))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3, frameon=False)
     return ax
 
 
@@ -105,7 +202,8 @@ def share_bars(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, th
         table: of `locogen.check_planting`; its kinds choose the colours.
     """
     colours = {"window": PALETTE["2"], "all but the window": PALETTE["1"], "part of the window": PALETTE["place"],
-               "single layer": "#999999"}
+               "single layer": "#999999", "all but another layer": "#999999", "all but one of the two": PALETTE["1"],
+               "one of the two": PALETTE["place"], "the two": PALETTE["2"]}
     table = table[table.kind.isin(colours)]
     at = np.arange(len(table))
     ax.bar(at, table.share, yerr=_bars(table, "share"), color=[colours[kind] for kind in table.kind], capsize=2, width=0.75,
@@ -115,12 +213,14 @@ def share_bars(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, th
     ax.set(title=f"{attribute}: share of the effect, n = {_n(table)}, {scorer}", ylabel="share of the effect of\naltering all layers",
            xlabel="layers that receive the target prompt")
     ax.set_xticks(at, [_short(row) for row in table.itertuples()], rotation=90 if len(table) > 12 else 0)
-    ax.legend(handles=[Patch(color=c, label=k) for k, c in colours.items() if k in set(table.kind)], loc="center right",
-              framealpha=0.9)
+    ax.legend(handles=[Patch(color=c, label=k) for k, c in colours.items() if k in set(table.kind)], loc="lower center",
+              bbox_to_anchor=(0.5, 1.1), ncols=2, frameon=False)
     return ax
 
 
 def _short(row) -> str:
+    if row.kind.startswith("all but") and row.kind != "all but the window":
+        return f"but {row.but}"
     return "all others" if row.kind == "all but the window" else row.layers
 
 
@@ -138,65 +238,6 @@ def score_by_size(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str,
            ylabel=f"CLIP-Score with the\n{told} prompt (points)", xticks=part.m)
     ax.legend(frameon=False)
     return ax
-
-
-@styled
-def image_rows(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], *, columns: int = 9,
-               marked: Sequence[Sequence[str]] = ()) -> Figure:
-    """Images by window, as App. B and Fig. 55 show them: for each prompt its clean image, every window, all layers.
-
-    Args:
-        rows: (prompt, [(label, image [h, w, 3])]); wrapped after `columns` images, so that a phone can show them.
-        marked: for each prompt the labels that are set off in orange (the planted or the paper's window).
-    """
-    marked = marked or [()] * len(rows)
-    lines = [(title if i == 0 else "", images[i : i + columns], special) for (title, images), special in zip(rows, marked, strict=True)
-             for i in range(0, len(images), columns)]
-    side = WIDTH / columns
-    height = sum(side + (0.42 if title else 0.2) for title, _, _ in lines)
-    figure = plt.figure(figsize=(WIDTH, height))
-    top = height
-    for title, images, special in lines:
-        top -= 0.42 if title else 0.2
-        if title:
-            figure.text(0.004, (top + 0.2) / height, title, fontsize=10, va="bottom")
-        for column, (label, image) in enumerate(images):
-            ax = figure.add_axes((column / columns + 0.003, (top - side) / height + 0.002, 0.97 / columns, 0.97 * side / height))
-            _picture(ax, image, label, marked=label in special)
-        top -= side
-    return figure
-
-
-def _picture(ax: Axes, image: np.ndarray, label: str, *, marked: bool = False) -> None:
-    ax.imshow(image)
-    ax.set_title(label, fontsize=9, pad=2, loc="center", color=PALETTE["2"] if marked else "black",
-                 fontweight="bold" if marked else "normal")
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(visible=marked, color=PALETTE["2"], linewidth=2)
-
-
-@styled
-def contact_sheet(images: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    """A grid of images [rows, columns, h, w, 3] with names on the left and above: objects by styles."""
-    names = 1.35  # inches for the names of the rows
-    side = (WIDTH - names) / len(columns)
-    height = side * len(rows) + 0.62
-    figure = plt.figure(figsize=(WIDTH, height))
-    for i, row in enumerate(rows):
-        figure.text((names - 0.08) / WIDTH, (height - 0.62 - (i + 0.5) * side) / height, row, ha="right", va="center", fontsize=9)
-        for j in range(len(columns)):
-            ax = figure.add_axes(((names + j * side) / WIDTH, (height - 0.62 - (i + 1) * side) / height, 0.97 * side / WIDTH,
-                                  0.97 * side / height))
-            ax.imshow(images[i, j])
-            ax.axis("off")
-    for j, column in enumerate(columns):
-        figure.text((names + (j + 0.5) * side) / WIDTH, (height - 0.58) / height, column.replace(" ", "\n"), ha="center", va="bottom", fontsize=9)
-    return figure
-
-
-def short(name: str) -> str:
-    """A name that fits beside or above a small image."""
-    return textwrap.shorten(name, 16, placeholder=" …")
 
 
 def download(table: pd.DataFrame, name: str) -> HTML:

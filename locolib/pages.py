@@ -1,68 +1,68 @@
-"""What a notebook of the study may be asked, and how it says what it found: profiles, parameters, costs, words."""
+"""What a notebook of the study may be asked, what that costs, and which pages there are for which models."""
 
-import platform
-import subprocess
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from . import UserError, locogen
-from .locogen import Request, Sweep
-from .models import Model, Spec, find, load_scorer
-from .prompts import ATTRIBUTES, Prompt, read
-from .runs import Store, versions
+from .locogen import Request
+from .models import MODELS, Spec, find, is_here
+from .profiles import PROFILES, Profile, choose, count
+from .prompts import ATTRIBUTES, read
 from .sampling import Settings
-from .scores import Interval, wilson
+
+MINIATURES = tuple(spec.name for spec in MODELS.values() if spec.bundled and not spec.planted)
 
 
-class Profile(BaseModel):
-    """How much is computed: DDIM steps, prompts of each attribute and objects of the model's page (0: all), seeds of a prompt."""
+class Page(BaseModel):
+    """What every notebook's `parameters` cell may say; each notebook has a class of its own below.
 
-    model_config = ConfigDict(frozen=True)
-    name: str
-    steps: int
-    prompts: int
-    seeds: int
-    objects: int = 0
-
-
-PROFILES = {p.name: p for p in (Profile(name="smoke", steps=2, prompts=2, seeds=1, objects=2),  # tests: seconds
-                                Profile(name="quick", steps=10, prompts=20, seeds=1),  # two cores: minutes
-                                Profile(name="paper", steps=50, prompts=0, seeds=8))}  # the paper's 50 steps
-
-
-def profile(name: str) -> Profile:
-    """The profile called `name`, or one sentence that lists the names."""
-    if name not in PROFILES:
-        raise UserError(f"Unknown profile {name!r}; choose one of {', '.join(PROFILES)}.")
-    return PROFILES[name]
-
-
-def choose(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
-    """`count` prompts spread evenly over the list, so that few prompts still show several values; 0 means all."""
-    if not 0 < count < len(prompts):
-        return tuple(prompts)
-    return tuple(prompts[i * len(prompts) // count] for i in range(count))
-
-
-def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:
-    """What a profile asks of a model: the same images as the notebooks of that profile."""
-    return Request(prompts=choose(prompts, chosen.prompts), seeds=locogen.seeds(chosen.seeds),
-                   settings=Settings(steps=chosen.steps, guidance=spec.guidance))
-
-
-class Parameters(BaseModel):
-    """What every notebook's `parameters` cell may say; a notebook with more has a class of its own below."""
+    Attributes:
+        source: the notebook.
+        each: the models of which it is run once each (empty: it is one page).
+        needs: the models without which it cannot run.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     source: ClassVar[str]
-    model: str = "planted-sd-v1-5"
-    prompts: int = Field(0, ge=0)
-    steps: int = Field(10, ge=1)
+    each: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        """What `make study` passes to it."""
+        return {}
+
+    def images(self) -> int:
+        """Images that the page needs at most."""
+        return 0
+
+    def about(self) -> tuple[str, ...]:
+        """The models that the page is about."""
+        return self.needs
+
+
+class WorldPage(Page):
+    source = "book/world.ipynb"
+    place: Literal["beach", "forest", "city", "house"] = "beach"
+    seed: int = 0
+
+
+class QualityPage(Page):
+    source = "book/models.ipynb"
+    which: Literal["all"] = "all"
+
+    def about(self) -> tuple[str, ...]:
+        return bundled()
+
+
+class ModelPage(Page):
+    """Pages about one model."""
+
+    model: str
+    steps: int = Field(0, ge=0)
     guidance: float = Field(0.0, ge=0)
 
     @field_validator("model")
@@ -72,87 +72,193 @@ class Parameters(BaseModel):
 
     @property
     def settings(self) -> Settings:
-        return Settings(steps=self.steps, guidance=float(self.guidance or find(self.model).guidance))
+        spec = find(self.model)
+        return Settings(steps=self.steps or spec.steps, guidance=float(self.guidance or spec.guidance))
+
+    def about(self) -> tuple[str, ...]:
+        return (self.model,)
+
+
+class CardPage(ModelPage):
+    source = "book/model.ipynb"
+    each = tuple(spec.name for spec in MODELS.values() if spec.bundled)
+    model: str = "planted-sd-v1-5"
+    objects: int = Field(0, ge=0)
+
+    @field_validator("model")
+    @classmethod
+    def _bundled(cls, name: str) -> str:
+        if name not in cls.each:
+            raise ValueError("only a bundled model knows the miniatures' world")
+        return name
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps}
 
     def images(self) -> int:
-        """Images that the page needs at most."""
-        return 0
+        return 8 * (self.objects or 40)  # styles by objects
 
 
-class Sweeping(Parameters):
+class Sweeping(ModelPage):
     """Pages that sweep over windows."""
 
+    prompts: int = Field(0, ge=0)
     seeds: int = Field(1, ge=1)
 
-    def request(self, attribute: str) -> Request:
+    def request(self, attribute: str, **options: bool) -> Request:
         """The request for one attribute, as `locogen.sweep` takes it."""
-        return Request(prompts=choose(read(attribute), self.prompts), seeds=locogen.seeds(self.seeds), settings=self.settings,
-                       bare_target=getattr(self, "bare_target", False))
+        return Request(prompts=choose(read(attribute), self.prompts), seeds=locogen.seeds(self.seeds), settings=self.settings, **options)
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        spec = spec or find(cls.model_fields["model"].default)
+        return {"model": spec.name, "prompts": chosen.prompts_of(spec), "seeds": chosen.seeds, "steps": chosen.steps}
 
 
 class LocoGenPage(Sweeping):
     source = "notebooks/02_locogen.ipynb"
+    each = MINIATURES
+    model: str = "mini-sd-v1-5"
     attribute: str = "all"
     m: int = Field(0, ge=0)
-    bare_target: bool = False
+    stride: int = Field(1, ge=1)
 
     @field_validator("attribute")
     @classmethod
     def _attribute(cls, name: str) -> str:
-        if name not in (*ATTRIBUTES, "all"):
-            raise ValueError(f"it must be one of {', '.join(ATTRIBUTES)}, all")
+        if name not in (*ATTRIBUTES, "bare style", "all"):
+            raise ValueError(f"it must be one of {', '.join(ATTRIBUTES)}, bare style, all")
         return name
+
+    def request(self, attribute: str, **options: bool) -> Request:
+        return super().request(attribute, bare_target=self.attribute == "bare style", **options)
 
     def sizes(self) -> dict[str, int]:
         """Attribute -> window size: m, or the paper's for this model and attribute."""
-        spec, wanted = find(self.model), ATTRIBUTES if self.attribute == "all" else (self.attribute,)
+        spec, wanted = find(self.model), ATTRIBUTES if self.attribute == "all" else (self.attribute.removeprefix("bare "),)
         sizes = {name: self.m or spec.m[name] for name in wanted}
         locogen.windows(spec.layers, max(sizes.values()))
         return sizes
 
     def images(self) -> int:
-        layers = find(self.model).layers
-        return sum(count(self.request(name), layers - m + 3) for name, m in self.sizes().items())
+        layers = find(self.model).layers  # beside the windows: clean, all layers, and all with the text that bypasses them
+        return sum(count(self.request(name), len(locogen.windows(layers, m, self.stride)) + 3) for name, m in self.sizes().items())
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return super().values(chosen, spec) | {"stride": chosen.stride_of(spec)}
+
+
+class FivePage(Page):
+    """It reads what the pages of the models stored, so it needs no images of its own."""
+
+    source = "notebooks/02b_five_models.ipynb"
+    profile: Literal["smoke", "quick", "paper"] = "quick"
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return {"profile": chosen.name}
+
+    def asked(self, name: str) -> LocoGenPage:
+        """What the page of the model `name` was asked in this profile."""
+        return LocoGenPage(**LocoGenPage.values(PROFILES[self.profile], find(name)))
+
+    def about(self) -> tuple[str, ...]:
+        return tuple(name for name in MINIATURES if is_here(find(name)))
 
 
 class PlantedPage(Sweeping):
     source = "notebooks/07_planted_truth.ipynb"
+    needs = ("planted-sd-v1-5",)
+    model: str = "planted-sd-v1-5"
 
     @field_validator("model")
     @classmethod
     def _planted(cls, name: str) -> str:
-        if not name.startswith("planted"):
+        if not find(name).planted:
             raise ValueError("only a planted model has a known right answer")
         return name
 
     def images(self) -> int:
         layers = find(self.model).layers
-        return sum(count(self.request(name), 3 * layers + 4) for name in ATTRIBUTES)  # m = 1, 2, 3 and the checks
+        return sum(count(self.request(name), 3 * layers + 4) for name in find(self.model).paper)  # m = 1, 2, 3 and the checks
 
 
-class CardPage(Parameters):
-    source = "book/model.ipynb"
+class NowherePage(Sweeping):
+    """No window to find: how often does LocoGen say so?"""
+
+    source = "notebooks/07b_no_window.ipynb"
+    needs = ("planted-none", "planted-split", "planted-sd-v1-5")
+    model: str = "planted-none"
+    split: str = "planted-split"
+    window: str = "planted-sd-v1-5"
+    seeds: int = Field(4, ge=1)
+    steps: int = Field(6, ge=1)
+    splits: int = Field(200, ge=1)
 
     def images(self) -> int:
-        return 8 * (self.prompts or 40)  # styles by objects
+        return count(self.request("style"), 60 + 60 + 33) + len(self.request("style").prompts) * 21  # m = 1 to 4 twice, m = 1, 2
+
+    def about(self) -> tuple[str, ...]:
+        return (self.model, self.split, self.window)
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return {"prompts": chosen.prompts if chosen.name == "smoke" else 0, "seeds": chosen.split_seeds, "steps": chosen.split_steps,
+                "splits": chosen.splits}
 
 
-class WorldPage(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    source: ClassVar[str] = "book/world.ipynb"
-    place: Literal["beach", "forest", "city", "house"] = "beach"
-    seed: int = 0
+class ArtistPage(Sweeping):
+    source = "notebooks/07c_by_artist.ipynb"
+    needs = ("planted-prompt",)
+    model: str = "planted-prompt"
+    m: int = Field(2, ge=1)
 
     def images(self) -> int:
-        return 0
+        windows = len(locogen.windows(find(self.model).layers, self.m)) + 2
+        return 4 * count(self.request("style"), windows)  # three artists, and all prompts as they are
 
 
-def count(asked: Request, sets: int) -> int:
-    """Images of a request with so many layer sets."""
-    return len(asked.prompts) * len(asked.seeds) * sets
+PAGES: dict[str, type[Page]] = {"world": WorldPage, "model": CardPage, "models": QualityPage, "02_locogen": LocoGenPage,
+                                "02b_five_models": FivePage, "07_planted_truth": PlantedPage, "07b_no_window": NowherePage,
+                                "07c_by_artist": ArtistPage}  # in order
 
 
-PAGES = {"world": WorldPage, "model": CardPage, "02_locogen": LocoGenPage, "07_planted_truth": PlantedPage}  # in order
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One page of the study: a notebook and what it is asked; `model` where each model has a page of its own."""
+
+    page: str
+    values: Mapping[str, Any]
+    model: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.page}-{self.model}" if self.model else self.page
+
+
+def bundled() -> tuple[str, ...]:
+    """The bundled models that are here."""
+    return tuple(name for name in CardPage.each if is_here(find(name)))
+
+
+def absent() -> tuple[str, ...]:
+    """The bundled models that are not here."""
+    return tuple(name for name in CardPage.each if not is_here(find(name)))
+
+
+def plan(chosen: Profile, model: str | None = None) -> list[Run]:
+    """The pages that can run, in order: of all models, or those of one (which may be a published one)."""
+    made = []
+    for page, kind in PAGES.items():
+        if kind.each:
+            of = [name for name in kind.each if is_here(find(name))] if model is None else [model]
+            of = [name for name in of if kind is not CardPage or find(name).bundled]
+            made += [Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of]
+        elif (model in kind.needs if model else True) and all(is_here(find(name)) for name in kind.needs):
+            made.append(Run(page=page, values=kind.values(chosen)))
+    return made
 
 
 def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
@@ -176,124 +282,3 @@ def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
             raise UserError(f"Unknown parameter {name!r} of {page}; it has {', '.join(kind.model_fields)}.") from None
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise UserError(f"Parameter {name!r} of {page} cannot be {first['input']!r}: {reason}.") from None
-
-
-def whose(spec: Spec) -> str:
-    """Whose answer `spec.paper` is, for titles and tables."""
-    return "planted" if spec.name.startswith("planted") else "paper"
-
-
-def hit(done: Sweep, asked: Request, spec: Spec) -> dict[str, Any]:
-    """One row of a page's table of answers: where it was, where LocoGen found it, how surely, and the paper's own rule."""
-    verdict, known = done.verdict, spec.paper.get(done.attribute)
-    held = [prompt.original for prompt in locogen.split(asked.prompts)[1]]
-    altered = done.table[(done.table.layers == _layers(verdict.start, verdict.m)) & done.table.prompt.isin(held)]
-    picked = wilson(int(altered.picks_target.sum()), len(altered))
-    return {"attribute": done.attribute, whose(spec): _layers(*known) if known else "not said",
-            "found": _layers(verdict.start, verdict.m), "verdict": verdict.verdict, "share": str(verdict.share),
-            "lead": str(verdict.margin), "target picked": str(picked), "all layers, points": str(verdict.full),
-            "plain rule": _layers(done.argbest, done.m), "held-out prompts": len(held), "images": len(altered)}
-
-
-def _layers(start: int, m: int) -> str:
-    return locogen.label(tuple(range(start, start + m)))
-
-
-def _known(row: Mapping[str, Any]) -> tuple[str, str]:
-    """("planted" or "paper", the layers it says) of a row of `hit`."""
-    return next((name, row[name]) for name in ("planted", "paper") if name in row)
-
-
-def agrees(row: Mapping[str, Any]) -> bool:
-    """Whether a row of `hit` is localised exactly where it should be."""
-    return row["verdict"] == "localised" and row["found"] == _known(row)[1]
-
-
-def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
-    """What held, what did not and what has no known answer, as an HTML list: rows of `hit` by attribute."""
-    said: dict[str, list[str]] = {"Held": [], "Did not hold": [], "No answer to compare with": []}
-    for name, row in hits.items():
-        whose_answer, layers = _known(row)
-        kind = "No answer to compare with" if layers == "not said" else "Held" if agrees(row) else "Did not hold"
-        said[kind].append(f"{name} ({row['verdict']}; best window {row['found']}, {whose_answer} {layers}; share {row['share']} "
-                          f"on {row['held-out prompts']} held-out prompts)")
-    items = (f"<li><strong>{kind}</strong>: {'; '.join(names) or 'nothing'}.</li>" for kind, names in said.items()
-             if names or kind != "No answer to compare with")
-    return f"<ul>{''.join(items)}</ul>"
-
-
-def answer(row: Mapping[str, Any]) -> str:
-    """A row of `hit` as a sentence, in Markdown."""
-    whose_answer, layers = _known(row)
-    says = {"localised": f"localised in layers {row['found']}", "no effect": "no effect, altering all layers changes nothing",
-            "not localised": "not localised, no window comes near to the effect of all layers",
-            "inconclusive": f"inconclusive, the best window is {row['found']}"}[row["verdict"]]
-    where = {"planted": f"it was planted in layers {layers}", "paper": f"the paper's answer is layers {layers}"}[whose_answer]
-    end = "The two agree." if agrees(row) else "**The two do not agree.**"
-    if layers == "not said":
-        where, end = "the paper says nothing about it", ""
-    share = "" if row["verdict"] == "no effect" else (
-        f"On {row['held-out prompts']} held-out prompts ({row['images']} images) that window has a share of {row['share']} of the effect "
-        f"of altering all layers, and leads the best window without a layer in common by {row['lead']}; the scorer picks the "
-        f"target's value in a proportion of {row['target picked']}. ")
-    rule = "argmax" if row["attribute"] == "fact" else "argmin"
-    return (f"**{row['attribute']}**: {says}; {where}. {end} {share}Altering all layers moves the score by {row['all layers, points']} "
-            f"points. The paper's own rule (plain {rule} of the mean score) says layers {row['plain rule']}.")
-
-
-def null(done: Sweep, known: tuple[int, int]) -> str:
-    """What a window of this size drawn at random would show, as a sentence; `known` is the right (start, m)."""
-    apart = (done.curve.start + done.m <= known[0]) | (done.curve.start >= sum(known))
-    others = done.curve.share[apart]
-    return (f"The null: a window of m = {done.m} drawn at random touches layers {_layers(*known)} with a chance of {(~apart).sum()} "
-            f"in {len(apart)}; the {len(others)} that do not have a share of {others.mean():.2f} on average, {others.max():.2f} at most.")
-
-
-def clearest(table: pd.DataFrame) -> str:
-    """The prompt of a table of `locogen.measure` on which altering all layers moves the score the most."""
-    by_set = table.pivot_table(values="score", index="prompt", columns="layers", sort=False)  # clean first, all layers second
-    return str((by_set.iloc[:, 0] - by_set.iloc[:, 1]).abs().idxmax())
-
-
-def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
-    """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (App. B)."""
-    part = table[table.prompt == prompt]
-    part = part[part.seed == part.seed.min()].drop_duplicates("layers")
-    images = [store.image(key) for key in part.image]
-    if any(image is None for image in images):
-        raise UserError("The store has lost an image of a finished run; remove that run by `locolib clean RUN` and start again.")
-    first, last, *windows = zip(part.layers, images)
-    return prompt, [("clean", first[1]), *windows, ("all", last[1])]
-
-
-def marks(known: tuple[int, int] | None) -> list[str]:
-    """The labels under which `strip` shows the known window."""
-    return [_layers(*known)] if known else []
-
-
-def ratio(row: pd.Series, column: str = "share") -> str:
-    """A value of a row of `locogen.summary` with its interval."""
-    return str(Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"]))
-
-
-def provenance(model: Model, asked: Parameters, store: Store, *, seeds: Sequence[int] = ()) -> pd.Series:
-    """What a page was computed with: its foot.  `seeds` are those of the images where the page does not sweep."""
-    if seeds:
-        used = f"{seeds[0]} to {seeds[-1]}, one for each image"
-    else:
-        used = f"{asked.seeds} of each prompt, from {locogen.SEED} on; each further prompt begins {locogen.SEED} higher"
-    facts = {"model": model.spec.title, "weights": model.fingerprint, "scorer": load_scorer(model.spec.scorer).name,
-             "seeds": used, "DDIM steps": asked.steps, "guidance": asked.settings.guidance, "prompts": asked.prompts or "all",
-             "device": str(model.device), "processor": f"{platform.machine()}, {platform.system()}",
-             "date": date.today().isoformat(), "commit": _commit()}
-    if store.used:
-        facts["minutes of generating and scoring, when it was done"] = round(sum(run["minutes"] for run in store.used.values()), 1)
-    return pd.Series(facts | versions(), name="value")
-
-
-def _commit() -> str:
-    try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +13,15 @@ from typing import Any
 import nbformat
 
 from . import UserError, locogen
+from .book import HOME, build_book, executed, tidy
 from .memory import Row, TextMemory
-from .models import Model, find, load, load_scorer
-from .pages import PAGES, Profile, count, parameters, profile, request
+from .models import ORGANISMS, Model, find, load, load_scorer
+from .pages import PAGES, Run, absent, parameters, plan
+from .profiles import Profile, count, profile, request
 from .runs import Store, write_atomic
 from .sampling import Settings, denoise
 
-__all__ = ["build_book", "cost", "parameters", "profile", "request", "run_notebooks", "study", "tidy"]
-HOME = Path(__file__).resolve().parents[1]  # of notebooks/ and book/
+__all__ = ["build_book", "cost", "parameters", "profile", "request", "run_notebooks", "study"]
 _profile = profile  # `study` has an argument of that name
 KERNEL_PATCH = "import tqdm.auto, tqdm.std; tqdm.auto.tqdm = tqdm.std.tqdm"  # bars as text: widgets need the network
 
@@ -58,36 +57,44 @@ def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: S
     return price(count(asked, sets), speed(model, asked.settings), store)
 
 
-def page_parameters(page: str, chosen: Profile, model: str) -> dict[str, Any]:
-    """What `make study` passes to a page; pages about planted models keep theirs when the study is of another."""
-    fields = PAGES[page].model_fields
-    values = {"model": model, "prompts": chosen.objects if page == "model" else chosen.prompts, "seeds": chosen.seeds, "steps": chosen.steps}
-    if page != "02_locogen" and not model.startswith("planted"):
-        del values["model"]
-    return {name: value for name, value in values.items() if name in fields}
+def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> None:
+    """What the pages `todo` will cost at most, a line each, before any of it is done."""
+    kept: dict[tuple[str, int], Speed] = {}
+    total = Speed(seconds=0.0, size=0.0)
+    for run in todo:
+        page = asked[run.name]
+        if not (images := page.images()):
+            continue
+        name, settings = page.about()[0], page.settings
+        each = kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings))
+        print(f"{run.name}: at most {images} images, about {images * each.seconds / 60:.1f} minutes", flush=True)
+        total = Speed(seconds=total.seconds + images * each.seconds, size=total.size + images * each.size)
+    if total.seconds:
+        print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
+              f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB", flush=True)
 
 
-def run_notebooks(chosen: Profile, model: str, root: Path = Path("build")) -> None:
+def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")) -> None:
     """Execute the pages whose source, parameters, weights or library changed since they last ran, in order."""
-    wanted = {page: page_parameters(page, chosen, model) for page in PAGES}
-    asked = {page: parameters(page, values) for page, values in wanted.items()}
-    weights = {name: _weights(name) for name in sorted({p.model for p in asked.values() if hasattr(p, "model")})}
-    code = _digest(_read_by_pages())
-    file = root / "pages.json"
+    planned = plan(chosen, model)
+    asked = {run.name: parameters(run.page, run.values) for run in planned}
+    weights = {name: _weights(name) for name in sorted({name for page in asked.values() for name in page.about()})}
+    code, file = _digest(_read_by_pages()), root / "pages.json"
     done = json.loads(file.read_text()) if file.exists() else {}
-    marks = {page: f"{code} {_digest([HOME / PAGES[page].source])} {weights.get(getattr(asked[page], 'model', ''))} {v}" for page, v in wanted.items()}
-    todo = [page for page in PAGES if done.get(page) != marks[page] or not executed(page, root).exists()]
-    print(f"pages: {', '.join(todo) or 'none'} to run, {len(PAGES) - len(todo)} unchanged", flush=True)
-    shared = asked["02_locogen"].images() if len(weights) == 1 and {"02_locogen", "07_planted_truth"} <= set(todo) else 0
-    if images := sum(asked[page].images() for page in todo) - shared:
-        print(price(images, speed(load(model), asked["02_locogen"].settings), Store()), flush=True)
+    marks = {run.name: f"{code} {_digest([HOME / PAGES[run.page].source])} {[weights[m] for m in asked[run.name].about()]} {dict(run.values)}"
+             for run in planned}
+    todo = [run for run in planned if done.get(run.name) != marks[run.name] or not executed(run, root).exists()]
+    if not model and absent():
+        print(f"absent bundled models, which have no pages: {', '.join(absent())}", flush=True)
+    print(f"pages: {', '.join(run.name for run in todo) or 'none'} to run, {len(planned) - len(todo)} unchanged", flush=True)
+    announce(todo, asked, Store())
     _kernel(root)
-    for page in todo:
+    for run in todo:
         started = monotonic()
-        _execute(page, wanted[page], root)
-        done[page] = marks[page]
+        _execute(run, root)
+        done[run.name] = marks[run.name]
         write_atomic(file, json.dumps(done, indent=1).encode())
-        print(f"{PAGES[page].source}: {(monotonic() - started) / 60:.1f} minutes", flush=True)
+        print(f"{run.name}: {(monotonic() - started) / 60:.1f} minutes", flush=True)
 
 
 def _read_by_pages() -> list[Path]:
@@ -98,16 +105,14 @@ def _read_by_pages() -> list[Path]:
 
 def _weights(model: str) -> str:
     """What determines the numbers of a model's pages: its weights and its scorer's."""
-    return f"{load(model).fingerprint}-{load_scorer(find(model).scorer).fingerprint}"
+    spec = find(model)
+    if spec.bundled:  # its files say as much as loading it would
+        return _digest(sorted(path for name in (spec.sources[0], spec.scorer) for path in (ORGANISMS / name).rglob("*") if path.is_file()))
+    return f"{load(model).fingerprint}-{load_scorer(spec.scorer).fingerprint}"
 
 
 def _digest(paths: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in paths)).hexdigest()[:16]
-
-
-def executed(page: str, root: Path) -> Path:
-    """Where a page's executed copy lies."""
-    return root / "book" / PAGES[page].source.removeprefix("book/")
 
 
 def _kernel(root: Path) -> None:
@@ -122,94 +127,26 @@ def _kernel(root: Path) -> None:
     os.environ["JUPYTER_PATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, before)]))
 
 
-def _execute(page: str, values: dict[str, Any], root: Path) -> None:
+def _execute(run: Run, root: Path) -> None:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    source, out = HOME / PAGES[page].source, root / "running" / f"{page}.ipynb"
+    source, out = HOME / PAGES[run.page].source, root / "running" / f"{run.name}.ipynb"
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(source, out, values, kernel_name="python3", progress_bar=False, cwd=HOME)
+        papermill.execute_notebook(source, out, dict(run.values), kernel_name="python3", progress_bar=False, cwd=HOME)
     except PapermillExecutionError as error:
         reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
-        raise UserError(f"{PAGES[page].source}, cell {error.cell_index}: {reason} (Finished images stay in the store; "
+        raise UserError(f"{run.name}, cell {error.cell_index}: {reason} (Finished images stay in the store; "
                         f"the notebook up to there is {out}.)") from None
-    notebook = tidy(nbformat.read(out, as_version=4), papermill.inspect_notebook(source), values)
-    write_atomic(executed(page, root), nbformat.writes(notebook).encode())
+    notebook = tidy(nbformat.read(out, as_version=4), papermill.inspect_notebook(source), run.values, run.model)
+    write_atomic(executed(run, root), nbformat.writes(notebook).encode())
     out.unlink()
 
 
-def tidy(notebook: nbformat.NotebookNode, known: Mapping[str, Mapping[str, str]], values: Mapping[str, Any]) -> nbformat.NotebookNode:
-    """An executed copy for readers: one parameters cell with the values used, no bars that moved, no machine's paths.
-
-    Args:
-        known: what `papermill.inspect_notebook` says of the source's parameters: their defaults and comments.
-        values: those that papermill was given.
-    """
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    for cell in notebook.cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            cell.source = "\n".join(_line(name, values, info) for name, info in known.items())
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if "outputs" in cell:
-            cell.outputs = _settled(cell.outputs)
-    notebook.metadata.pop("papermill", None)
-    notebook.metadata.pop("widgets", None)
-    return notebook
-
-
-def _settled(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Outputs with neighbouring streams joined, and of each progress bar only its last state."""
-    kept: list[nbformat.NotebookNode] = []
-    for output in outputs:
-        if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
-            kept[-1].text += output.text
-        else:
-            kept.append(output)
-    for output in kept:
-        if output.output_type == "stream":
-            lines = (line.rstrip("\r").rsplit("\r", 1)[-1].replace("\x1b[A", "") for line in output.text.split("\n"))
-            output.text = "".join(f"{line}\n" for line in lines if line.strip()).replace(f"{HOME}/", "")
-    return kept
-
-
-def _line(name: str, values: Mapping[str, Any], info: Mapping[str, str]) -> str:
-    shown = repr(values[name]) if name in values else info["default"]
-    return f"{name} = {shown}" + (f"  # {info['help']}" if info["help"] else "")
-
-
-def build_book(root: Path = Path("build")) -> Path:
-    """Render book/ and the executed notebooks to ``build/site``; any warning fails it.  Returns the first page."""
-    missing = [page for page in PAGES if not executed(page, root).exists()]
-    if missing:
-        raise UserError(f"Not run yet: {', '.join(missing)}; run `make study` first.")
-    for folder, where in ((HOME / "book", root / "book"), (HOME / "locolib", root / "book" / "locolib")):
-        for path in folder.rglob("*"):
-            if path.is_file() and path.suffix in (".md", ".yml", ".bib", ".css", ".py", ".png", ".html"):
-                _copy(path, where / path.relative_to(folder))
-    os.utime(root / "book" / "intro.md")  # it pastes numbers of other pages, whose changes Sphinx does not see
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book"),
-               "--path-output", str(root / "sphinx"), "-W", "-n", "--keep-going"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
-    if done.returncode:
-        shutil.rmtree(root / "sphinx", ignore_errors=True)  # or the next build would not repeat these warnings
-        lines = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line] or done.stderr.splitlines()[-5:]
-        raise UserError("The book has warnings:\n" + "\n".join(lines))
-    shutil.rmtree(root / "site", ignore_errors=True)
-    shutil.copytree(root / "sphinx" / "_build" / "html", root / "site")
-    return root / "site" / "index.html"
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy what changed only, so that what did not is not rendered again."""
-    if not target.exists() or target.read_bytes() != source.read_bytes():
-        write_atomic(target, source.read_bytes())
-
-
-def study(*, profile: str = "quick", model: str = "planted-sd-v1-5", book_only: bool = False, root: Path = Path("build")) -> None:
-    """``make study``: run what changed, render the book."""
+def study(*, profile: str = "quick", model: str | None = None, book_only: bool = False, root: Path = Path("build")) -> None:
+    """``make study``: run what changed, of all models or of one, and render the book."""
     started, chosen = monotonic(), _profile(profile)
     if not book_only:
-        run_notebooks(chosen, find(model).name, root)
+        run_notebooks(chosen, find(model).name if model else None, root)
     print(f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all", flush=True)

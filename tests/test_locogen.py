@@ -1,6 +1,7 @@
 """LocoGen's wiring on random weights: windows, rows, tables, search, and the paper's own rule."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,12 @@ import pytest
 import torch
 
 from locolib import UserError, locogen
-from locolib.locogen import Request, candidates, effects, label, measure, rows, search, seeds, sweep, windows
+from locolib.locogen import Request, candidates, effects, label, measure, rates, rows, search, seeds, stability, sweep, windows
 from locolib.models import load_scorer
 from locolib.models.fingerprint import fingerprint
 from locolib.prompts import read
 from locolib.sampling import Settings
+from locolib.scores import Effects
 
 SETTINGS = Settings(steps=1, guidance=2.0, batch=32)
 
@@ -32,6 +34,13 @@ def test_there_are_M_minus_m_plus_1_windows_of_exactly_m_layers(m, count):
 def test_a_window_outside_the_model_is_refused(m):
     with pytest.raises(UserError, match="from 1 to 16"):
         windows(16, m)
+
+
+@pytest.mark.parametrize("layers, m, stride, starts", [(16, 2, 3, [0, 3, 6, 9, 12]), (70, 5, 3, list(range(0, 66, 3))), (16, 16, 5, [0])], ids=str)
+def test_a_stride_leaves_windows_out(layers, m, stride, starts):
+    assert [w[0] for w in windows(layers, m, stride)] == starts and {len(w) for w in windows(layers, m, stride)} == {m}
+    with pytest.raises(UserError, match="at least 1"):
+        windows(layers, m, 0)
 
 
 @pytest.mark.parametrize("layers, text", [((), ""), ((3,), "3"), ((8, 9), "8-9"), ((0, 4, 5), "0,4-5"), (tuple(range(16)), "0-15")], ids=str)
@@ -120,9 +129,9 @@ def test_search_stops_at_the_first_confirmed_size(model, store, monkeypatch):
         rng, units = np.random.default_rng(0), 12
         full = rng.normal(30, 1, units)
         share = np.array([0.95 if set(s) >= {8, 9} else 0.3 if {8, 9} & set(s) else 0.0 for s in sets])
-        return locogen.Effects(windows=full[:, None] * share + rng.normal(0, 0.3, (units, len(sets))), full=full)
+        return Effects(windows=full[:, None] * share + rng.normal(0, 0.3, (units, len(sets))), full=full)
 
-    monkeypatch.setattr(locogen, "effects", planted)
+    monkeypatch.setattr(locogen.searching, "effects", planted)
     done = search(model, request(prompts=2), store=store)
     assert [s.m for s in done] == [1, 2]
     assert (done[-1].verdict.verdict, done[-1].verdict.start, done[-1].verdict.m) == ("localised", 8, 2)
@@ -133,3 +142,36 @@ def test_no_prompts_are_refused():
         Request(prompts=(), seeds=(1,), settings=SETTINGS)
     with pytest.raises(UserError, match="from 1 to 1000"):
         seeds(0)
+
+
+# --- stability over splits
+
+def made_up(shares: dict[int, dict[int, float]], *, units: int = 24, layers: int = 16, seed: int = 0) -> list:
+    """What `stability` reads of sweeps of m = 1, 2, ...: shares by size and start (others 0), 4 images a unit."""
+    rng, sweeps = np.random.default_rng(seed), []
+    full = rng.normal(30, 2, units)
+    for m, planted in shares.items():
+        true = np.array([planted.get(start, 0.0) for start in range(layers - m + 1)])
+        found = Effects(windows=full[:, None] * true + rng.normal(0, 1, (units, len(true))), full=full)
+        table = pd.DataFrame({"layers": [""] * (4 * units)})
+        sweeps.append(SimpleNamespace(effects=found, m=m, layers=layers, table=table, curve=pd.DataFrame({"destroyed": [False] * len(true)})))
+    return sweeps
+
+
+def test_a_planted_window_is_found_on_every_split():
+    splits = stability(made_up({1: {8: 0.1, 9: 0.1}, 2: {8: 1.0, 7: 0.1, 9: 0.1}}), splits=20)
+    assert set(splits.verdict) == {"localised"} and set(splits.start) == {8} and set(splits.m) == {2} and set(splits.images) == {48}
+    found = rates(splits, right=(8, 2)).set_index("verdict")
+    assert found.rate["localised"] == found.rate["localised in the right window"] == 1 and 0.8 < found.low["localised"] < 1
+    assert rates(splits, right=(3, 2)).set_index("verdict").rate["localised in the right window"] == 0
+
+
+def test_where_no_window_controls_no_split_localises():
+    splits = stability(made_up({m: {3: 0.2} for m in (1, 2, 3, 4)}), splits=20)
+    assert set(splits.verdict) == {"not localised"} and set(splits.m) == {4}
+    assert rates(splits).set_index("verdict").rate["not localised"] == 1
+
+
+def test_splits_are_reproducible():
+    sweeps = made_up({1: {8: 0.8}})
+    pd.testing.assert_frame_equal(stability(sweeps, splits=5), stability(sweeps, splits=5))

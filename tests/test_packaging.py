@@ -23,7 +23,7 @@ TIERS = {
     "models": 1, "hooks": 1,
     "layers": 2, "text": 2, "memory": 2, "sampling": 2,
     "tracing": 3, "locogen": 3, "locoedit": 3, "neurons": 3, "baselines": 3, "organisms": 3,
-    "figures": 4, "pages": 4, "study": 4, "__main__": 4,
+    "figures": 4, "pictures": 4, "profiles": 4, "pages": 4, "answers": 4, "book": 4, "study": 4, "__main__": 4,
 }
 METHODS = 3  # its members are siblings that do not know each other
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from locolib import UserError, pages, study
+from locolib import UserError, answers, book, pages, profiles, study
+from locolib.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.ipynb")])
@@ -45,10 +46,11 @@ class TestSource:
 
 
 @pytest.mark.parametrize("given, message", [
-    ({"modle": "planted-sd-v1-5"}, "'modle'.*model, prompts"),
+    ({"modle": "planted-sd-v1-5"}, "'modle'.*model, steps"),
     ({"model": "sd-v9"}, "sd-v9.*planted-sd-v1-5"),
     ({"seeds": "two"}, "'seeds'.*'two'"),
-    ({"steps": 0}, "'steps'.*0"),
+    ({"steps": -1}, "'steps'.*-1"),
+    ({"stride": 0}, "'stride'.*0"),
     ({"attribute": "colour"}, "style, object, fact, place"),
     ({"m": 17}, "from 1 to 16"),
     ({"m": -1}, "'m'"),
@@ -64,9 +66,32 @@ def test_only_a_planted_model_has_a_known_answer():
         study.parameters("07_planted_truth", {"model": "sd-v1-5"})
 
 
+def test_only_a_bundled_model_has_a_card():
+    with pytest.raises(UserError, match="miniatures' world"):
+        study.parameters("model", {"model": "sd-v1-5"})
+
+
 def test_names_of_a_kernel_are_no_parameters():
-    given = study.parameters("02_locogen", {"_i": "x", "In": [], "Out": {}, "json": json, "seeds": 3})
+    given = study.parameters("02_locogen", {"_i": "x", "In": [], "Out": {}, "json": json, "seeds": 3, "model": "planted-sd-v1-5"})
     assert given.seeds == 3 and given.sizes() == {"style": 2, "object": 2, "fact": 2, "place": 3}
+
+
+def test_the_bare_target_is_a_question_about_style_alone():
+    given = study.parameters("02_locogen", {"attribute": "bare style", "prompts": 2})
+    assert list(given.sizes()) == ["style"] and given.request("style").bare_target
+
+
+@pytest.mark.parametrize("model, prompts, steps, stride", [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 8, 10, 3), ("mini-deepfloyd", 8, 25, 1)])
+def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
+    given = pages.LocoGenPage(**pages.LocoGenPage.values(profiles.profile("quick"), MODELS[model]))
+    assert (given.prompts, given.settings.steps, given.stride) == (prompts, steps, stride)
+
+
+def test_the_comparison_asks_for_the_very_images_of_the_models_pages():
+    five, chosen = pages.FivePage(profile="quick"), profiles.profile("quick")
+    for name in pages.MINIATURES:
+        assert five.asked(name).request("style") == profiles.request(chosen, MODELS[name], pages.read("style"))
+    assert five.images() == 0
 
 
 def test_few_prompts_are_spread_over_the_values():
@@ -74,10 +99,108 @@ def test_few_prompts_are_spread_over_the_values():
     assert len({p.value for p in prompts}) == 4
 
 
+# --- which pages there are
+
+def names(model: str | None) -> list[str]:
+    return [run.name for run in pages.plan(profiles.profile("smoke"), model)]
+
+
+def test_every_bundled_model_that_is_here_has_its_pages(here):
+    here({"mini-sdxl", "planted-sd-v1-5"})
+    assert names(None) == ["world", "model-mini-sdxl", "model-planted-sd-v1-5", "models", "02_locogen-mini-sdxl", "02b_five_models", "07_planted_truth"]
+    assert "mini-deepfloyd" in pages.absent() and "mini-sdxl" not in pages.absent()
+
+
+@pytest.mark.parametrize("model, pages_of_it", [
+    ("mini-sdxl", ["model-mini-sdxl", "02_locogen-mini-sdxl"]),
+    ("planted-sd-v1-5", ["model-planted-sd-v1-5", "02_locogen-planted-sd-v1-5", "07_planted_truth"]),
+    ("sd-v1-5", ["02_locogen-sd-v1-5"]),
+], ids=str)
+def test_one_model_alone_has_its_own_pages(here, model, pages_of_it):
+    here({"mini-sdxl", "planted-sd-v1-5"})
+    assert names(model) == pages_of_it
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """``here({"a", "b"})``: only these models can be loaded without the network."""
+    return lambda found: monkeypatch.setattr(pages, "is_here", lambda spec: spec.name in found)
+
+
+def notebook(*sources: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(source) for source in sources])
+
+
+def test_a_models_own_copy_is_named_after_it():
+    made = notebook("# Which layers?\n\n> claim", "```{exercise}\n:label: predict-curve\n```", "````{solution} predict-curve\n:class: dropdown\n````")
+    made.cells.append(nbformat.v4.new_code_cell("x", metadata={"mystnb": {"figure": {"name": "fig-a"}}}))
+    book.tidy(made, {}, {}, "mini-sdxl")
+    assert made.cells[0].source.startswith("# SDXL (miniature): which layers?\n")
+    assert made.cells[1].source.splitlines()[1] == ":label: predict-curve-mini-sdxl"
+    assert made.cells[2].source.splitlines()[0] == "````{solution} predict-curve-mini-sdxl"
+    assert made.cells[3].metadata["mystnb"]["figure"]["name"] == "fig-a-mini-sdxl"
+
+
+def test_the_contents_list_the_copies_that_there_are(tmp_path):
+    folder = tmp_path / "book" / "notebooks"
+    folder.mkdir(parents=True)
+    for name in ("02_locogen-sd-v1-5", "02_locogen-mini-sdxl"):
+        (folder / f"{name}.ipynb").write_text("{}")
+    made = book.contents((ROOT / "book" / "_toc.yml").read_text(), tmp_path)
+    assert made.index("02_locogen-mini-sdxl") < made.index("02_locogen-sd-v1-5") and "file: model-" not in made and "02_locogen\n" not in made
+
+
+def test_a_page_that_was_not_run_says_so_and_what_is_quoted_of_it_too():
+    made = book.stub("07_planted_truth")
+    assert "has not been run" in made.cells[0].source
+    glued = {cell.outputs[0].metadata["scrapbook"]["name"] for cell in made.cells[1:]}
+    assert {"close", "hits"} <= glued
+
+
+# --- what the pages say
+
+def row(model: str, attribute: str, verdict: str, found: str) -> dict:
+    spec = MODELS[model]
+    return {"attribute": attribute, answers.whose(spec): answers.known(spec, attribute), "found": found, "verdict": verdict}
+
+
+@pytest.mark.parametrize("model, attribute, verdict, found, says", [
+    ("mini-sd-v1-5", "style", "localised", "8-9", "yes"),
+    ("mini-sd-v1-5", "style", "localised", "3-4", "no"),
+    ("mini-sd-v1-5", "style", "not localised", "8-9", "no"),
+    ("mini-sd-v1-5", "style", "inconclusive", "8-9", "not settled"),
+    ("mini-sd-v1-5", "place", "localised", "8-9", "nothing to compare with"),
+    ("mini-deepfloyd", "fact", "localised", "6-8", "nothing to compare with"),
+    ("planted-none", "style", "not localised", "8-9", "yes"),
+    ("planted-split", "style", "not localised", "3-6", "yes"),
+    ("planted-split", "style", "localised", "3-4", "no"),
+    ("planted-split", "object", "localised", "6-7", "yes"),
+], ids=str)
+def test_agreement_with_what_is_known(model, attribute, verdict, found, says):
+    assert answers.agreement(row(model, attribute, verdict, found)) == says
+
+
+def test_every_model_and_attribute_has_a_claim_and_a_verdict_in_words():
+    for name, spec in MODELS.items():
+        for attribute in pages.ATTRIBUTES:
+            assert answers.claim(spec, attribute).endswith((".", "alone."))
+            for verdict in ("localised", "not localised", "inconclusive", "no effect"):
+                made = row(name, attribute, verdict, "8-9") | dict.fromkeys(
+                    ("share", "lead", "target picked", "all layers, points", "plain rule", "held-out prompts", "images"), "1")
+                assert answers.answer(made).startswith(f"**{attribute}**: ") and "None" not in answers.answer(made)
+
+
+def test_a_disagreement_is_said_in_plain_words():
+    made = [row("mini-sd-v1-5", "style", "localised", "9-10") | {"model": "A", "m": 2, "share": "0.90", "paper's share": "0.40"},
+            row("mini-sd-v1-5", "object", "localised", "6-7") | {"model": "A", "m": 2, "share": "0.90", "paper's share": "0.90"}]
+    said = answers.comparison(made)
+    assert "Of the 2 places" in said and "confirm 1" in said and "share 1 of 2 layers" in said and "object" not in said
+
+
 def test_papermill_alone_runs_the_locogen_notebook(organisms, tmp_path):
     """What a user does who knows nothing of us: plain papermill, other parameters."""
     out = tmp_path / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks/02_locogen.ipynb"), str(out), "-p", "attribute", "fact", "-p", "m", "1",
+    command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks/02_locogen.ipynb"), str(out), "-p", "model", "planted-sd-v1-5", "-p", "attribute", "fact", "-p", "m", "1",
                *(word for name, value in SMOKE.items() for word in ("-p", name, str(value)))]
     environment = os.environ | {"LOCOLIB_ORGANISMS": str(organisms), "LOCOLIB_STORE": str(tmp_path / "store")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
@@ -95,6 +218,8 @@ def test_the_whole_study_renders_without_a_warning_and_again_at_once(organisms, 
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
     assert "none to run" in done.stdout
     site = tmp_path / "build" / "site"
-    assert {"intro.html", "world.html", "model.html", "glossary.html", "rerun.html"} <= {p.name for p in site.glob("*.html")}
-    page = (site / "notebooks" / "02_locogen.html").read_text()
-    assert page.count("attribute =") <= 1 or "injected" not in page
+    assert {"intro.html", "world.html", "models.html", "model-mini-sdxl.html", "glossary.html", "rerun.html"} <= {p.name for p in site.glob("*.html")}
+    assert "has not been run" in (site / "notebooks" / "07b_no_window.html").read_text()  # its models are not among the random ones
+    for name in ("mini-sdxl", "mini-deepfloyd"):
+        page = (site / "notebooks" / f"02_locogen-{name}.html").read_text()
+        assert MODELS[name].title in page and "injected" not in page

@@ -1,0 +1,267 @@
+"""What the pages say they found: rows of tables, and sentences in which every number is computed."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import UserError, locogen
+from .locogen import Request, Sweep
+from .models import ORGANISMS, Model, Spec, find, load_scorer
+from .prompts import ATTRIBUTES
+from .runs import Store, versions
+from .scores import Interval, resample, wilson
+
+# Where an attribute has no window of its own, what is known instead.
+_DEPENDS = dict.fromkeys(("style", "object", "fact"), "depends on the prompt")
+_INSTEAD: dict[str, dict[str, str]] = {
+    "planted-none": dict.fromkeys(ATTRIBUTES, "all layers"), "planted-split": {"style": "3 and 12"},
+    "planted-prompt": {"style": "depends on the artist"}, "mini-deepfloyd": _DEPENDS, "deepfloyd-if": _DEPENDS}
+_NOWHERE = ("all layers", "3 and 12")  # answers that no window of up to a quarter of the layers can be
+_UNKNOWN = "not said"
+QUALITY = ("title", "attribute", "right", "low", "high", "95% interval", "held-out scenes", "render", "of the render", "n")
+# Where the paper says more than one thing, or says it in other words than "from layer l with m layers".
+_REMARKS = {
+    ("sd-v2-1", "style"): "Section 5.2 has m = 2, Fig. 5 and App. G have m = 3.",
+    ("sdxl", "style"): "App. G has m = 5 for the whole model.",
+    ("sdxl", "fact"): "Section 5.2 has m = 3, Fig. 5 and App. G have m = 5.",
+    ("deepfloyd-if", "style"): "Its Fig. 40 has van Gogh from layer 12 and Monet from layer 16.",
+    ("deepfloyd-if", "fact"): "Its Figs. 7 and 40 have the British monarch from layer 6 and the president from layer 12, with m = 3.",
+}
+
+
+def whose(spec: Spec) -> str:
+    """Whose answer `spec.paper` is, for titles and tables."""
+    return "planted" if spec.planted else "paper"
+
+
+def known(spec: Spec, attribute: str) -> str:
+    """The paper's or the planted layers of an attribute, in words."""
+    if attribute in spec.paper:
+        return _layers(*spec.paper[attribute])
+    return _INSTEAD.get(spec.name, {}).get(attribute, _UNKNOWN)
+
+
+def claim(spec: Spec, attribute: str) -> str:
+    """What is known of an attribute of this model before LocoGen looks, as a sentence."""
+    told, layers = known(spec, attribute), spec.paper.get(attribute)
+    if spec.planted:
+        where = f"layers {told}" if layers else told
+        return f"In this model it was planted: {where}." if told != _UNKNOWN else "Nothing was planted."
+    if told == _UNKNOWN:
+        return "The paper has no sweep for it: its Fig. 11 and App. L only edit places. The answer is ours alone."
+    original = next((name for name in ("sd-v1-5", "sd-v2-1", "sdxl", "deepfloyd-if") if name.removesuffix("-if") in spec.name), "")
+    where = f"from layer {layers[0]} with m = {layers[1]}" if layers else "in layers that depend on the prompt"
+    return f"The paper finds it {where} ({find(original or 'openjourney').title}). {_REMARKS.get((original, attribute), '')}".strip()
+
+
+def hit(done: Sweep, asked: Request, spec: Spec) -> dict[str, Any]:
+    """One row of a page's table of answers: where it was, where LocoGen found it, how surely, and the paper's own rule."""
+    verdict = done.verdict
+    held = [prompt.original for prompt in locogen.split(asked.prompts)[1]]
+    altered = done.table[(done.table.layers == _layers(verdict.start, verdict.m)) & done.table.prompt.isin(held)]
+    picked = wilson(int(altered.picks_target.sum()), len(altered))
+    return {"attribute": done.attribute, "m": done.m, whose(spec): known(spec, done.attribute), "found": _layers(verdict.start, verdict.m),
+            "verdict": verdict.verdict, "share": str(verdict.share), "lead": str(verdict.margin), "target picked": str(picked),
+            "all layers, points": str(verdict.full), "plain rule": _layers(done.argbest, done.m),
+            "held-out prompts": len(held), "images": len(altered)}
+
+
+def _layers(start: int, m: int) -> str:
+    return locogen.label(tuple(range(start, start + m)))
+
+
+def _known(row: Mapping[str, Any]) -> tuple[str, str]:
+    """("planted" or "paper", what it says) of a row of `hit`."""
+    return next((name, row[name]) for name in ("planted", "paper") if name in row)
+
+
+def agreement(row: Mapping[str, Any]) -> str:
+    """Whether a row of `hit` says what is known: "yes", "no", "not settled", or "nothing to compare with"."""
+    told, verdict = _known(row)[1], row["verdict"]
+    if told == _UNKNOWN or told.startswith("depends"):
+        return "nothing to compare with"
+    if verdict in ("inconclusive", "no effect"):
+        return "not settled"
+    right = verdict == "not localised" if told in _NOWHERE else verdict == "localised" and row["found"] == told
+    return "yes" if right else "no"
+
+
+def agrees(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `hit` is right: localised exactly where it should be, or nowhere where no window has it."""
+    return agreement(row) == "yes"
+
+
+def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
+    """What held, what did not, what is open and what has no known answer, as an HTML list: rows of `hit` by name."""
+    kinds = {"yes": "Held", "no": "Did not hold", "not settled": "Not settled", "nothing to compare with": "No answer to compare with"}
+    said: dict[str, list[str]] = {kind: [] for kind in kinds.values()}
+    for name, row in hits.items():
+        whose_answer, told = _known(row)
+        said[kinds[agreement(row)]].append(f"{name} ({row['verdict']}; best window {row['found']}, {whose_answer}: {told}; share "
+                                           f"{row['share']} on {row['held-out prompts']} held-out prompts)")
+    items = (f"<li><strong>{kind}</strong>: {'; '.join(names) or 'nothing'}.</li>" for kind, names in said.items()
+             if names or kind in ("Held", "Did not hold"))
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def answer(row: Mapping[str, Any]) -> str:
+    """A row of `hit` as a sentence, in Markdown."""
+    whose_answer, told = _known(row)
+    says = {"localised": f"localised in layers {row['found']}", "no effect": "no effect, altering all layers changes nothing",
+            "not localised": "not localised, no window comes near to the effect of all layers",
+            "inconclusive": f"inconclusive, the best window is {row['found']}"}[row["verdict"]]
+    layers = told if told.startswith("depends") or told == "all layers" else f"layers {told}"
+    where = {"planted": f"it was planted in {layers}", "paper": f"the paper's answer is {layers}"}[whose_answer]
+    where = f"the {whose_answer} answer {told}" if told.startswith("depends") else where
+    where = "the paper says nothing about it" if told == _UNKNOWN else where
+    end = {"yes": "The two agree.", "no": "**The two do not agree.**", "not settled": "**This does not settle it.**"}.get(agreement(row), "")
+    share = "" if row["verdict"] == "no effect" else (
+        f"On {row['held-out prompts']} held-out prompts ({row['images']} images) that window has a share of {row['share']} of the effect "
+        f"of altering all layers, and leads the best window without a layer in common by {row['lead']}; the scorer picks the "
+        f"target's value in a proportion of {row['target picked']}. ")
+    rule = "argmax" if row["attribute"] == "fact" else "argmin"
+    return (f"**{row['attribute']}**: {says}; {where}. {end} {share}Altering all layers moves the score by {row['all layers, points']} "
+            f"points. The paper's own rule (plain {rule} of the mean score) says layers {row['plain rule']}.")
+
+
+def null(done: Sweep, where: tuple[int, int]) -> str:
+    """What a window of this size drawn at random would show, as a sentence; `where` is the right (start, m)."""
+    apart = (done.curve.start + done.m <= where[0]) | (done.curve.start >= sum(where))
+    others = done.curve.share[apart]
+    return (f"The null: a window of m = {done.m} drawn at random touches layers {_layers(*where)} with a chance of {(~apart).sum()} "
+            f"in {len(apart)}; the {len(others)} that do not have a share of {others.mean():.2f} on average, {others.max():.2f} at most.")
+
+
+def gaps(done: Sweep) -> str:
+    """What a sweep with a stride did not look at, as a sentence; empty where it looked at every window."""
+    if done.stride == 1:
+        return ""
+    return (f"Only one window in {done.stride} was altered ({len(done.windows)} of {done.layers - done.m + 1}): a best window that "
+            "begins in between is not seen, and the named one may be off by as much.")
+
+
+def unanimity(done: Sweep) -> str:
+    """Whether the prompts of a sweep agree on its windows, as a sentence."""
+    found, prompts = locogen.prompts_agree(done), done.table.prompt.nunique()
+    if done.verdict.verdict == "no effect":
+        return f"**{done.attribute}**: altering all layers changes nothing, so there is nothing to agree on."
+    says = "they agree more than chance" if found.p <= 0.05 else "they agree no more than chance would"
+    return f"**{done.attribute}**: {found}; over {prompts} prompts and {len(done.windows)} windows {says}."
+
+
+def bypass(plain: pd.DataFrame, told: pd.DataFrame, layers: int, attribute: str) -> dict[str, Any]:
+    """How far altering all layers goes while the text that bypasses them keeps the original prompt.
+
+    Args:
+        plain, told: tables of `locogen.measure` with the clean image and all layers altered; in `told` the bypass as well.
+
+    Returns:
+        A row: effects of both in points, and the first as a share of the second with its 95% interval.
+    """
+    every = [tuple(range(layers))]
+    alone, whole = (locogen.effects(table, every, layers, attribute).full for table in (plain, told))
+    return {"attribute": attribute, "layers alone, points": str(resample(np.mean, alone)), "with the bypass, points": str(resample(np.mean, whole)),
+            "share of the layers": str(resample(lambda a, b: a.mean() / b.mean(), alone, whole)), "prompts": told.prompt.nunique()}
+
+
+def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:
+    """The share of the known window in a table of `locogen.summary`, on all prompts; "not swept" where it is not there."""
+    where, name = spec.paper.get(attribute), f"{whose(spec)}'s share"
+    row = table[table.layers == _layers(*where)] if where else table.iloc[:0]
+    return {name: ratio(row.iloc[0]) if len(row) else "not swept" if where else "no window"}
+
+
+def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of `hit` that name their model, against the paper: how many agree, and in plain words where they do not."""
+    compared = [row for row in rows if agreement(row) != "nothing to compare with"]
+    lines = [f"Of the {len(compared)} places that the paper names for these models, their miniatures confirm {sum(map(agrees, compared))}."]
+    words = {"not localised": "no window of this size comes near to the effect of all layers", "no effect": "altering all layers changes nothing",
+             "inconclusive": "no window is confirmed"}
+    for row in compared:
+        told, best = row["paper"], f"the best window is {row['found']} with a share of {row['share']}"
+        start = f"- {row['model']}, {row['attribute']} (m = {row['m']}): "
+        if agreement(row) == "no" and row["verdict"] == "localised":
+            both = set(_range(told)) & set(_range(row["found"]))
+            overlap = f"they share {len(both)} of {row['m']} layers" if both else "they have no layer in common"
+            lines.append(f"{start}**disagreement**: the paper says layers {told}, the miniature {row['found']} (share {row['share']}); {overlap}.")
+        elif agreement(row) != "yes":
+            share = row["paper's share"]
+            kind = "**disagreement**" if agreement(row) == "no" else "not settled"
+            lines.append(f"{start}{kind}: {words[row['verdict']]}; {best}; the paper says layers {told}, whose share is {share}.")
+    return "\n".join([lines[0], "", *lines[1:]])
+
+
+def _range(label: str) -> range:
+    """The layers of a window's label."""
+    first, _, last = label.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def quality(spec: Spec) -> list[dict[str, Any]]:
+    """Two rows of the table of `QUALITY`, objects and styles, from what was measured after the training; none where nothing was."""
+    file = ORGANISMS / spec.sources[0] / "training" / "scores.json"
+    if not file.exists():
+        return []
+    found = json.loads(file.read_text())
+    samples, renders, rows = found["samples"], found["scorer"], []
+    for name in ("object", "style"):
+        right = wilson(round(samples[name] * samples["samples"]), samples["samples"])
+        rows.append(dict(zip(QUALITY, (spec.title, name, right.value, right.low, right.high, f"{right.low:.3f} to {right.high:.3f}",
+                                       samples[f"held_out_{name}"], renders[name], right.value / renders[name], samples["samples"]))))
+    return rows
+
+
+def clearest(table: pd.DataFrame) -> str:
+    """The prompt of a table of `locogen.measure` on which altering all layers moves the score the most."""
+    by_set = table.pivot_table(values="score", index="prompt", columns="layers", sort=False)  # clean first, all layers second
+    return str((by_set.iloc[:, 0] - by_set.iloc[:, 1]).abs().idxmax())
+
+
+def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
+    """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (App. B)."""
+    part = table[table.prompt == prompt]
+    part = part[part.seed == part.seed.min()].drop_duplicates("layers")
+    images = [store.image(key) for key in part.image]
+    if any(image is None for image in images):
+        raise UserError("The store has lost an image of a finished run; remove that run by `locolib clean RUN` and start again.")
+    first, last, *windows = zip(part.layers, images)
+    return prompt, [("clean", first[1]), *windows, ("all", last[1])]
+
+
+def marks(where: tuple[int, int] | None) -> list[str]:
+    """The labels under which `strip` shows the known window."""
+    return [_layers(*where)] if where else []
+
+
+def ratio(row: pd.Series, column: str = "share") -> str:
+    """A value of a row of `locogen.summary` with its interval."""
+    return str(Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"]))
+
+
+def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] = ()) -> pd.Series:
+    """What a page was computed with: its foot.  `seeds` are those of the images where the page does not sweep."""
+    if seeds:
+        used = f"{seeds[0]} to {seeds[-1]}, one for each image"
+    else:
+        used = f"{asked.seeds} of each prompt, from {locogen.SEED} on; each further prompt begins {locogen.SEED} higher"
+    facts = {"model": model.spec.title, "weights": model.fingerprint, "scorer": load_scorer(model.spec.scorer).name, "seeds": used,
+             "sampler": model.sampler.upper(), "steps": asked.settings.steps, "guidance": asked.settings.guidance,
+             "prompts": getattr(asked, "prompts", 0) or "all", "device": str(model.device),
+             "processor": f"{platform.machine()}, {platform.system()}", "date": date.today().isoformat(), "commit": _commit()}
+    if store.used:
+        facts["minutes of generating and scoring, when it was done"] = round(sum(run["minutes"] for run in store.used.values()), 1)
+    return pd.Series(facts | versions(), name="value")
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

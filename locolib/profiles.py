@@ -1,0 +1,74 @@
+"""How much the study computes: profiles, and the prompts and images that follow from them."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from . import UserError, locogen
+from .locogen import Request
+from .models import Spec
+from .prompts import Prompt
+from .sampling import Settings
+
+
+class Profile(BaseModel):
+    """How much is computed.
+
+    Attributes:
+        steps: of sampling; 0: as many as a model's pictures need (`Spec.steps`).
+        prompts: of each attribute; 0: all.
+        few: the same for models of more than 16 layers, whose sweeps have more windows.
+        seeds: of each prompt.
+        stride: layers between two windows where there are more than 32 layers.
+        objects: on a model's own page; 0: all.
+        split_seeds, split_steps, splits: of the page that asks how stable an answer is.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    steps: int = 0
+    prompts: int
+    few: int
+    seeds: int = 1
+    stride: int = 1
+    objects: int = 0
+    split_seeds: int = 4
+    split_steps: int = 6
+    splits: int = 200
+
+    def prompts_of(self, spec: Spec) -> int:
+        return self.few if spec.layers > 16 else self.prompts
+
+    def stride_of(self, spec: Spec) -> int:
+        return self.stride if spec.layers > 32 else 1
+
+
+PROFILES = {p.name: p for p in (
+    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, split_seeds=1, split_steps=1, splits=10),  # tests
+    Profile(name="quick", prompts=16, few=8, stride=3, objects=16),  # two cores: minutes
+    Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, split_seeds=8, split_steps=50))}  # the paper's 50 steps
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`, or one sentence that lists the names."""
+    if name not in PROFILES:
+        raise UserError(f"Unknown profile {name!r}; choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def choose(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
+    """`count` prompts spread evenly over the list, so that few prompts still show several values; 0 means all."""
+    if not 0 < count < len(prompts):
+        return tuple(prompts)
+    return tuple(prompts[i * len(prompts) // count] for i in range(count))
+
+
+def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:
+    """What a profile asks of a model: the same images as the notebooks of that profile."""
+    return Request(prompts=choose(prompts, chosen.prompts_of(spec)), seeds=locogen.seeds(chosen.seeds),
+                   settings=Settings(steps=chosen.steps or spec.steps, guidance=spec.guidance))
+
+
+def count(asked: Request, sets: int) -> int:
+    """Images of a request with so many layer sets."""
+    return len(asked.prompts) * len(asked.seeds) * sets
