@@ -67,7 +67,10 @@ def test_miniatures_reach_their_bar(name):
 
 def test_weights_are_safetensors_and_small():
     weights = [p for p in Path(models.ORGANISMS).rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl")]
-    assert not weights and all(p.stat().st_size < 25e6 for p in models.ORGANISMS.rglob("*.safetensors"))
+    assert not weights
+    for name in HERE:  # SDXL's 70 layers and second text encoder need more
+        size = sum(p.stat().st_size for p in (models.ORGANISMS / name).rglob("*.safetensors"))
+        assert size < (35e6 if name == "mini-sdxl" else 25e6), name
 
 
 def test_the_scorer_names_objects_and_styles_of_renders_that_no_training_showed():
@@ -113,4 +116,5 @@ def test_the_search_finds_what_was_planted(bundled, shared, attribute):
 
 
 def test_pictures_of_one_seed_share_their_noise(bundled):
-    assert torch.equal(*(bundled.noise(bundled.generator(3)) for _ in range(2)))
+    first, again, other = (bundled.noise(bundled.generator(seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
