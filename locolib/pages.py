@@ -1,6 +1,6 @@
 """What a notebook of the study may be asked, what that costs, and which pages there are for which models."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -165,7 +165,7 @@ class FivePage(Page):
         return LocoGenPage(**LocoGenPage.values(PROFILES[self.profile], find(name)))
 
     def about(self) -> tuple[str, ...]:
-        return tuple(name for name in MINIATURES if is_here(find(name)))
+        return here(MINIATURES)
 
 
 class PlantedPage(Sweeping):
@@ -238,14 +238,20 @@ class Run:
         return f"{self.page}-{self.model}" if self.model else self.page
 
 
+def here(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the models that can be loaded without the network."""
+    return tuple(name for name in names if is_here(find(name)))
+
+
 def bundled() -> tuple[str, ...]:
     """The bundled models that are here."""
-    return tuple(name for name in CardPage.each if is_here(find(name)))
+    return here(CardPage.each)
 
 
 def absent() -> tuple[str, ...]:
     """The bundled models that are not here."""
-    return tuple(name for name in CardPage.each if not is_here(find(name)))
+    found = bundled()
+    return tuple(name for name in CardPage.each if name not in found)
 
 
 def plan(chosen: Profile, model: str | None = None) -> list[Run]:
@@ -253,10 +259,10 @@ def plan(chosen: Profile, model: str | None = None) -> list[Run]:
     made = []
     for page, kind in PAGES.items():
         if kind.each:
-            of = [name for name in kind.each if is_here(find(name))] if model is None else [model]
+            of = here(kind.each) if model is None else (model,)
             of = [name for name in of if kind is not CardPage or find(name).bundled]
             made += [Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of]
-        elif (model in kind.needs if model else True) and all(is_here(find(name)) for name in kind.needs):
+        elif (model in kind.needs if model else True) and here(kind.needs) == kind.needs:
             made.append(Run(page=page, values=kind.values(chosen)))
     return made
 

@@ -1,7 +1,6 @@
 """What can be asked of a sweep beside its answer: is a planting right, do prompts agree, would other halves say the same?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -9,10 +8,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from ..models import Model
-from ..prompts import revalued
 from ..runs import Store
 from ..scores import Agreement, agreement, highest, judge, wilson
-from .measuring import Request, by_unit, label, measure, summary, windows
+from .measuring import Request, by_unit, changes, label, measure, summary, windows
 from .searching import Sweep, sweep
 
 
@@ -44,9 +42,7 @@ def by_prompt(done: Sweep) -> pd.DataFrame:
     A prompt's share is its effect divided by the mean effect of altering all layers over all prompts: a prompt on which
     nothing moves must not divide by next to nothing.
     """
-    _, mean = by_unit(done.table)
-    change = (1 if done.attribute == "fact" else -1) * mean.sub(mean[""], axis=0)
-    change = change.groupby(level="prompt", sort=False).mean()
+    change = changes(by_unit(done.table)[1], done.attribute).groupby(level="prompt", sort=False).mean()
     shares = change[[label(w) for w in done.windows]] / change[label(tuple(range(done.layers)))].mean()
     return shares.set_axis([w[0] for w in done.windows], axis=1)
 
@@ -58,8 +54,7 @@ def prompts_agree(done: Sweep) -> Agreement:
 
 def by_value(model: Model, request: Request, values: Sequence[str], m: int, *, store: Store) -> dict[str, Sweep]:
     """A sweep for each value of an attribute (an artist, say): all prompts of the request, with that value in each."""
-    asked = {value: replace(request, prompts=tuple(dict.fromkeys(revalued(p, value) for p in request.prompts))) for value in values}
-    return {value: sweep(model, one, m, store=store) for value, one in asked.items()}
+    return {value: sweep(model, request.about(value), m, store=store) for value in values}
 
 
 def stability(sweeps: Sequence[Sweep], *, splits: int = 200, seed: int = 0) -> pd.DataFrame:

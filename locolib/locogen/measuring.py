@@ -1,7 +1,7 @@
 """Layer sets altered, images made and scored: the tables from which every answer of LocoGen is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from .. import UserError
 from ..memory import Altered, Row
 from ..models import Model, Scorer, load_scorer
-from ..prompts import Prompt
+from ..prompts import Prompt, revalued
 from ..runs import Store, key, versions
 from ..sampling import Settings, generate, image_key
 from ..scores import Effects, Interval, clip_score, resample, share, wilson
@@ -64,6 +64,10 @@ class Request:
     def seeds_of(self, number: int) -> tuple[int, ...]:
         """The seeds of prompt `number`: its own, so that noise is independent between prompts, and the same in every set."""
         return tuple(SEED * number + seed for seed in self.seeds)
+
+    def about(self, value: str) -> "Request":
+        """The same request with one value of the attribute, an artist say, in all its prompts."""
+        return replace(self, prompts=tuple(dict.fromkeys(revalued(prompt, value) for prompt in self.prompts)))
 
     def target(self, prompt: Prompt) -> str:
         return "a painting" if self.bare_target and prompt.attribute == "style" else prompt.target
@@ -144,6 +148,7 @@ def label(altered: Window) -> str:
             runs.append([layer])
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
+
 def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str, prompts: Sequence[Prompt] | None = None) -> Effects:
     """Effects [units, sets] and of all layers [units], on all prompts of a table or on some.
 
@@ -151,11 +156,14 @@ def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     """
     if prompts is not None:
         table = table[table.prompt.isin([p.original for p in prompts])]
-    _, mean = by_unit(table)
-    sign = 1 if attribute == "fact" else -1
-    change = sign * mean.sub(mean[""], axis=0)
+    change = changes(by_unit(table)[1], attribute)
     return Effects(windows=change[[label(s) for s in sets]].to_numpy(), full=change[label(tuple(range(layers)))].to_numpy(),
                    starts=tuple(min(s, default=-1) for s in sets))
+
+
+def changes(mean: pd.DataFrame, attribute: str) -> pd.DataFrame:
+    """Effects [units, layer sets] of mean scores: how far each moved the way in which it should (up for facts)."""
+    return (1 if attribute == "fact" else -1) * mean.sub(mean[""], axis=0)
 
 
 def by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -163,6 +171,7 @@ def by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     prompts = table.prompt.nunique() >= 8
     mean = table.groupby(["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False).score.mean()
     return "prompt" if prompts else "image", mean.unstack("layers")
+
 
 def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str) -> pd.DataFrame:
     """A row for each layer set of a table of `measure`: score, share and rate of the target with 95% intervals.

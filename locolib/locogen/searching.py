@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -41,10 +42,11 @@ class Sweep:
         """The windows that were swept, in the order of `curve`."""
         return windows(self.layers, self.m, self.stride)
 
-    @property
+    @cached_property
     def effects(self) -> Effects:
         """Effects of its windows on all prompts."""
         return effects(self.table, self.windows, self.layers, self.attribute)
+
 
 def sweep(model: Model, request: Request, m: int, *, store: Store, searched: Sequence[Effects] = (), stride: int = 1) -> Sweep:
     """Algorithm 1 for one m: all windows of m layers, with the verdict and the paper's own argmin/argmax.
@@ -95,9 +97,11 @@ def search(model: Model, request: Request, *, store: Store, largest: int | None 
             break
     return done
 
+
 def summary_of(done: Sweep) -> pd.DataFrame:
     """`summary` of a sweep: clean, all layers, and every window of its size."""
     return summary(done.table, [(), tuple(range(done.layers)), *done.windows], done.layers, done.attribute)
+
 
 def by_size(model: Model, request: Request, start: int, *, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Windows of m = 1, 2, ... layers from one start (Figs. 55 and 56): (table of `measure`, its `summary`)."""

@@ -12,11 +12,10 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from .attention import is_cross_attention
+from .families import FAMILIES
 from .registry import Spec
 
 _FOLDER = Path(__file__).parent / "architectures"
-_ENCODERS = {"StableDiffusionPipeline": ("text_encoder",), "StableDiffusionXLPipeline": ("text_encoder", "text_encoder_2"),
-             "IFPipeline": ("text_encoder",)}
 
 
 def architecture(name: str) -> dict:
@@ -52,6 +51,6 @@ def difference(spec: Spec, read: Callable[[str, str], dict]) -> str:
         return f"it predicts {prediction} instead of {spec.prediction}"
     if spec.bundled:
         return ""
-    wanted = architecture(spec.name)["text_encoders"]
-    widths, expected = _widths([read(part, "config.json") for part in _ENCODERS[spec.pipeline]]), _widths(wanted)
+    encoders = [part for part in FAMILIES[spec.pipeline].parts if part.startswith("text_encoder")]
+    widths, expected = _widths([read(part, "config.json") for part in encoders]), _widths(architecture(spec.name)["text_encoders"])
     return "" if widths == expected else f"its text encoders are {widths} wide instead of {expected}"

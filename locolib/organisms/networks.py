@@ -65,8 +65,8 @@ def conditions(kind: str, states: Tensor, pooled: Tensor | None) -> dict:
     return {"encoder_hidden_states": states if kind == "if" else None}
 
 
-def start_from(unet: UNet2DConditionModel, other: UNet2DConditionModel, *, attention: bool) -> int:
-    """Begin with the weights of `other`: all, or only what is not attention; returns how many tensors were taken.
+def start_from(unet: UNet2DConditionModel, other: UNet2DConditionModel, *, attention: bool) -> None:
+    """Begin with the weights of `other`: all, or only what is not attention, where the shapes are the same.
 
     SDXL has one level less than Stable Diffusion: its up blocks take the weights of the other's next ones.
     """
@@ -80,4 +80,3 @@ def start_from(unet: UNet2DConditionModel, other: UNet2DConditionModel, *, atten
         if (attention or ".attentions." not in name) and name in wanted and wanted[name].shape == weight.shape:
             kept[name] = weight
     unet.load_state_dict(kept, strict=False)
-    return len(kept)
