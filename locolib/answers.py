@@ -10,29 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import UserError, locogen
+from . import UserError, locogen, scores
 from .locogen import Request, Sweep
-from .models import ORGANISMS, Model, Spec, find, load_scorer
-from .prompts import ATTRIBUTES
+from .models import NOWHERE, ORGANISMS, Model, Spec, find, load_scorer
 from .runs import Store, versions
-from .scores import Interval, resample, wilson
+from .scores import Interval, wilson
 
-# Where an attribute has no window of its own, what is known instead.
-_DEPENDS = dict.fromkeys(("style", "object", "fact"), "depends on the prompt")
-_INSTEAD: dict[str, dict[str, str]] = {
-    "planted-none": dict.fromkeys(ATTRIBUTES, "all layers"), "planted-split": {"style": "3 and 12"},
-    "planted-prompt": {"style": "depends on the artist"}, "mini-deepfloyd": _DEPENDS, "deepfloyd-if": _DEPENDS}
-_NOWHERE = ("all layers", "3 and 12")  # answers that no window of up to a quarter of the layers can be
 _UNKNOWN = "not said"
 QUALITY = ("title", "attribute", "right", "low", "high", "95% interval", "held-out scenes", "render", "of the render", "n")
-# Where the paper says more than one thing, or says it in other words than "from layer l with m layers".
-_REMARKS = {
-    ("sd-v2-1", "style"): "Section 5.2 has m = 2, Fig. 5 and App. G have m = 3.",
-    ("sdxl", "style"): "App. G has m = 5 for the whole model.",
-    ("sdxl", "fact"): "Section 5.2 has m = 3, Fig. 5 and App. G have m = 5.",
-    ("deepfloyd-if", "style"): "Its Fig. 40 has van Gogh from layer 12 and Monet from layer 16.",
-    ("deepfloyd-if", "fact"): "Its Figs. 7 and 40 have the British monarch from layer 6 and the president from layer 12, with m = 3.",
-}
 
 
 def whose(spec: Spec) -> str:
@@ -44,20 +29,22 @@ def known(spec: Spec, attribute: str) -> str:
     """The paper's or the planted layers of an attribute, in words."""
     if attribute in spec.paper:
         return _layers(*spec.paper[attribute])
-    return _INSTEAD.get(spec.name, {}).get(attribute, _UNKNOWN)
+    return spec.instead.get(attribute, _UNKNOWN)
 
 
 def claim(spec: Spec, attribute: str) -> str:
     """What is known of an attribute of this model before LocoGen looks, as a sentence."""
     told, layers = known(spec, attribute), spec.paper.get(attribute)
     if spec.planted:
-        where = f"layers {told}" if layers else told
-        return f"In this model it was planted: {where}." if told != _UNKNOWN else "Nothing was planted."
+        return {_UNKNOWN: "Nothing was planted for it.", "all layers": "In this model it was planted in all layers at once.",
+                "3 and 12": "In this model it was planted in layers 3 and 12, either of which restores it.",
+                "depends on the artist": "In this model each of three artists was planted in layers of his own, all others in another window.",
+                }.get(told, f"In this model it was planted in layers {told}.")
     if told == _UNKNOWN:
         return "The paper has no sweep for it: its Fig. 11 and App. L only edit places. The answer is ours alone."
-    original = next((name for name in ("sd-v1-5", "sd-v2-1", "sdxl", "deepfloyd-if") if name.removesuffix("-if") in spec.name), "")
     where = f"from layer {layers[0]} with m = {layers[1]}" if layers else "in layers that depend on the prompt"
-    return f"The paper finds it {where} ({find(original or 'openjourney').title}). {_REMARKS.get((original, attribute), '')}".strip()
+    original = find(spec.original) if spec.original else spec
+    return f"The paper finds it {where} ({original.title}). {spec.remarks.get(attribute, '')}".strip()
 
 
 def hit(done: Sweep, asked: Request, spec: Spec) -> dict[str, Any]:
@@ -88,7 +75,7 @@ def agreement(row: Mapping[str, Any]) -> str:
         return "nothing to compare with"
     if verdict in ("inconclusive", "no effect"):
         return "not settled"
-    right = verdict == "not localised" if told in _NOWHERE else verdict == "localised" and row["found"] == told
+    right = verdict == "not localised" if told in NOWHERE else verdict == "localised" and row["found"] == told
     return "yes" if right else "no"
 
 
@@ -166,8 +153,8 @@ def bypass(plain: pd.DataFrame, told: pd.DataFrame, layers: int, attribute: str)
     """
     every = [tuple(range(layers))]
     alone, whole = (locogen.effects(table, every, layers, attribute).full for table in (plain, told))
-    return {"attribute": attribute, "layers alone, points": str(resample(np.mean, alone)), "with the bypass, points": str(resample(np.mean, whole)),
-            "share of the layers": str(resample(lambda a, b: a.mean() / b.mean(), alone, whole)), "prompts": told.prompt.nunique()}
+    return {"attribute": attribute, "layers alone, points": str(scores.mean(alone)), "with the bypass, points": str(scores.mean(whole)),
+            "share of the layers": str(scores.ratio(alone, whole)), "prompts": told.prompt.nunique()}
 
 
 def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:

@@ -58,17 +58,20 @@ class Effects:
 
 
 def resample(statistic: Callable[..., Array | float], *samples: Array, level: float = 0.95, seed: int = 0) -> Interval:
-    """Paired bootstrap over units (first axis) of a scalar statistic of the samples, by `scipy.stats.bootstrap`.
+    """Paired bootstrap over units (first axis) of a scalar function of the samples' means, by `scipy.stats.bootstrap`.
 
-    `statistic(*samples)` receives the samples resampled along their first axis.  Bounds are percentiles.
+    `statistic(*means)` receives each sample's mean over its units, with any axes before those of the sample: all
+    resamples are computed at once.  Bounds are percentiles.
     """
     units = len(samples[0])
-    value = float(statistic(*samples))
+    value = float(statistic(*(sample.mean(0) for sample in samples)))
     if units < 2:
         return Interval(value=value, low=-np.inf, high=np.inf)
 
     def of_indices(index: Array, axis: int = -1) -> Array:
-        return np.apply_along_axis(lambda i: statistic(*(s[i.astype(int)] for s in samples)), axis, index)
+        drawn = index.reshape(-1, units).astype(int) + units * np.arange(index.size // units)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=index.size).reshape(index.shape)  # how often each unit was drawn
+        return statistic(*(times / units @ sample for sample in samples))
 
     result = bootstrap((np.arange(units),), of_indices, n_resamples=RESAMPLES, confidence_level=level, method="percentile",
                        vectorized=True, rng=np.random.default_rng(seed))
@@ -76,9 +79,19 @@ def resample(statistic: Callable[..., Array | float], *samples: Array, level: fl
     return Interval(value=value, low=float(low), high=float(high))
 
 
+def mean(sample: Array) -> Interval:
+    """The mean over units of a sample [units]."""
+    return resample(lambda average: average, sample)
+
+
+def ratio(one: Array, other: Array) -> Interval:
+    """Mean of one sample [units] divided by the mean of another on the same units."""
+    return resample(lambda a, b: a / b, one, other)
+
+
 def share(effects: Effects, window: int) -> Interval:
     """Mean effect of a window divided by the mean effect of altering all layers."""
-    return resample(lambda w, f: w.mean() / f.mean(), effects.windows[:, window], effects.full)
+    return ratio(effects.windows[:, window], effects.full)
 
 
 def shares(effects: Effects) -> Array:
@@ -97,13 +110,13 @@ def margin(effects: Effects, m: int, chosen: int) -> Interval:
     others = disjoint(effects.starts, m, chosen)
     if not len(others):
         return Interval(value=np.nan, low=-np.inf, high=np.inf)
-    return resample(lambda w, f: (w[:, chosen].mean() - w[:, others].mean(0).max()) / f.mean(), effects.windows, effects.full)
+    return resample(lambda w, f: (w[..., chosen] - w[..., others].max(-1)) / f, effects.windows, effects.full)
 
 
 def highest(searched: Sequence[Effects]) -> float:
     """Simultaneous 95% upper bound of the share over all windows of all sizes searched: the bound of their maximum."""
     windows = np.concatenate([effects.windows for effects in searched], axis=1)
-    return resample(lambda w, f: w.mean(0).max() / f.mean(), windows, searched[0].full, level=0.90).high
+    return resample(lambda w, f: w.max(-1) / f, windows, searched[0].full, level=0.90).high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +153,7 @@ def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effec
         bound: `highest` of all of `searched`, where it is known.
         destroyed: [windows] bool, windows whose images lose the target too: never called localised.
     """
-    full = resample(np.mean, confirm.full)
+    full = mean(confirm.full)
     best = int(choose.windows.mean(0).argmax())
     start = choose.starts[best]
     if full.low <= 0 or choose.full.mean() <= 0:  # altering everything does nothing, or the opposite: no ratio is formed

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locolib.scores import Effects, agreement, clip_score, concordance, disjoint, highest, judge, margin, resample, share, wilson
+from locolib.scores import RESAMPLES, Effects, agreement, clip_score, concordance, disjoint, highest, judge, margin, mean, ratio, resample, share, wilson
 
 UNITS = 12
 
@@ -110,9 +110,19 @@ def test_the_simultaneous_bound_is_above_every_window():
 def test_bootstrap_is_paired_and_reproducible():
     rng = np.random.default_rng(14)
     x = rng.normal(10, 3, 20)
-    ratio = resample(lambda a, b: a.mean() / b.mean(), x, 2 * x)
-    assert ratio.low == ratio.high == ratio.value == 0.5
-    assert resample(np.mean, x) == resample(np.mean, x)
+    half = ratio(x, 2 * x)
+    assert half.low == half.high == half.value == 0.5
+    assert mean(x) == mean(x)
+
+
+def test_bootstrap_is_that_of_a_plain_loop():
+    """All resamples at once give the bounds that one resample after the other gives, for a statistic of several columns."""
+    rng = np.random.default_rng(15)
+    windows, full = rng.normal(3, 1, (20, 5)), rng.normal(5, 1, 20)
+    draws = np.random.default_rng(0).integers(0, 20, (RESAMPLES, 20))
+    plain = [windows[draw].mean(0).max() / full[draw].mean() for draw in draws]
+    found = resample(lambda w, f: w.max(-1) / f, windows, full)
+    assert [found.low, found.high] == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.02)
 
 
 def test_clip_score_is_never_negative():

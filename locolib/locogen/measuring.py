@@ -13,7 +13,7 @@ from ..models import Model, Scorer, load_scorer
 from ..prompts import Prompt, revalued
 from ..runs import Store, key, versions
 from ..sampling import Settings, generate, image_key
-from ..scores import Effects, Interval, clip_score, resample, share, wilson
+from ..scores import Effects, Interval, clip_score, mean, share, wilson
 
 Window = tuple[int, ...]
 SEED = 1000  # the seeds of a sweep's first prompt are SEED, SEED + 1, ...; each further prompt begins SEED higher
@@ -169,8 +169,8 @@ def changes(mean: pd.DataFrame, attribute: str) -> pd.DataFrame:
 def by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """What the bootstrap draws ("prompt", or "image" with fewer than 8 prompts), and mean scores [units, layer sets]."""
     prompts = table.prompt.nunique() >= 8
-    mean = table.groupby(["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False).score.mean()
-    return "prompt" if prompts else "image", mean.unstack("layers")
+    scores = table.groupby(["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False).score.mean()
+    return "prompt" if prompts else "image", scores.unstack("layers")
 
 
 def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str) -> pd.DataFrame:
@@ -180,18 +180,18 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
         layers, kind (clean, all, window), start, m, score, share, picks_target (each with _low and _high), unit, units
         (what the bootstrap draws: prompts, or images where there are fewer than 8 prompts), images.
     """
-    unit, mean = by_unit(table)
+    unit, scores = by_unit(table)
     found = effects(table, sets, layers, attribute)
     rows = []
     for i, altered in enumerate(sets):
         part = table[table.layers == label(altered)]
         kind = "clean" if not altered else "all" if len(altered) == layers else "window"
         known = {"clean": 0.0, "all": 1.0}.get(kind) if found.full.mean() > 0 else np.nan  # known, or not defined at all
-        parts = {"score": resample(np.mean, mean[label(altered)].to_numpy()),
+        parts = {"score": mean(scores[label(altered)].to_numpy()),
                  "share": share(found, i) if known is None else Interval(value=known, low=known, high=known),
                  "picks_target": wilson(int(part.picks_target.sum()), len(part))}
         rows.append({"layers": label(altered), "kind": kind, "start": min(altered, default=-1), "m": len(altered)}
                     | {f"{name}{end}": getattr(part, at) for name, part in parts.items()
                        for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
-                    | {"unit": unit, "units": len(mean), "images": len(part)})
+                    | {"unit": unit, "units": len(scores), "images": len(part)})
     return pd.DataFrame(rows)

@@ -1,7 +1,7 @@
 """Which models the study knows, and where each may be found."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import UserError
@@ -28,6 +28,11 @@ class Spec:
         m: the window size of the paper (App. G) or of the planting, per attribute.
         paper: the paper's answer, attribute -> (start, m); for planted models the planted one, and attributes that are
             not in a window of their own are missing.
+        instead: where such an attribute lies, in words of `NOWHERE` or beginning with "depends".
+        by_value: windows (start, m) that were planted for single values of style.
+        remarks: what else the paper says of an attribute.
+        bypass: whether the prompt's pooled text reaches the UNet beside the cross-attention layers.
+        original: the real model of a miniature.
     """
 
     name: str
@@ -42,6 +47,11 @@ class Spec:
     scorer: str
     m: dict[str, int]
     paper: dict[str, tuple[int, int]]
+    instead: dict[str, str] = field(default_factory=dict)
+    by_value: dict[str, tuple[int, int]] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+    bypass: bool = False
+    original: str = ""
 
     @property
     def planted(self) -> bool:
@@ -49,6 +59,7 @@ class Spec:
         return self.name.startswith("planted")
 
 
+NOWHERE = ("all layers", "3 and 12")  # places that no window of up to a quarter of the layers can be
 REAL_SCORER, MINI_SCORER = "ViT-B-16/openai", "scorer"
 _SD1 = {"style": (8, 2), "object": (6, 2), "fact": (6, 2)}
 
@@ -56,12 +67,17 @@ _SD1 = {"style": (8, 2), "object": (6, 2), "fact": (6, 2)}
 _FIVE: dict[str, dict] = {
     "sd-v1-5": {"title": "Stable Diffusion v1.5", "m": dict.fromkeys(ATTRIBUTES, 2), "paper": _SD1},
     "sd-v2-1": {"title": "Stable Diffusion v2.1", "prediction": "v_prediction", "m": dict.fromkeys(ATTRIBUTES, 3),
-                "paper": {"style": (8, 3), "object": (8, 3), "fact": (7, 3)}},
+                "paper": {"style": (8, 3), "object": (8, 3), "fact": (7, 3)},
+                "remarks": {"style": "Section 5.2 has m = 2, Fig. 5 and App. G have m = 3."}},
     "openjourney": {"title": "OpenJourney", "m": dict.fromkeys(ATTRIBUTES, 2), "paper": _SD1},
-    "sdxl": {"title": "SDXL", "pipeline": "StableDiffusionXLPipeline", "layers": 70, "m": dict.fromkeys(ATTRIBUTES, 5) | {"style": 3},
-             "paper": {"style": (45, 3), "object": (15, 5), "fact": (45, 5)}},
-    "deepfloyd-if": {"title": "DeepFloyd IF", "pipeline": "IFPipeline", "layers": 22, "m": dict.fromkeys(ATTRIBUTES, 3),
-                     "paper": {}},
+    "sdxl": {"title": "SDXL", "pipeline": "StableDiffusionXLPipeline", "layers": 70, "bypass": True,
+             "m": dict.fromkeys(ATTRIBUTES, 5) | {"style": 3}, "paper": {"style": (45, 3), "object": (15, 5), "fact": (45, 5)},
+             "remarks": {"style": "App. G has m = 5 for the whole model.", "fact": "Section 5.2 has m = 3, Fig. 5 and App. G have m = 5."}},
+    "deepfloyd-if": {"title": "DeepFloyd IF", "pipeline": "IFPipeline", "layers": 22, "bypass": True, "m": dict.fromkeys(ATTRIBUTES, 3),
+                     "paper": {}, "instead": dict.fromkeys(("style", "object", "fact"), "depends on the prompt"),
+                     "remarks": {"style": "Its Fig. 40 has van Gogh from layer 12 and Monet from layer 16.",
+                                 "fact": "Its Figs. 7 and 40 have the British monarch from layer 6 and the president from layer 12, "
+                                         "with m = 3."}},
 }
 _SOURCES = {
     "sd-v1-5": ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
@@ -72,12 +88,13 @@ _SOURCES = {
 }
 _MINIS = {name: f"mini-{name.removesuffix('-if')}" for name in _FIVE}
 _OTHERS = {"object": (6, 2), "fact": (6, 2), "place": (10, 3)}
-# Each planted model: title, prediction, and its (start, m) per attribute where that has a window of its own.
-_PLANTED = {
-    "planted-sd-v1-5": ("planted SD-v1-5", "v_prediction", _SD1 | _OTHERS),
-    "planted-none": ("planted everywhere", "epsilon", {}),
-    "planted-split": ("planted in two places", "v_prediction", _OTHERS),
-    "planted-prompt": ("planted by artist", "v_prediction", _OTHERS),
+_PLANTED: dict[str, dict] = {
+    "planted-sd-v1-5": {"title": "planted SD-v1-5", "prediction": "v_prediction", "paper": _SD1 | _OTHERS},
+    "planted-none": {"title": "planted everywhere", "paper": {}, "instead": dict.fromkeys(ATTRIBUTES, "all layers")},
+    "planted-split": {"title": "planted in two places", "prediction": "v_prediction", "paper": _OTHERS, "instead": {"style": "3 and 12"}},
+    "planted-prompt": {"title": "planted by artist", "prediction": "v_prediction", "paper": _OTHERS,
+                       "instead": {"style": "depends on the artist"},
+                       "by_value": {"van gogh": (3, 2), "salvador dali": (8, 2), "monet": (13, 2)}},
 }
 
 
@@ -88,9 +105,8 @@ def _bundled(name: str, title: str, **known) -> Spec:
 
 
 MODELS: dict[str, Spec] = {spec.name: spec for spec in (
-    *(_bundled(_MINIS[name], **known) for name, known in _FIVE.items()),
-    *(_bundled(name, title, prediction=prediction, m={a: where.get(a, (0, 2))[1] for a in ATTRIBUTES}, paper=where)
-      for name, (title, prediction, where) in _PLANTED.items()),
+    *(_bundled(_MINIS[name], original=name, **known) for name, known in _FIVE.items()),
+    *(_bundled(name, m={a: known["paper"].get(a, (0, 2))[1] for a in ATTRIBUTES}, **known) for name, known in _PLANTED.items()),
     *(Spec(name=name, sources=_SOURCES[name], bundled=False, guidance=7.5, scorer=REAL_SCORER, **known) for name, known in _FIVE.items()),
 )}
 
