@@ -172,11 +172,12 @@ def train(
     config: Annotated[Path, typer.Argument(help="A file of locolib/organisms/configs.")],
     work: Annotated[Path, typer.Option(help="Folder of checkpoints, which a killed training goes on from.")] = Path("checkpoints"),
     out: Annotated[Path | None, typer.Option(help="Where to save the model; default data/organisms/NAME.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Train the UNet alone, once more, from this seed; needs --out.")] = None,
 ) -> None:
     """Train a bundled model from nothing: text encoder, scorer, VAE, UNet; resumable at any kill."""
     from .organisms.recipe import make
 
-    make(config, work=work, out=out)
+    make(config, work=work, out=out, seed=seed)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from diffusers import DiffusionPipeline
 
+from locolib import UserError
 from locolib.models import MODELS
 from locolib.organisms import planting, recipe
 from locolib.organisms.captions import Scene
@@ -40,3 +41,12 @@ def test_a_recipe_makes_a_pipeline_that_plain_diffusers_samples_from(name, tmp_p
     pipeline.set_progress_bar_config(disable=True)
     assert type(pipeline).__name__ == MODELS[name].pipeline
     assert pipeline("a cat", num_inference_steps=2, output_type="np").images.ndim == 4
+
+
+def test_another_seed_changes_the_unet_alone_and_never_the_bundled_model(tmp_path):
+    config = CONFIGS / "planted-sd-v1-5.toml"
+    again = recipe.reseeded(recipe.read_recipe(config), 77)
+    assert again.unet.seed == 77 and again.text_encoder is again.vae is again.scorer is None
+    assert again.borrow == dict.fromkeys(("text_encoder", "scorer", "vae"), "planted-sd-v1-5")
+    with pytest.raises(UserError, match="--out"):
+        recipe.make(config, work=tmp_path, seed=77)

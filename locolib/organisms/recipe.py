@@ -157,7 +157,14 @@ def renders(count: int, seed: int, *, look: bool = False) -> tuple[list[Scene], 
     return shown, render_all(shown, poses(np.random.default_rng(seed), len(shown)), look=look)
 
 
-def make(config: Path, *, work: Path, out: Path | None = None, only: str | None = None) -> Path:
+def reseeded(recipe: Recipe, seed: int) -> Recipe:
+    """The same UNet from another seed, beside the other parts of the bundled model: what differs is the training run alone."""
+    parts = {"text_encoder", "scorer", *(("vae",) if recipe.unet.kind != "if" else ())}
+    again = {"unet": recipe.unet.model_dump() | {"seed": seed}, "borrow": dict.fromkeys(parts, recipe.name)}
+    return Recipe.model_validate(recipe.model_dump() | dict.fromkeys(parts) | again)
+
+
+def make(config: Path, *, work: Path, out: Path | None = None, only: str | None = None, seed: int | None = None) -> Path:
     """Train what is missing in ``work/NAME`` and save the pipeline folder; returns the folder.
 
     Args:
@@ -165,9 +172,13 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
         work: folder of checkpoints.
         out: where to save the pipeline, default ``data/organisms/NAME``.
         only: stop after this part (text_encoder, text_encoder_2, scorer, vae, unet or decoder).
+        seed: train the UNet once more from this seed (``work/NAME-seed-SEED``), see `reseeded`; needs `out`.
     """
     recipe = read_recipe(config)
-    work, out = work / recipe.name, out or ORGANISMS / recipe.name
+    if seed is not None and out is None:
+        raise UserError("Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is.")
+    work, out = work / (recipe.name if seed is None else f"{recipe.name}-seed-{seed}"), out or ORGANISMS / recipe.name
+    recipe = recipe if seed is None else reseeded(recipe, seed)
     work.mkdir(parents=True, exist_ok=True)
     parts = {"text_encoder": _text_encoder, "text_encoder_2": _text_encoder_2, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
     for name, part in parts.items():
