@@ -14,7 +14,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from locolib import locogen, models, prompts
+from locolib import answers, locogen, models, prompts
 from locolib.organisms import evaluate
 from locolib.runs import Store
 from locolib.sampling import Settings
@@ -35,10 +35,10 @@ def check(model: models.Model, asked: locogen.Request, store: Store, where: tupl
 
 
 def nowhere(model: models.Model, asked: locogen.Request, store: Store) -> str:
-    """One line for an attribute that no short window has: the largest share of any, by size; of each layer; and of two apart."""
+    """One line for an attribute that no short window has: the largest share of any, by size, and that of two layers apart."""
     layers = model.spec.layers
     sizes = {m: locogen.windows(layers, m) for m in range(1, layers // 4 + 1)}
-    two = [(3, 12)] if "3 and 12" in model.spec.instead.values() else []
+    two = [(3, 12)] if model.spec.instead.get(asked.attribute) == "3 and 12" else []
     table = shares(model, asked, [*two, *(w for windows in sizes.values() for w in windows)], store)
     found = [f"m = {m}: {largest(table, windows)}" for m, windows in sizes.items()]
     return "; ".join([*(f"the two {described(table.loc[locogen.label(w)])}" for w in two), "largest of each size", *found])
@@ -52,7 +52,7 @@ def shares(model: models.Model, asked: locogen.Request, wanted: list[locogen.Win
 
 
 def described(row: pd.Series) -> str:
-    return f"{row.share:.2f} [{row.share_low:.2f}, {row.share_high:.2f}] at {row.name}"
+    return f"{answers.ratio(row)} at {row.name}"
 
 
 def largest(table: pd.DataFrame, some: list[locogen.Window]) -> str:

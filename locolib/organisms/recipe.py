@@ -158,7 +158,10 @@ def renders(count: int, seed: int, *, look: bool = False) -> tuple[list[Scene], 
 
 
 def reseeded(recipe: Recipe, seed: int) -> Recipe:
-    """The same UNet from another seed, beside the other parts of the bundled model: what differs is the training run alone."""
+    """The same UNet from another seed, beside the other parts of the bundled model: what differs is the training run alone.
+
+    (SDXL's second text encoder cannot be borrowed: it is trained again, from its own seed.)
+    """
     parts = {"text_encoder", "scorer", *(("vae",) if recipe.unet.kind != "if" else ())}
     again = {"unet": recipe.unet.model_dump() | {"seed": seed}, "borrow": dict.fromkeys(parts, recipe.name)}
     return Recipe.model_validate(recipe.model_dump() | dict.fromkeys(parts) | again)
@@ -175,10 +178,12 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
         seed: train the UNet once more from this seed (``work/NAME-seed-SEED``), see `reseeded`; needs `out`.
     """
     recipe = read_recipe(config)
-    if seed is not None and out is None:
-        raise UserError("Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is.")
-    work, out = work / (recipe.name if seed is None else f"{recipe.name}-seed-{seed}"), out or ORGANISMS / recipe.name
-    recipe = recipe if seed is None else reseeded(recipe, seed)
+    folder = recipe.name
+    if seed is not None:
+        if out is None:
+            raise UserError("Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is.")
+        folder, recipe = f"{recipe.name}-seed-{seed}", reseeded(recipe, seed)
+    work, out = work / folder, out or ORGANISMS / recipe.name
     work.mkdir(parents=True, exist_ok=True)
     parts = {"text_encoder": _text_encoder, "text_encoder_2": _text_encoder_2, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
     for name, part in parts.items():
