@@ -293,7 +293,8 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
 
 def scores_of(name: str, folder: Path, *, look: bool = False) -> dict[str, dict]:
     """What the finished model is worth, and its scorer on real renders of the same kind: for ``training/scores.json``."""
-    model, scorer = load(name, source=folder), load_scorer(str(folder.resolve().parent / "scorer"))
+    beside = folder.resolve().parent / "scorer"  # not there, when a model that borrows the bundled one is saved elsewhere
+    model, scorer = load(name, source=folder), load_scorer(str(beside) if beside.exists() else "scorer")
     settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
     return {"scorer": scorer_accuracy(scorer, look=look, side=model.side), "samples": sample_accuracy(model, scorer, settings),
             "steps": settings.steps}
