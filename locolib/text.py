@@ -1,13 +1,27 @@
-"""Where in a prompt things stand: the subject's last token, the end of the text, the padding.
+"""Prompts as text encoders see them: where the subject, the end and the padding stand; clean and corrupted states.
 
 Positions come from the tokenizer, never from a literal: the paper's "last subject token" (Section 6.1) is the last token of
 the subject, which in "Monet style painting of a person" is not the last token of the prompt (see FIDELITY in the book).
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
 
 from . import UserError
-from .models import Model
+from .hooks import all_of, copying, replacing
+from .models import Encoded, Model, TextState, encoders
+from .prompts import Prompt
+
+Tokens = Literal["subject", "last", "onward", "eos", "all"]
+TOKENS: dict[str, str] = {
+    "subject": "the subject's last token (the paper)", "last": "the prompt's last token (the authors' code)",
+    "onward": "from the subject's last token onward, padding included", "eos": "the end-of-text token", "all": "all tokens",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +62,87 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
     if not wanted or not starts:
         raise UserError(f"The subject {subject!r} does not occur in {prompt!r} within {len(ids)} tokens; name words of the prompt.")
     return Positions(subject=tuple(range(starts[-1], starts[-1] + len(wanted))), eos=eos, pads=tuple(range(eos + 1, len(ids))))
+
+
+def check_tokens(tokens: str) -> None:
+    """Refuse a choice of tokens that there is not."""
+    if tokens not in TOKENS:
+        raise UserError(f"Unknown tokens {tokens!r}; choose one of {', '.join(TOKENS)}.")
+
+
+def pairs(model: Model, prompt: Prompt, tokens: Tokens) -> list[tuple[int, int]]:
+    """(position in the original, position in the target) of each token that an edit maps, and what it should act like.
+
+    The subject's last token is paired with the target's last word, or with what stands in its place: where words follow the
+    subject in both prompts, they are paired with each other.
+    """
+    check_tokens(tokens)
+    here, there = token_ids(model, prompt.original), token_ids(model, prompt.target)
+    end = model.tokenizer.eos_token_id
+    subject, eos, target_eos = positions(model, prompt.original, prompt.subject).last_subject, here.index(end), there.index(end)
+    after = 0  # words that follow the subject and end the target too
+    first = int(there[0] == model.tokenizer.bos_token_id)  # T5 has no start token; one word is left for the subject in any case
+    while after < min(eos - 1 - subject, target_eos - 1 - first) and here[eos - 1 - after] == there[target_eos - 1 - after]:
+        after += 1
+    last = target_eos - 1 - after
+    if tokens == "subject":
+        return [(subject, last)]
+    if tokens == "last":
+        return [(eos - 1, target_eos - 1)]
+    if tokens == "eos":
+        return [(eos, target_eos)]
+    if tokens == "all":
+        return [(i, i) for i in range(len(here))]
+    return [(subject + i, last + i) for i in range(min(len(here) - subject, len(there) - last))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrupted:
+    """A prompt whose subject is corrupted: Gaussian noise on the embeddings of its tokens (Section 4; Basu et al. 2023).
+
+    Attributes:
+        prompt, subject: the prompt and the words of it that are corrupted.
+        size: standard deviation of the noise, in units of that of the encoder's whole table of token embeddings.
+        seed: of the noise.
+        restored: one state of a text encoder that is copied from the clean prompt; None restores nothing.
+        where: at which tokens: the subject's last one, or all of its tokens.
+    """
+
+    prompt: str
+    subject: str
+    size: float
+    seed: int
+    restored: TextState | None = None
+    where: Literal["last", "all"] = "last"
+
+
+def encode(model: Model, prompt: str | Corrupted) -> Encoded:
+    """Text states [1, tokens, width] (and pooled text) of one prompt, corrupted where it says so."""
+    if isinstance(prompt, str):
+        return model.encode([prompt])
+    with all_of(_corruptions(model, prompt)):
+        both = model.encode([prompt.prompt, prompt.prompt])  # the clean one and the corrupted one
+    return Encoded(states=both.states[1:], pooled=None if both.pooled is None else both.pooled[1:])
+
+
+def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextManager]:
+    """The hooks under which row 1 of a batch is corrupted, and one of its states is row 0's."""
+    at = positions(model, prompt.prompt, prompt.subject)  # the same for SDXL's two tokenizers, which split alike
+    generator = torch.Generator().manual_seed(prompt.seed)
+    for encoder in encoders(model.pipeline).values():
+        table = encoder.get_input_embeddings().weight
+        noise = prompt.size * table.std() * torch.randn(len(at.subject), table.shape[1], generator=generator).to(table)
+        yield from (replacing(module, _adding(noise, at.subject)) for module in encoder.modules()
+                    if isinstance(module, nn.Embedding) and module.weight.data_ptr() == table.data_ptr())  # T5 has two names for it
+    if prompt.restored:
+        module = encoders(model.pipeline)[prompt.restored.encoder].get_submodule(prompt.restored.path)
+        yield copying(module, [(0, 1)], [at.last_subject] if prompt.where == "last" else at.subject)
+
+
+def _adding(noise: Tensor, subject: tuple[int, ...]):
+    def change(embedded: Tensor) -> Tensor:
+        embedded = embedded.clone()
+        embedded[1, list(subject)] += noise
+        return embedded
+
+    return change

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 
+from . import registry
 from .attention import is_cross_attention
 from .families import FAMILIES
 from .registry import Spec
@@ -27,6 +28,20 @@ def skeleton(config: dict) -> UNet2DConditionModel:
     """The UNet of a configuration without memory for its weights (meta device)."""
     with torch.device("meta"):
         return UNet2DConditionModel.from_config(config)
+
+
+def _encoders(spec: Spec) -> list[str]:
+    return [part for part in FAMILIES[spec.pipeline].parts if part.startswith("text_encoder")]
+
+
+def configurations(spec: Spec) -> tuple[dict, list[dict]]:
+    """Configurations of a model's UNet and of its text encoders: the bundled ones where they are here, else the published."""
+    folder = registry.ORGANISMS / spec.sources[0]
+    if spec.bundled and folder.exists():
+        read = [json.loads((folder / part / "config.json").read_text()) for part in ("unet", *_encoders(spec))]
+        return read[0], read[1:]
+    known = architecture(spec.original or ("sd-v1-5" if spec.bundled else spec.name))
+    return known["unet"], known["text_encoders"]
 
 
 def _widths(encoders: list[dict]) -> list[int]:
@@ -51,6 +66,6 @@ def difference(spec: Spec, read: Callable[[str, str], dict]) -> str:
         return f"it predicts {prediction} instead of {spec.prediction}"
     if spec.bundled:
         return ""
-    encoders = [part for part in FAMILIES[spec.pipeline].parts if part.startswith("text_encoder")]
-    widths, expected = _widths([read(part, "config.json") for part in encoders]), _widths(architecture(spec.name)["text_encoders"])
+    widths = _widths([read(part, "config.json") for part in _encoders(spec)])
+    expected = _widths(architecture(spec.name)["text_encoders"])
     return "" if widths == expected else f"its text encoders are {widths} wide instead of {expected}"

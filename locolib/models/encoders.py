@@ -1,0 +1,43 @@
+"""The inside of text encoders, found by structure: CLIP's and T5's token embeddings, attention and MLP of each layer."""
+
+import re
+from dataclasses import dataclass
+
+from torch import nn
+
+# What a layer's two halves are called, in CLIP and in T5.
+_KINDS = {"self_attn": "attention", "mlp": "mlp", "SelfAttention": "attention", "DenseReluDense": "mlp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextState:
+    """One state of a text encoder that can be restored.
+
+    Attributes:
+        encoder: the pipeline's name of the text encoder.
+        path: dotted path of the module inside it.
+        layer: from 0.
+        kind: attention or mlp.
+    """
+
+    encoder: str
+    path: str
+    layer: int
+    kind: str
+
+
+def encoders(pipeline) -> dict[str, nn.Module]:
+    """A pipeline's text encoders by name, in the order in which their states are concatenated."""
+    found = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")}
+    return {name: encoder for name, encoder in found.items() if encoder is not None}
+
+
+def text_states(pipeline) -> tuple[TextState, ...]:
+    """Every layer's attention and MLP output of every text encoder, in execution order."""
+    found = []
+    for name, encoder in encoders(pipeline).items():
+        for path, _ in encoder.named_modules():
+            layer = re.search(r"\.(?:layers|block)\.(\d+)\.", f".{path}")
+            if layer and (kind := _KINDS.get(path.rpartition(".")[2])):
+                found.append(TextState(encoder=name, path=path, layer=int(layer[1]), kind=kind))
+    return tuple(found)
