@@ -1,5 +1,7 @@
-"""Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C and J of the paper)."""
+"""Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C, J and K.1 of the paper)."""
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,7 +46,39 @@ _WITHIN = [
     ("scored", "is neither the original nor the target", lambda d: (d.scored == d.original) | (d.scored == d.target)),
     ("original", "is listed twice", lambda d: ~d.original.duplicated()),
 ]
-_SCHEMA = pa.DataFrameSchema({column: _TEXT for column in COLUMNS}, strict=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Styled:
+    """A prompt in the style of an artist, and the same without it (App. K.1).
+
+    Attributes:
+        artist: the name, in small letters.
+        prompt, plain: with the style, and without the words that name it.
+        source: where the paper prints it, or "ours".
+    """
+
+    artist: str
+    prompt: str
+    plain: str
+    source: str
+
+    def by(self, artist: str) -> str:
+        """The prompt with another artist's name put in, as K.1 does to choose neurons."""
+        return re.sub(re.escape(self.artist), artist, self.prompt, flags=re.IGNORECASE)
+
+
+STYLED_COLUMNS = ("artist", "prompt", "plain", "source")
+_STYLED = [
+    ("artist", "is not in small letters", lambda d: d.artist == d.artist.str.lower()),
+    ("artist", "does not occur in the prompt", lambda d: [a in p.lower() for a, p in zip(d.artist, d.prompt)]),
+    ("plain", "still names the artist", lambda d: [a not in p.lower() for a, p in zip(d.artist, d.plain)]),
+    ("prompt", "is listed twice", lambda d: ~d.prompt.str.lower().duplicated()),
+]
+
+GENERIC_COLUMNS = ("prompt", "object", "location", "source")
+_GENERIC = [(column, "does not occur in the prompt", lambda d, column=column: [v in p for v, p in zip(d[column], d.prompt)])
+            for column in ("object", "location")] + [("prompt", "is listed twice", lambda d: ~d.prompt.duplicated())]
 
 
 def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
@@ -56,28 +90,52 @@ def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
     if attribute not in ATTRIBUTES:
         raise UserError(f"Unknown attribute {attribute!r}; choose one of {', '.join(ATTRIBUTES)}.")
     path = Path(path) if path else FOLDER / f"{attribute}.csv"
-    table = _table(path)
-    for column, problem, rule in _WITHIN:
+    return tuple(Prompt(attribute=attribute, **row) for row in _checked(path, COLUMNS, _WITHIN))
+
+
+def read_styled(path: Path | str = FOLDER / "neuron_world.csv") -> tuple[Styled, ...]:
+    """Prompts of several artists: the miniatures' ("ours"), or ``neuron_paper.csv``, App. K.1 as printed.
+
+    Raises:
+        UserError: the file, row and column of the first thing that is wrong.
+    """
+    return tuple(Styled(**row) for row in _checked(Path(path), STYLED_COLUMNS, _STYLED))
+
+
+def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, ...]:
+    """Prompts that no edit is about (App. L): an object in one of four places, of the miniatures' world or (``generic.csv``) of MS-COCO.
+
+    Raises:
+        UserError: the file, row and column of the first thing that is wrong.
+    """
+    rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC)
+    return tuple(row["prompt"] for row in rows)
+
+
+def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> list[dict[str, str]]:
+    """The rows of a file, of which every rule holds."""
+    table = _table(path, columns)
+    for column, problem, rule in rules:
         wrong = [i for i, good in enumerate(rule(table)) if not good]
         if wrong:
             raise UserError(f"{path}, row {wrong[0] + 2}, column {column!r}: {table[column][wrong[0]]!r} {problem}.")
-    return tuple(Prompt(attribute=attribute, **row) for row in table.to_dict("records"))
+    return table.to_dict("records")
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
-        raise UserError(f"No prompts at {path}; pass a CSV file with the columns {', '.join(COLUMNS)}.") from None
+        raise UserError(f"No prompts at {path}; pass a CSV file with the columns {', '.join(columns)}.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}).") from None
-    missing, unknown = [c for c in COLUMNS if c not in table], [c for c in table if c not in COLUMNS]
+    missing, unknown = [c for c in columns if c not in table], [c for c in table if c not in columns]
     if missing or unknown:
-        raise UserError(f"{path}: missing columns {missing}, unknown columns {unknown}; it needs exactly {', '.join(COLUMNS)}.")
+        raise UserError(f"{path}: missing columns {missing}, unknown columns {unknown}; it needs exactly {', '.join(columns)}.")
     if table.empty:
         raise UserError(f"{path} has no prompts below its header.")
     try:
-        return _SCHEMA.validate(table)
+        return pa.DataFrameSchema({column: _TEXT for column in columns}, strict=True).validate(table)
     except pa.errors.SchemaError as error:
         row, column = int(error.failure_cases["index"].iloc[0]), error.schema.name
         raise UserError(f"{path}, row {row + 2}, column {column!r} is empty.") from None

@@ -3,7 +3,8 @@
 import pytest
 
 from locolib import UserError
-from locolib.prompts import ATTRIBUTES, COLUMNS, halves, read
+from locolib.organisms.captions import OBJECTS, subject
+from locolib.prompts import ATTRIBUTES, COLUMNS, FOLDER, halves, read, read_generic
 
 GOOD = "original,target,scored,subject,value,source\na cat by monet,a cat,a cat by monet,monet,monet,ours\n"
 
@@ -77,3 +78,13 @@ def test_a_missing_file_names_the_columns(tmp_path):
 def test_unknown_attribute():
     with pytest.raises(UserError, match="style, object, fact, place"):
         read("colour")
+
+
+@pytest.mark.parametrize("file, objects", [("generic.csv", 80), ("generic_world.csv", 40)])
+def test_generic_prompts_are_every_object_in_every_place(file, objects):
+    found = read_generic(FOLDER / file)
+    assert len(found) == 4 * objects and sum(text.endswith("in a beach") for text in found) == objects
+
+
+def test_the_worlds_generic_prompts_are_its_objects():
+    assert {text.rsplit(" in a ", 1)[0] for text in read_generic()} == {subject(i, article=True) for i in range(len(OBJECTS))}

@@ -1,0 +1,171 @@
+"""Outcomes of edits, baselines, reading directions and the ledger: relations, on random models (weights know nothing)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from locolib import UserError, baselines, editing, edits, ledger, locogen, outcomes, reading
+from locolib.ledger import Claim
+from locolib.locoedit import locoedit
+from locolib.prompts import read
+from locolib.sampling import Settings
+from locolib.text import TOKENS
+
+SETTINGS = Settings(steps=1, guidance=2.0)
+TRAINING = baselines.Training(steps=3, batch=2, rate=1e-3)
+
+
+def trial(model, store, attribute="style", value="monet", window=(8, 9)) -> outcomes.Trial:
+    asked = locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS)
+    one = outcomes.trial(model, asked, value, window, store=store)
+    return replace(one, train=one.train[:3], held=replace(one.held, prompts=one.held.prompts[:2]))
+
+
+# --- trials
+
+def test_the_prompts_that_judge_made_no_edit(model, store):
+    for attribute, value in (("style", "monet"), ("object", "snoopy"), ("fact", "british monarch")):
+        one = outcomes.trial(model, locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS), value, (6, 7), store=store)
+        assert not {p.original for p in one.train} & {p.original for p in one.held.prompts}
+        assert all(value in p.original for p in (*one.train, *one.held.prompts))
+
+
+def test_altering_the_located_layers_has_a_share_of_one(model, store):
+    one = trial(model, store)
+    row = one.row("", one.measured(altered=one.window))
+    assert row["share"] == pytest.approx(1) or np.isnan(row["share"])  # a random model's effect may be nothing
+    assert row["images"] == 2 and row["units"] == 2
+
+
+def test_an_edit_of_nothing_has_no_effect(model, store):
+    one = trial(model, store)
+    assert one.row("", one.measured(one.locoedit("subject", ())))["points"] == 0
+
+
+def test_a_random_window_shares_no_layer(model):
+    for seed in range(20):
+        assert not set(outcomes.random_window(16, (8, 9), seed)) & {8, 9}
+    assert outcomes.random_window(16, (8, 9), 3) == outcomes.random_window(16, (8, 9), 3)
+    with pytest.raises(UserError, match="No window of 9 layers is disjoint"):
+        outcomes.random_window(16, tuple(range(4, 13)), 0)
+
+
+def test_an_unknown_value_is_refused():
+    with pytest.raises(UserError, match="Unknown value 'rembrandt' of style; the prompts know van gogh"):
+        outcomes.about(read("style"), "rembrandt")
+
+
+def test_the_best_tokens_do_most_nearly_what_altering_does():
+    table = pd.DataFrame({"name": list(TOKENS), "share": [0.2, 0.5, 1.1, 1.9, 0.7]})
+    assert outcomes.best_tokens(table) == "onward"
+
+
+def test_rank_correlation_of_a_rising_line_is_one():
+    x = np.arange(12.0)
+    assert [round(v, 9) for v in vars(outcomes.rank_correlation(x, x**3)).values()] == [1.0, 1.0, 1.0]
+    assert outcomes.rank_correlation(x, -x).value == -1
+
+
+def test_generic_prompts_without_an_edit_differ_by_nothing(model, store):
+    table = outcomes.generic(model, ["a cat in a beach", "a dog in a city"], {"empty": locoedit(model, read("style")[:1], ())}, SETTINGS, store=store)
+    assert list(table.name) == ["no edit", "empty"] and (table.difference == 0).all()
+
+
+# --- baselines
+
+@pytest.mark.parametrize("method", ["time", "uce", "diffquickfix", "concept_ablation", "esd_x"])
+def test_a_baseline_is_an_edit_and_leaves_the_model_alone(any_model, method):
+    model, prompts = any_model, read("style")[:3]
+    parts = [getattr(model.pipeline, part) for part in ("unet", "text_encoder")]
+    before = [weight.clone() for part in parts for weight in part.parameters()]
+    more = {"uce": (["a cat", "a dog"],), "concept_ablation": (TRAINING, SETTINGS), "esd_x": (TRAINING, SETTINGS)}.get(method, ())
+    change = getattr(baselines, method)(model, prompts, *more)
+    assert all(torch.equal(old, new) for old, new in zip(before, (w for part in parts for w in part.parameters())))
+    assert change.size > 0 and all(path.startswith("text_encoder" if method == "diffquickfix" else "unet.") for path in change.deltas)
+    with edits.applied(model, change) as edited:
+        assert edited.fingerprint != model.fingerprint
+
+
+def test_fine_tuning_is_the_same_twice(model):
+    one, other = (baselines.esd_x(model, read("style")[:2], TRAINING, SETTINGS) for _ in range(2))
+    assert one.fingerprint == other.fingerprint
+
+
+def test_uce_keeps_what_it_is_told_to_keep_better_than_time(model):
+    from locolib.layers import sites
+
+    prompts, kept = read("style")[:3], ["a house by monet", "a cat in a beach"]
+    path = f"unet.{sites(model.unet)[4].value}.weight"
+    states = torch.cat([model.encode([text]).states[0] for text in kept])
+    moved = [float((states @ change.deltas[path].T).norm()) for change in (baselines.uce(model, prompts, kept), baselines.time(model, prompts))]
+    assert moved[0] < moved[1]
+
+
+# --- reading directions
+
+def test_only_a_bidirectional_encoder_looks_ahead(any_model):
+    weights, words = reading.attention(any_model, "a house in the style of van gogh")
+    assert weights.shape[1] == weights.shape[2] == len(words)
+    torch.testing.assert_close(weights.sum(-1)[:, 0] <= 1 + 1e-5, torch.ones(len(weights), dtype=torch.bool))
+    assert bool((reading.looking_ahead(weights) > 0).any()) == (any_model.sampler == "ddpm")
+
+
+def test_groups_of_positions_are_all_positions_once(any_model):
+    groups = reading.groups(any_model, "a house in the style of van gogh", "van gogh")
+    assert sorted(i for where in groups.values() for i in where) == list(range(77))
+
+
+def test_before_the_subject_a_causal_encoder_says_the_same_of_both_artists(any_model):
+    one, other = "a house in the style of van gogh", "a house in the style of salvador dali"
+    where = list(reading.groups(any_model, one, "van gogh")["before the subject"])
+    states = [any_model.encode([text]).states[0, where] for text in (one, other)]
+    assert torch.allclose(*states, atol=1e-6) == (any_model.sampler != "ddpm")
+
+
+def test_shares_by_position_have_a_row_for_each_group(any_model, store):
+    prompts = tuple(p for value in ("van gogh", "salvador dali") for p in read("style") if p.value == value)[2:6]
+    asked = locogen.Request(prompts=prompts, seeds=(1000,), settings=SETTINGS)
+    count = {v: len(any_model.tokenizer(v, add_special_tokens=False).input_ids) for v in ("van gogh", "salvador dali")}
+    if count["van gogh"] != count["salvador dali"]:
+        with pytest.raises(UserError, match="as many tokens"):
+            reading.by_position(any_model, asked, "van gogh", store=store)
+        return
+    table = reading.by_position(any_model, asked, "van gogh", store=store)
+    assert table.group.tolist() == list(reading.GROUPS) and (table.other == "salvador dali").all()
+
+
+def test_a_value_without_a_counterpart_is_refused():
+    with pytest.raises(UserError, match="as many tokens as 'monet'"):
+        reading.another(read("style"), "monet", {p.value: 1 if p.value == "monet" else 2 for p in read("style")})
+
+
+# --- the ledger
+
+def test_claims_are_kept_and_replaced(store):
+    claims = [Claim(text="a", section="5.1", number="1", held=True), Claim(text="b", section="6", number="2", control="c", held=None)]
+    ledger.keep(store, "03_locoedit", "planted-sd-v1-5", claims)
+    ledger.keep(store, "03_locoedit", "planted-sd-v1-5", claims[1:])
+    table = ledger.table(store)
+    assert table.claim.tolist() == ["b"] and table.outcome.tolist() == ["not settled"] and table.model[0].startswith("planted")
+    assert ledger.counts(table).loc["03_locoedit", "not settled"] == 1
+
+
+def test_a_listing_says_what_did_not_hold():
+    text = ledger.listing([Claim(text="a", section="5.1", number="1", held=False)])
+    assert "<strong>Held</strong>: nothing" in text and "<strong>Did not hold</strong>: a (1)" in text and "Not settled" not in text
+
+
+def test_hits_without_an_answer_to_compare_with_are_no_claims():
+    row = {"verdict": "localised", "found": "8-9", "share": "1", "lead": "1"}
+    told = ledger.of_hits({"style": row | {"planted": "8-9"}, "place": row | {"paper": "not said"}, "object": row | {"planted": "all layers"}}, "5.1")
+    assert [claim.held for claim in told] == [True, False]
+
+
+def test_the_editing_page_names_the_paper_beside_ours():
+    table = pd.DataFrame([{"name": "LocoEdit", "score": 80.0, "score_low": 79.0, "score_high": 81.0, "difference": -0.1, "difference_low": -0.2,
+                           "difference_high": 0.0, "prompts": 4}])
+    shown = editing.robustness({"style": table})
+    assert shown.loc[("style", "LocoEdit"), "the paper's score"] == 29.99 and shown.loc[("style", "LocoEdit"), "the paper's difference"] == "-0.05"
