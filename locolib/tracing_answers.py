@@ -1,0 +1,260 @@
+"""What the page on causal tracing says: the paper's sentences (Section 4, App. A), and beside them what is computed here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from . import UserError, tracing
+from .answers import ratio
+from .ledger import Claim
+from .models import Spec
+from .runs import Store
+from .scores import Interval, highest
+from .tracing import CLEAN, CORRUPTED, State
+
+STRONG = 0.5  # a state is strong if its interval lies above this share, causal if it lies above 0
+DENSE = 0.5  # the part of the states that must be causal to call them densely distributed
+CHANCE = 0.025  # the part of states that do nothing whose 95% intervals lie above 0 all the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """What the paper says of one model.
+
+    Attributes:
+        unet, text: its sentences on the UNet and on the text encoder, word for word, and where they stand.
+        spread: what the first one claims: "distributed", "sparse" or "no strong state".
+        unique: whether the second one claims a unique causal state.
+    """
+
+    unet: str
+    text: str
+    spread: str
+    unique: bool
+
+
+_ABOVE = "“knowledge about various visual attributes is densely distributed in Stable-Diffusion variants” (Section 4)"
+_UNIQUE = ("“Basu et al. (2023) show that there exists a unique causal state in the text-encoder for Stable-Diffusion-v1-5 and "
+           "Stable-Diffusion-v2-1 which can be used to perform fast model editing.” (Section 4)")
+_ABSENT = ("“In Figure 3, we find that such an unique causal state is absent in the text-encoder for DeepFloyd and SD-XL.” "
+           "(Section 4)")
+PAPER = {
+    "sd-v1-5": Paper(
+        unet="“knowledge across different visual attributes is distributed in the UNet for all the text-to-image models "
+             f"(except for Deep-Floyd), similar to Stable-Diffusion-v1-5” (Section 4); {_ABOVE}",
+        text=_UNIQUE, spread="distributed", unique=True),
+    "sd-v2-1": Paper(
+        unet=f"{_ABOVE}; “knowledge about the attribute \"objects\" is distributed in the UNet amongst various layers” "
+             "(Fig. 11)",
+        text=_UNIQUE, spread="distributed", unique=True),
+    "openjourney": Paper(
+        unet=_ABOVE, spread="distributed", unique=True,
+        text="“Our empirical results indicate that an unique causal state arises only when a CLIP text-encoder is used by "
+             "itself in a text-to-image model.” (Section 4; OpenJourney uses one by itself)"),
+    "sdxl": Paper(
+        unet="“for SD-XL we find that the distribution is extremely sparse (e.g., only 5% of the total layers are causal)” "
+             "(Section 4); but also: “compared to other models such as SD-v2-1, the distribution is slightly sparse” (Fig. 12)",
+        text=_ABSENT, spread="sparse", unique=False),
+    "deepfloyd-if": Paper(
+        unet="“For DeepFloyd, we observe that there are no strong causal states in the UNet.” (Section 4)",
+        text=_ABSENT, spread="no strong state", unique=False),
+}
+
+
+def paper(spec: Spec) -> Paper | None:
+    """What the paper says of a model, or of the one whose miniature it is; None where it says nothing."""
+    return PAPER.get(spec.original or spec.name)
+
+
+def claim(spec: Spec, part: str) -> str:
+    """The paper's own words on the "unet" or the "text" encoder of a model, as a sentence."""
+    said = paper(spec)
+    return f"The paper: {getattr(said, part)}" if said else "The paper says nothing of this model, which was planted."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How the indirect effect spreads over the states of a UNet.
+
+    Attributes:
+        states, causal, strong: how many were restored, have their interval above 0, have it above STRONG.
+        bound: simultaneous 95% upper bound of all shares.
+        verdict: distributed, sparse or none; "nothing lost" where the corruption takes nothing away.
+    """
+
+    states: int
+    causal: int
+    strong: int
+    bound: float
+    verdict: str
+
+
+def spread(table: pd.DataFrame, chosen: Sequence[State]) -> Spread:
+    """The spread over `chosen` in a table of `tracing.trace`."""
+    found = tracing.indirect(table, chosen)
+    causal, strong = int((found.share_low > 0).sum()), int((found.share_low > STRONG).sum())
+    if tracing.lost(table).low <= 0:
+        verdict, bound = "nothing lost", float("nan")
+    else:
+        by_chance = int(CHANCE * len(found)) + 1
+        verdict = "distributed" if causal >= DENSE * len(found) else "sparse" if causal > by_chance else "none"
+        bound = highest([tracing.effects(table, chosen)])
+    return Spread(states=len(found), causal=causal, strong=strong, bound=bound, verdict=verdict)
+
+
+def spread_agrees(found: Spread, said: Paper) -> str:
+    """Whether a spread is what the paper says: "yes", "no" or "not settled"."""
+    if found.verdict == "nothing lost":
+        return "not settled"
+    if said.spread == "no strong state":  # an absence needs a bound, not only the lack of a finding
+        return "no" if found.strong else "yes" if found.bound < STRONG else "not settled"
+    return "yes" if found.verdict == said.spread else "no"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alone:
+    """Whether one state of the text encoder stands alone: its share exceeds that of every other one.
+
+    Attributes:
+        best: the state with the largest share.
+        share, lead: its share, and by how much that exceeds the best other state's.
+        first: whether it is the first layer's self-attention.
+    """
+
+    best: State
+    share: Interval
+    lead: Interval
+    first: bool
+
+    @property
+    def alone(self) -> bool:
+        return self.share.low > 0 and self.lead.low > 0
+
+
+def alone(table: pd.DataFrame, chosen: Sequence[State]) -> Alone:
+    """Which of the text encoder's states in `chosen` (of one place) has the largest share, and whether it stands alone."""
+    found = tracing.indirect(table, chosen)
+    index = int(np.nan_to_num(found.share, nan=-np.inf).argmax())
+    row = found.iloc[index]
+    return Alone(best=chosen[index], share=Interval(value=row.share, low=row.share_low, high=row.share_high),
+                 lead=tracing.lead(table, chosen, index), first=row.layer == 0 and row.kind == "attention")
+
+
+def alone_agrees(found: Alone, said: Paper) -> str:
+    """Whether it is what the paper says: "yes", "no" or "not settled"."""
+    if not np.isfinite(found.share.value):
+        return "not settled"
+    if said.unique:
+        return "yes" if found.alone and found.first else "no" if found.alone or found.lead.high < STRONG else "not settled"
+    return "no" if found.alone else "yes" if found.lead.high < STRONG else "not settled"
+
+
+_HELD = {"yes": True, "no": False, "not settled": None}
+_ENDS = {"yes": "This is what the paper says.", "no": "**This is not what the paper says.**",
+         "not settled": "**This does not settle what the paper says.**"}
+
+
+def unet_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
+    """What is found in the UNet, beside the paper's word for it, in Markdown."""
+    found, said = spread(table, chosen), paper(spec)
+    if found.verdict == "nothing lost":
+        return f"The corruption takes nothing away ({tracing.lost(table)} points), so there is nothing to bring back."
+    says = {"distributed": "the effect is **densely distributed**", "sparse": "the effect is **sparse**",
+            "none": "there is **no causal state** beyond chance"}[found.verdict]
+    shares = tracing.indirect(table, chosen)
+    top = shares.loc[shares.share.idxmax()]
+    end = _ENDS[spread_agrees(found, said)] if said else ""
+    return (f"Of {found.states} states {found.causal} ({found.causal / found.states:.0%}) have their 95% interval above 0 "
+            f"(about {CHANCE * found.states:.0f} would by chance), {found.strong} ({found.strong / found.states:.0%}) above "
+            f"{STRONG}: {says}. The largest share is {ratio(top)} ({top.state}, {top.kind}; {_n(shares)}); with 95% confidence "
+            f"none exceeds {found.bound:.2f}. {end}").strip()
+
+
+def null_words(table: pd.DataFrame, chosen: Sequence[State]) -> str:
+    """What nothing restored and a state drawn at random show, in Markdown."""
+    return (f"The null: with nothing restored and the noise drawn anew the share is {tracing.null(table)}; of a state drawn at "
+            f"random from these {len(chosen)} a share of {tracing.at_random(table, chosen)} is to be expected.")
+
+
+def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
+    """What is found in the text encoders at one place, beside the paper's word for it, in Markdown."""
+    found, said, where = alone(table, chosen), paper(spec), chosen[0].where
+    place = {"last": "the subject's last token", "all": "all tokens of the subject"}[where]
+    if not np.isfinite(found.share.value):
+        return f"At {place}: the corruption takes nothing away."
+    first = ", the first self-attention," if found.first else ""
+    verdict = f"it{first} **stands alone**" if found.alone else "**no state stands alone**"
+    end = _ENDS[alone_agrees(found, said)] if said and where == "last" else ""
+    return (f"At {place} the largest of {len(chosen)} shares is that of {found.best.kind} {found.best.text.layer} of "
+            f"{found.best.part} with {found.share}; it exceeds the best other one by {found.lead} "
+            f"({_n(tracing.indirect(table, chosen))}): {verdict}. {end}").strip()
+
+
+def _n(shares: pd.DataFrame) -> str:
+    return f"n = {shares.units.iloc[0]}"
+
+
+def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], spec: Spec) -> list[Claim]:
+    """What the paper says of a model and what was found, for the ledger; none where it says nothing.
+
+    Args:
+        text: the text encoders' states at the subject's last token; empty where they were not traced.
+    """
+    said = paper(spec)
+    if not said:
+        return []
+    found, told = spread(table, unet), {"distributed": "causal states are densely distributed over the UNet",
+                                        "sparse": "causal states are sparse in the UNet",
+                                        "no strong state": "there is no strong causal state in the UNet"}[said.spread]
+    made = [Claim(text=told, section="4, Fig. 2", held=_HELD[spread_agrees(found, said)],
+                  number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} one above {STRONG}",
+                  control=f"with nothing restored and other noise {tracing.null(table)}")]
+    if text:
+        best = alone(table, text)
+        told = "a unique causal state" if said.unique else "no unique causal state"
+        made.append(Claim(text=f"there is {told} in the text encoder", section="4, Fig. 3",
+                          number=f"{best.best.kind} {best.best.text.layer} of {best.best.part}: share {best.share}",
+                          control=f"lead on the best other state {best.lead}", held=_HELD[alone_agrees(best, said)]))
+    return made
+
+
+def by_kind(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
+    """A row for each kind of state: how many are causal and strong, the mean share, the best one."""
+    rows = []
+    for where, kind in dict.fromkeys((state.where, state.kind) for state in chosen):
+        part = [state for state in chosen if (state.where, state.kind) == (where, kind)]
+        shares = tracing.indirect(table, part)
+        top = shares.loc[shares.share.idxmax()] if shares.share.notna().any() else shares.iloc[0]
+        rows.append({"states": f"{kind}, {where} token{'s' * (where == 'all')}" if where else kind, "restored": len(part),
+                     "above 0": int((shares.share_low > 0).sum()), f"above {STRONG}": int((shares.share_low > STRONG).sum()),
+                     "mean share": str(tracing.at_random(table, part)), "best": top.state, "its share": ratio(top),
+                     "n": int(top.units)})
+    return pd.DataFrame(rows)
+
+
+def short(state: State) -> str:
+    """A state's name that fits above a small image."""
+    return f"{state.kind[:4]} {state.text.layer} {state.where}" if state.text else f"{state.kind[:5]} #{state.index}"
+
+
+def strip(store: Store, table: pd.DataFrame, prompt: str, shown: Sequence[State]) -> tuple[str, list[tuple[str, np.ndarray]]]:
+    """One prompt's images for `pictures.image_rows`: clean, corrupted, and with each of `shown` restored.
+
+    Raises:
+        UserError: the store has lost one of them.
+    """
+    part = table[table.prompt == prompt]
+    keys = part[part.seed == part.seed.min()].set_index("state").image
+    labels = {CLEAN: CLEAN, CORRUPTED: CORRUPTED} | {state.name: short(state) for state in shown}
+    images = [(label, store.image(keys[name])) for name, label in labels.items()]
+    if any(image is None for _, image in images):
+        raise UserError("The store has lost an image of a finished run; remove it by `locolib clean RUN` and start again.")
+    return prompt, images
+
+
+def best(table: pd.DataFrame, chosen: Sequence[State], number: int) -> list[State]:
+    """The `number` states of `chosen` with the largest shares."""
+    order = np.argsort(-np.nan_to_num(tracing.indirect(table, chosen).share, nan=-np.inf), kind="stable")
+    return [chosen[i] for i in order[:number]]

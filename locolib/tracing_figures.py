@@ -1,0 +1,79 @@
+"""Indirect effects of states, drawn (Figs. 2 and 3 of the paper); nothing is computed here."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .figures import PALETTE, panels, styled
+
+KINDS = {"cross-attention": (PALETTE["1"], "o"), "self-attention": (PALETTE["2"], "s"), "resnet": (PALETTE["3"], "^"),
+         "attention": (PALETTE["2"], "s"), "mlp": (PALETTE["place"], "D")}
+_LABEL = "share of the lost score\nthat comes back"
+
+
+def _points(ax: Axes, table: pd.DataFrame, at: pd.Series, kind: str) -> None:
+    """Shares of one kind of state with their 95% intervals."""
+    colour, marker = KINDS[kind]
+    far = np.nan_to_num(np.clip([table.share - table.share_low, table.share_high - table.share], 0, None), posinf=0)
+    ax.errorbar(at, table.share, yerr=far, color=colour, marker=marker, markersize=4, linestyle="", elinewidth=0.9, label=kind)
+
+
+def _levels(ax: Axes, table: pd.DataFrame, null: tuple[float, float]) -> None:
+    """Nothing back, all back, and what noise drawn anew does; the intervals' ends beyond the frame are cut off."""
+    ax.axhline(0, color=PALETTE["all"], linestyle=":", linewidth=1.4, label="corrupted")
+    ax.axhline(1, color=PALETTE["clean"], linestyle="--", linewidth=1.4, label="clean")
+    if np.isfinite(null).all():
+        ax.axhspan(*null, color=PALETTE["all"], alpha=0.2, linewidth=0, zorder=0, label="nothing restored, other noise")
+    low, high = np.nan_to_num([table.share_low.min(), table.share_high.max()], posinf=2, neginf=-1)
+    ax.set_ylim(np.clip(low, -1, -0.2) - 0.05, np.clip(high, 1.1, 2) + 0.05)
+
+
+def _name(block: str) -> str:
+    """A block's name that fits above its states."""
+    return block.replace("_blocks.", " ").replace("_block", "")
+
+
+@styled
+def unet_effects(table: pd.DataFrame, *, scorer: str, null: tuple[float, float]) -> Figure:
+    """The indirect effect of a UNet's states in execution order (the paper's Fig. 2), coloured by kind.
+
+    Args:
+        table: of `tracing.indirect`.
+        null: interval of the share when nothing is restored and the noise is drawn anew.
+    """
+    ax = panels(1, height=4.2)[0]
+    _levels(ax, table, null)
+    for kind in table.kind.unique():
+        _points(ax, table[table.kind == kind], table["index"][table.kind == kind], kind)
+    for i, (block, part) in enumerate(table.groupby("part", sort=False)):
+        if i:
+            ax.axvline(part["index"].min() - 0.5, color="#BBBBBB", linewidth=0.8)
+        ax.annotate(_name(block), (part["index"].mean(), 1), xycoords=("data", "axes fraction"), xytext=(0, -3),
+                    textcoords="offset points", ha="center", va="top", fontsize=8, rotation=90)
+    ax.grid(axis="x", visible=False)
+    ax.set(title=f"UNet: {len(table)} states, n = {_n(table)}, {scorer}", xlabel="state, in execution order", ylabel=_LABEL)
+    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return ax.figure
+
+
+@styled
+def text_effects(table: pd.DataFrame, *, scorer: str, null: tuple[float, float]) -> Figure:
+    """The indirect effect of the text encoders' states by layer (Fig. 3): a panel for each encoder and place."""
+    groups = list(table.groupby(["where", "part"], sort=False))
+    axes = panels(len(groups), height=2.6)
+    places = {"last": "the subject's last token", "all": "all tokens of the subject"}
+    for ax, ((where, encoder), part) in zip(axes, groups):
+        _levels(ax, part, null)
+        for shift, kind in ((-0.1, "attention"), (0.1, "mlp")):
+            _points(ax, part[part.kind == kind], part.layer[part.kind == kind] + shift, kind)
+        ax.set(title=f"{encoder}, {places[where]}: n = {_n(part)}, {scorer}", xlabel="layer", ylabel=_LABEL,
+               xticks=sorted(part.layer.unique()))
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return axes[0].figure
+
+
+def _n(table: pd.DataFrame) -> str:
+    """Units and images behind each point."""
+    row = table.iloc[0]
+    return f"{row.units} prompts, {row.images} images" if row.units != row.images else f"{row.units} images"
