@@ -1,0 +1,313 @@
+"""The human study without people: the plan and its blinding, the checker, and the paper's arithmetic."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from locolib import UserError, models, pages, rating_analysis, ratings
+from locolib import __main__ as cli
+from locolib.figures import plt
+from locolib.rating_figures import rate_bars
+from locolib.runs import Store
+from locolib.sampling import Settings
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return ratings.plan()
+
+
+@pytest.fixture
+def good(pairs):
+    """A faultless file of one rater, as lines."""
+    table = rating_analysis.simulate(pairs, ["ann"], 0).drop(columns="simulated")
+    return table.to_csv(index=False).splitlines()
+
+
+def write(path, lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# --- the prompts and the plan
+
+def test_the_prompts_are_those_of_the_paper():
+    items = ratings.read()
+    originals = [item.original for item in items]
+    assert [item.number for item in items] == list(range(1, 12))
+    assert len(set(originals)) == 10 and originals.count("a town in the style of monet") == 2
+    assert pd.Series([item.attribute for item in items]).value_counts().to_dict() == {"style": 6, "object": 3, "fact": 2}
+
+
+@pytest.mark.parametrize("change, message", [
+    (("style,van gogh", "colour,van gogh"), "row 2, column 'attribute': 'colour'"),
+    (("style,van gogh", "style,dali"), "row 2, column 'asked': 'dali'"),
+    (("number,", "nr,"), "exactly the columns number, original"),
+    (("a painting of a house", ""), "row 2, column 'target': ''"),
+    (("\n5,", "\nfive,"), "row 6, column 'number': 'five'"),
+], ids=lambda value: value if isinstance(value, str) else value[1])
+def test_a_broken_list_of_prompts_is_named_with_row_and_column(tmp_path, change, message):
+    path = tmp_path / "own.csv"
+    path.write_text((ratings.FOLDER / "human_study.csv").read_text().replace(*change, 1))
+    with pytest.raises(UserError, match=message):
+        ratings.read(path)
+
+
+def test_132_pairs_and_12_placebos(pairs):
+    real = [pair for pair in pairs if not pair.placebo]
+    assert len(real) == 132 and len(pairs) == 144 and len({pair.pair for pair in pairs}) == 144
+    table = ratings.table(pairs)
+    assert set(table[~table.placebo].model.value_counts()) == {33} and set(table[table.placebo].model.value_counts()) == {3}
+    assert set(table[table.placebo].attribute.value_counts()) == {4}
+    assert ratings.plan() == pairs
+
+
+def test_real_pairs_alter_the_papers_window_and_placebos_a_disjoint_one_of_its_size(pairs):
+    for pair in pairs:
+        start, m = models.find(pair.model).paper[pair.attribute]
+        altered = pair.rows()[1].changes[0].layers
+        assert len(altered) == m and max(altered) < models.find(pair.model).layers
+        assert (altered[0] == start) if not pair.placebo else not set(altered) & set(range(start, start + m))
+
+
+def test_no_noise_is_used_twice_in_a_model(pairs):
+    assert not ratings.table(pairs).duplicated(["model", "seed"]).any()
+
+
+def test_windows_that_are_not_known_or_leave_no_room():
+    with pytest.raises(UserError, match="mini-deepfloyd is known for style"):
+        ratings.plan(["mini-deepfloyd"])
+    with pytest.raises(UserError, match="disjoint from 0-8"):
+        ratings.plan(["mini-sd-v1-5"], windows={("mini-sd-v1-5", attribute): (0, 9) for attribute in ratings.ATTRIBUTES})
+
+
+def test_every_rater_has_an_order_of_his_own_that_is_always_the_same(pairs):
+    ann, bob = ratings.order(pairs, "Ann"), ratings.order(pairs, "bob")
+    assert ann == ratings.order(pairs[::-1], "  ann ") != bob and sorted(ann) == sorted(bob) == sorted(pair.pair for pair in pairs)
+    placebos = {pair.pair for pair in pairs if pair.placebo}
+    places = [i for name in map(str, range(50)) for i, pair in enumerate(ratings.order(pairs, name)) if pair in placebos]
+    assert abs(np.mean(places) - 71.5) < 6  # nor are placebos early or late
+
+
+def test_the_page_tells_nothing_of_model_window_or_placebo(pairs, tmp_path):
+    grey = np.zeros((4, 4, 3), np.uint8)
+    page = ratings.write_page(pairs, {pair.pair: (grey, grey) for pair in pairs}, tmp_path / "page.html").read_text()
+    for word in ("mini-", "sdxl", "openjourney", "placebo"):
+        assert word not in page
+    shown = json.loads(re.search(r'<script type="application/json" id="study">(.*)</script>', page)[1])["pairs"]
+    assert {tuple(pair) for pair in shown} == {("id", "question", "low", "high", "left", "right")}
+    assert [pair["id"] for pair in shown] == sorted(pair.pair for pair in pairs)
+    assert ratings.read_plan(tmp_path / "page.plan.csv") == pairs
+
+
+def test_nothing_in_the_data_ends_the_script(tmp_path):
+    item = ratings.Item(number=1, original="</script><b>", target="x", attribute="object", asked="</script><b>", source="ours")
+    pairs = ratings.plan(["mini-sd-v1-5"], items=[item], placebos=0)
+    grey = np.zeros((4, 4, 3), np.uint8)
+    page = ratings.write_page(pairs, {pair.pair: (grey, grey) for pair in pairs}, tmp_path / "page.html").read_text()
+    assert page.count("</script>") == 2 and "<b>" not in page
+
+
+# --- images
+
+def test_images_of_pairs_come_from_the_model_and_are_kept(organisms, store):
+    pairs = [pair for pair in ratings.plan(["mini-sd-v1-5"], seeds=1, placebos=1)][-3:]
+    model = models.load("mini-sd-v1-5")
+    images = ratings.render(model, pairs, Settings(steps=1, guidance=3.0), store=store)
+    assert set(images) == {pair.pair for pair in pairs} and images[pairs[0].pair][0].shape == (64, 64, 3)
+    assert any((clean != altered).any() for clean, altered in images.values())
+    assert [name.startswith("mini-sd-v1-5-human_study-") for name in store.runs()] == [True]
+    again = ratings.render(model, pairs, Settings(steps=1, guidance=3.0), store=Store(store.root))
+    assert all(np.array_equal(images[name], again[name]) for name in images)
+    found = rating_analysis.machine(pairs, images, models.load_scorer("scorer"))
+    assert len(found) == 3 and found.altered.dtype == bool and "placebo pairs" in set(rating_analysis.seen(found).pairs)
+
+
+# --- the checker
+
+def test_a_faultless_file_passes(good, pairs, tmp_path):
+    found = ratings.check(write(tmp_path / "a.csv", good), pairs, rater="ann")
+    assert len(found) == 144 and found.rating.between(1, 5).all() and not found.simulated.any()
+
+
+def test_a_byte_order_mark_of_a_spreadsheet_is_no_mistake(good, pairs, tmp_path):
+    assert ratings.problems(write(tmp_path / "a.csv", ["\ufeff" + good[0], *good[1:]]), pairs) == []
+
+
+def rated(line: str, rating: str) -> str:
+    pair, rater, _, rest = line.split(",", 3)
+    return f"{pair},{rater},{rating},{rest}"
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda lines: lines[:-1], "ends at row 144 without pair"),
+    (lambda lines: [*lines, lines[4]], "row 146: pair .* was rated before, in row 5"),
+    (lambda lines: [*lines[:2], rated(lines[2], "6"), *lines[3:]], "row 3: the rating must be a whole number from 1 to 5, not '6'"),
+    (lambda lines: [*lines[:2], rated(lines[2], "0"), *lines[3:]], "row 3: .* not '0'"),
+    (lambda lines: [*lines[:2], rated(lines[2], "3.5"), *lines[3:]], "row 3: .* not '3.5'"),
+    (lambda lines: [*lines[:2], rated(lines[2], "good"), *lines[3:]], "row 3: .* not 'good'"),
+    (lambda lines: [*lines[:2], rated(lines[2], ""), *lines[3:]], "row 3: .* not ''"),
+    (lambda lines: [*lines, lines[1].replace(lines[1][:10], "0123456789")], "row 146: there is no pair '0123456789'"),
+    (lambda lines: [*lines[:7], lines[7].replace(",ann,", ",bob,"), *lines[8:]], "row 8: the rater is 'bob', not 'ann'"),
+    (lambda lines: [line.replace(",ann,", ",,") for line in lines], "row 2: the rater is ''"),
+    (lambda lines: [line.replace(",", ";") for line in lines], "must have exactly the columns pair, rater, rating, question, seconds"),
+    (lambda lines: lines[:1], "ends at row 1 without pair"),
+], ids=["missing", "doubled", "6", "0", "3.5", "word", "empty", "unknown", "two raters", "no rater", "semicolons", "no rows"])
+def test_every_mistake_of_a_file_is_named_by_its_row(good, pairs, tmp_path, spoil, message):
+    path = write(tmp_path / "a.csv", spoil(good))
+    with pytest.raises(UserError, match=message) as error:
+        ratings.check(path, pairs)
+    assert "a.csv" in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_another_rater_than_expected(good, pairs, tmp_path):
+    with pytest.raises(UserError, match="row 2: the rater is 'ann', not 'bob'"):
+        ratings.check(write(tmp_path / "a.csv", good), pairs, rater="bob")
+
+
+def test_all_problems_are_told_at_once(good, pairs, tmp_path):
+    lines = [good[0], rated(good[1], "9"), *good[3:], good[5]]
+    said = ratings.problems(write(tmp_path / "a.csv", lines), pairs)
+    assert len(said) == 3 and "row 2" in said[0] and "row 145" in said[1] and "without pair" in said[2]
+
+
+def test_a_folder_holds_one_file_of_each_rater(good, pairs, tmp_path):
+    assert ratings.collect(tmp_path / "none", pairs) is None
+    write(tmp_path / "a.csv", good)
+    write(tmp_path / "b.csv", [line.replace(",ann,", ",bob,") for line in good])
+    assert set(ratings.collect(tmp_path, pairs).rater) == {"ann", "bob"}
+    write(tmp_path / "c.csv", good)
+    with pytest.raises(UserError, match="c.csv is a second file of the rater 'ann'"):
+        ratings.collect(tmp_path, pairs)
+
+
+# --- the analysis
+
+def of_counts(pairs, by: str) -> pd.DataFrame:
+    """Five raters whose ratings have the paper's counts in each group (by attribute, or by model)."""
+    real, parts = ratings.table(pairs), []
+    real = real[~real.placebo]
+    groups = real.attribute if by == "attribute" else pd.Series([models.find(name).original for name in real.model], index=real.index)
+    for group, part in real.groupby(groups):
+        least = [5 * len(part), *rating_analysis.counts(by, group), 0]
+        given = np.repeat([1, 2, 3, 4, 5], -np.diff(least))
+        parts.append(pd.DataFrame({"pair": np.repeat(part.pair, 5).to_numpy(), "rater": list("abcde") * len(part), "rating": given}))
+    return pd.concat(parts).assign(simulated=False)
+
+
+@pytest.mark.parametrize("by", ["attribute", "model"])
+def test_the_papers_percentages_follow_from_whole_counts(pairs, by):
+    found = rating_analysis.rates(of_counts(pairs, by), pairs)
+    part = found[found.by == by]
+    assert len(part) == 4 * part.group.nunique() and (part.n == part.paper_n).all()
+    assert (100 * part.rate).round(2).tolist() == (100 * part.paper).round(2).tolist()
+    assert (part.low < part.rate + 1e-9).all() and (part.rate < part.high + 1e-9).all()
+    whole = found[(found.by == "all") & (found.at_least == 2)].iloc[0]
+    assert whole["count"] == 611 and whole.n == 660 and round(100 * whole.rate, 2) == 92.58
+
+
+def test_the_papers_attributes_and_models_add_up_to_the_same_ratings():
+    assert rating_analysis.paper_totals().to_numpy().tolist() == [[660, 611, 490, 351, 192]] * 2
+    assert rating_analysis.counts("attribute", "style")[0] == 325
+
+
+def test_alpha_is_that_of_krippendorffs_example():
+    """Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", part C: ordinal 0.815."""
+    missing = np.nan
+    values = np.array([[1, 2, 3, 3, 2, 1, 4, 1, 2, missing, missing, missing],
+                       [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, missing, 3],
+                       [missing, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, missing],
+                       [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, missing]])
+    assert rating_analysis.alpha(values) == pytest.approx(0.815, abs=5e-4)
+
+
+@pytest.mark.parametrize("values, expected", [([[1, 3, 5], [1, 3, 5]], 1.0), ([[1, 3, 5]], np.nan), ([[2, 2], [2, 2]], np.nan)], ids=["same", "one rater", "one value"])
+def test_alpha_at_its_ends(values, expected):
+    assert rating_analysis.alpha(np.array(values, float)) == pytest.approx(expected, nan_ok=True)
+
+
+def test_simulated_ratings_are_reproducible_and_named(pairs):
+    table = rating_analysis.simulate(pairs, ["ann", "bob"], 3)
+    assert table.equals(rating_analysis.simulate(pairs, ["ann", "bob"], 3)) and not table.equals(rating_analysis.simulate(pairs, ["ann", "bob"], 4))
+    assert table.simulated.all() and len(table) == 288 and table.rating.between(1, 5).all()
+    found, agree = rating_analysis.rates(table, pairs), rating_analysis.agreement(table, pairs, draws=50)
+    assert found.simulated.all() and 0.5 < agree.low < agree.value < agree.high < 1
+    placebo = found[(found.by == "placebo") & (found.at_least == 3)].iloc[0]
+    assert placebo.n == 24 and placebo.rate < 0.2 and np.isnan(placebo.paper)
+    assert "paper 92.58%" in rating_analysis.printed(found).iloc[0, 0]
+
+
+def test_the_conclusion_claims_nothing_from_simulated_ratings_and_compares_real_ones(pairs):
+    table = rating_analysis.simulate(pairs, ["ann"], 0)
+    whole = rating_analysis.rates(table, pairs)
+    agree = rating_analysis.agreement(table, pairs, draws=20)
+    assert np.isnan(agree.value)  # one rater agrees with nobody
+    said = rating_analysis.conclusion(whole, agree)
+    assert "nothing was tested" in said and "92.58" not in said
+    real = rating_analysis.conclusion(rating_analysis.rates(of_counts(pairs, "model"), pairs), agree)
+    assert real.startswith("- **Held**: 92.6% [") and "of 660 ratings" in real and "placebo" not in real
+    flat = table.assign(rating=1, simulated=False)
+    assert rating_analysis.conclusion(rating_analysis.rates(flat, pairs), agree).count("Did not hold") == 2
+
+
+def test_a_figure_of_simulated_ratings_says_so(pairs):
+    figure = rate_bars(rating_analysis.rates(rating_analysis.simulate(pairs, ["ann"], 0), pairs))
+    assert all("SIMULATED" in ax.get_title(loc="left") for ax in figure.axes)
+    plt.close(figure)
+
+
+# --- the notebook's parameters and the command line
+
+def test_the_page_needs_the_papers_four_models_and_288_images():
+    page = pages.parameters("06_human_study", {})
+    assert page.about() == ratings.FOUR and page.images() == 288 and page.settings.steps == 10
+    assert pages.parameters("06_human_study", {"which": "mini-sdxl, mini-openjourney"}).images() == 144
+    with pytest.raises(UserError, match="Unknown model 'sd-v9'"):
+        pages.parameters("06_human_study", {"which": "sd-v9"})
+
+
+@pytest.fixture
+def run(organisms, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCOLIB_STORE", str(tmp_path / "store"))
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["locolib", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, *capsys.readouterr()
+
+    return command
+
+
+def test_the_command_line_writes_a_page_and_checks_what_comes_back(run, tmp_path):
+    options = ("--model", "mini-sd-v1-5", "--windows", "paper", "--seeds", "1", "--placebos", "1", "--steps", "1")
+    code, out, _ = run("rate", "page", "--out", "build/rating.html", *options)
+    assert code == 0 and "12 pairs, 1 of them placebos" in out
+    pairs = ratings.read_plan(tmp_path / "build/rating.plan.csv")
+    rating_analysis.simulate(pairs, ["ann"], 0).drop(columns="simulated").to_csv("ann.csv", index=False)
+    code, out, _ = run("rate", "check", "ann.csv")
+    assert code == 0 and "12 pairs each: nothing is wrong" in out
+    ratings.table(ratings.plan(seeds=2)).to_csv("other.csv", index=False)
+    code, _, err = run("rate", "check", "ann.csv", "--plan", "other.csv")
+    assert code == 2 and "there is no pair" in err and "wrong in 1 file" in err
+
+
+def test_pairs_are_made_at_the_windows_that_locogen_finds(organisms, store):
+    page = pages.HumanPage(which="mini-sd-v1-5", windows="found", profile="smoke", seeds=1)
+    sweeps = page.sweeps([models.load("mini-sd-v1-5")], store)
+    for pair in page.plan(sweeps)[:11]:
+        assert pair.start == sweeps["mini-sd-v1-5", pair.attribute].verdict.start
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("rate", "check", "none.csv"), "no file build/rating.plan.csv"), (("rate", "page", "--out", "p.html", "--model", "sd-v9"), "Unknown model 'sd-v9'"),
+    (("rate", "page", "--out", "p.html", "--windows", "paper", "--model", "mini-deepfloyd"), "No window of mini-deepfloyd"), (("rate", "page", "--out", "p.html", "--seeds", "0"), "'seeds'"),
+], ids=str)
+def test_a_mistake_is_one_message_and_exit_code_2(run, arguments, words):
+    code, _, err = run(*arguments)
+    assert code == 2 and words in err and "Traceback" not in err
