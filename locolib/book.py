@@ -18,6 +18,14 @@ from .pages import PAGES, CardPage, Run, absent
 from .runs import write_atomic
 
 HOME = Path(__file__).resolve().parents[1]  # of notebooks/ and book/
+# What theme, docutils and myst-nb write that stands in the way of screen readers and of those who speak to their computer.
+MENDS = (
+    (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),  # its visible text says more than this
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),  # the same: "Show code cell source"
+    (r'(<i class="theme-switch [^>]*?) +title="[^"]*"', r"\1"),  # a title is text as well; the name is another
+    (r'(>([^<"]+)</a><details[^>]*><summary)>', r'\1 aria-label="Pages below: \2">'),  # in the sidebar; they had no name at all
+    (r'role="doc-biblioentry"', 'role="listitem"'),  # only these may stand in an element with the role of a list
+)
 
 
 def executed(run: Run, root: Path) -> Path:
@@ -105,7 +113,8 @@ def contents(text: str, root: Path) -> str:
         return made
 
     toc = yaml.safe_load(text)
-    toc["parts"] = [part | {"chapters": chapters(part["chapters"])} for part in toc["parts"]]
+    parts = (part | {"chapters": chapters(part["chapters"])} for part in toc["parts"])
+    toc["parts"] = [part for part in parts if part["chapters"]]  # none where no model's copy has been run
     return yaml.safe_dump(toc, sort_keys=False)
 
 
@@ -148,7 +157,16 @@ def build_book(root: Path = Path("build")) -> Path:
         raise UserError("The book has warnings:\n" + "\n".join(lines))
     shutil.rmtree(root / "site", ignore_errors=True)
     shutil.copytree(root / "sphinx" / "_build" / "html", root / "site")
+    for page in (root / "site").rglob("*.html"):
+        page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
     return root / "site" / "index.html"
+
+
+def mended(text: str) -> str:
+    """A page of the site with the accessibility of what surrounds it mended: `MENDS`."""
+    for wrong, right in MENDS:
+        text = re.sub(wrong, right, text)
+    return text
 
 
 def _write(target: Path, data: bytes) -> None:

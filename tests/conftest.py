@@ -1,5 +1,10 @@
 """Fixtures: a tiny random model of the true architecture (relations need no knowledge), the bundled one, a store."""
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jaxtyping import install_import_hook
@@ -18,6 +23,7 @@ from locolib.organisms import autoencoder, contrast, networks, spans
 from locolib.organisms.assemble import save_pipeline
 from locolib.runs import Store
 
+ROOT = Path(__file__).resolve().parents[1]
 TEXT = {"vocabulary": 700, "layers": 2, "width": 32, "heads": 2}
 # One narrow random model for each family, under the names by which the registry knows them.
 FAMILIES = {"planted-sd-v1-5": "sd-v1", "mini-sd-v1-5": "sd-v1", "mini-sd-v2-1": "sd-v2", "mini-sdxl": "sdxl", "mini-deepfloyd": "if"}
@@ -87,3 +93,42 @@ def any_model(request, organisms, _random_models):
 @pytest.fixture
 def store(tmp_path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Debian's chromium without a window; for one module at a time, because playwright keeps an event loop running."""
+    if not (chromium := shutil.which("chromium")):
+        pytest.skip("there is no chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        with driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="session")
+def study_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="session")
+def smoke(random_organisms, study_folder) -> Callable[[], str]:
+    """``smoke()`` runs the smoke study of the random models, in one folder for all tests, and returns what it printed."""
+    root = study_folder / "build"
+    code = f"from pathlib import Path; from locolib.study import study; study(profile='smoke', root=Path({str(root)!r}))"
+
+    def run() -> str:
+        environment = os.environ | {"LOCOLIB_ORGANISMS": str(random_organisms), "LOCOLIB_STORE": str(study_folder / "store")}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+        assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def site(smoke, study_folder) -> Path:
+    """The rendered site of that study: minutes."""
+    smoke()
+    return study_folder / "build" / "site"
