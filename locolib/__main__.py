@@ -52,14 +52,22 @@ def layers(model: str, source: Source = None) -> None:
 def parse_alteration(text: str) -> tuple[tuple[int, ...], str]:
     """"8-9:a painting of a house" to ((8, 9), "a painting of a house")."""
     where, colon, prompt = text.partition(":")
+    asked = "--alter takes LAYERS:PROMPT, such as '8-9:a painting of a house'"
+    if not colon:
+        raise UserError(f"{asked}, not {text!r}.")
+    return parse_layers(where, asked), prompt
+
+
+def parse_layers(text: str, asked: str) -> tuple[int, ...]:
+    """"6,8-9" to (6, 8, 9); `asked` says what the option takes."""
     try:
-        parts = [part.split("-") for part in where.split(",")]
+        parts = [part.split("-") for part in text.split(",")]
         chosen = tuple(i for part in parts for i in range(int(part[0]), int(part[-1]) + 1))
     except ValueError:
         chosen = ()
-    if not colon or not chosen:
-        raise UserError(f"--alter takes LAYERS:PROMPT, such as '8-9:a painting of a house', not {text!r}.")
-    return chosen, prompt
+    if not chosen:
+        raise UserError(f"{asked}, not {text!r}.")
+    return chosen
 
 
 @app.command()
@@ -156,6 +164,47 @@ def _chart(sweep) -> str:
 
 
 @app.command()
+def edit(
+    model: str,
+    attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
+    value: Annotated[str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    layers: Annotated[str, typer.Option(help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all.")] = "auto",
+    tokens: Annotated[str, typer.Option(help="Which give the keys: subject (the paper), last (the authors' code), onward, eos or all.")] = "subject",
+    lambda_: Annotated[float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")] = 0.01,
+    prompts: Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")] = None,
+    kind: Annotated[str, typer.Option("--as", help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.")] = "lora",
+    source: Source = None,
+) -> None:
+    """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values."""
+    from . import edits, locogen, outcomes, profiles
+    from .locoedit import locoedit
+    from .models import find, load
+    from .prompts import read
+    from .runs import Store
+    from .text import check_tokens
+
+    if kind not in ("lora", "pipeline"):
+        raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
+    known, count = read(attribute, prompts), find(model).layers
+    chosen = outcomes.about(known, value)
+    window = tuple(range(count)) if layers in ("auto", "all") else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
+    edits.check_layers(window, count), edits.check_lambda(lambda_), check_tokens(tokens)
+    loaded = load(model, source=source)
+    if layers == "auto":
+        request = profiles.request(profiles.profile("quick"), loaded.spec, known)
+        found = locogen.sweep(loaded, request, loaded.spec.m[attribute], store=Store()).verdict
+        window = tuple(range(found.start, found.start + found.m))
+        typer.echo(f"LocoGen: {found.verdict}, layers {locogen.label(window)}, share {found.share} on held-out prompts")
+    change = locoedit(loaded, chosen, window, tokens=tokens, lambda_=lambda_)
+    rank = edits.save_lora(loaded, change, out) if kind == "lora" else edits.save_pipeline(loaded, change, out)
+    typer.echo(f"{out}: layers {locogen.label(window)}, {len(chosen)} prompts, largest relative size {change.size:.2f}, condition number "
+               f"{change.condition:.1e}, {change.seconds:.2f} s" + (f", LoRA of rank {rank}" if rank else ""))
+    if change.warning():
+        typer.echo(f"Warning: {change.warning()}", err=True)
+
+
+@app.command()
 def study(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
     model: Annotated[str | None, typer.Option(help="Run the pages of this model alone; default: of all bundled ones.")] = None,
@@ -178,6 +227,53 @@ def train(
     from .organisms.recipe import make
 
     make(config, work=work, out=out, seed=seed)
+
+
+rate = typer.Typer(no_args_is_help=True, help="The human study: write the rating page, check what raters send back.")
+app.add_typer(rate, name="rate")
+
+
+@rate.command()
+def page(
+    out: Annotated[Path, typer.Option(help="HTML file to write; the key of its pairs is written beside it.")],
+    model: Annotated[list[str] | None, typer.Option(help="Model; give it several times; default: the four miniatures.")] = None,
+    windows: Annotated[str, typer.Option(help="paper: layers that the paper names; found: those that LocoGen finds.")] = "found",
+    profile: Annotated[str, typer.Option(help="Of the sweeps by which LocoGen finds them: smoke, quick or paper.")] = "quick",
+    seeds: Annotated[int, typer.Option(help="Images of each prompt.")] = 3,
+    placebos: Annotated[int, typer.Option(help="Placebo pairs of each model.")] = 3,
+    steps: Annotated[int, typer.Option(help="Sampling steps; 0: the model's default.")] = 0,
+) -> None:
+    """Write the page on which people rate pairs of images, at the windows that the paper names or that LocoGen finds."""
+    from . import ratings
+    from .models import load
+    from .pages import parameters
+    from .runs import Store
+
+    given = {"which": ",".join(model or ratings.FOUR), "windows": windows, "profile": profile}
+    asked = parameters("06_human_study", given | {"seeds": seeds, "placebos": placebos, "steps": steps})
+    here, store, images = [load(name) for name in asked.about()], Store(), {}
+    pairs = asked.plan(asked.sweeps(here, store))
+    for loaded in here:
+        images |= ratings.render(loaded, pairs, asked.of(loaded.name).settings, store=store)
+    ratings.write_page(pairs, images, out)
+    typer.echo(f"{out}: {len(pairs)} pairs, {sum(pair.placebo for pair in pairs)} of them placebos; "
+               f"{out.with_suffix('.plan.csv')} says which pair is what (keep it from the raters)")
+
+
+@rate.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="CSV files that raters saved.")],
+    plan: Annotated[Path, typer.Option(help="The plan of the page that they used: NAME.plan.csv.")] = Path("build/rating.plan.csv"),
+) -> None:
+    """Check files of ratings: each problem is one line that names its row."""
+    from . import ratings
+
+    pairs = ratings.read_plan(plan)
+    wrong = [problem for file in files for problem in ratings.problems(file, pairs)]
+    typer.echo("\n".join(wrong), err=True, nl=bool(wrong))
+    if wrong:
+        raise UserError(f"{len(wrong)} thing(s) wrong in {len(files)} file(s), each listed above; mend them and check again.")
+    typer.echo(f"{len(files)} file(s), {len(pairs)} pairs each: nothing is wrong")
 
 
 @app.command()

@@ -49,7 +49,7 @@ def panels(count: int, *, height: float = 2.7) -> list[Axes]:
     return list(axes[:, 0])
 
 
-def _bars(table: pd.DataFrame, column: str) -> np.ndarray:
+def bars(table: pd.DataFrame, column: str) -> np.ndarray:
     """Distances [2, rows] from a column's value to the ends of its interval, as matplotlib wants them."""
     value, low, high = (table[name].to_numpy(float) for name in (column, f"{column}_low", f"{column}_high"))
     return np.nan_to_num(np.clip([value - low, high - value], 0, None), posinf=0)
@@ -78,7 +78,7 @@ def score_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, k
     for i, m in enumerate(sizes):
         part = windows[windows.m == m]
         shift = 0.12 * (i - (len(sizes) - 1) / 2)
-        ax.errorbar(part.start + shift, part.score, yerr=_bars(part, "score"), color=PALETTE.get(str(m), "#56B4E9"),
+        ax.errorbar(part.start + shift, part.score, yerr=bars(part, "score"), color=PALETTE.get(str(m), "#56B4E9"),
                     marker=MARKERS.get(m, "D"), markersize=4.5, linewidth=1.3, elinewidth=1, capsize=2, label=f"m = {m}")
     if known:
         ax.axvspan(known[0] - 0.4, known[0] + 0.4, color=PALETTE["mark"], alpha=0.45, linewidth=0, zorder=0,
@@ -115,7 +115,7 @@ def compare(tables: dict[str, pd.DataFrame], *, attribute: str, scorer: str, kno
         windows = table[table.kind == "window"]
         for kind, name in (("clean", "nothing altered"), ("all", "all layers altered")):
             _level(ax, table[table.kind == kind].iloc[0], kind, name)
-        ax.errorbar(windows.start, windows.score, yerr=_bars(windows, "score"), color=PALETTE[attribute], marker="o", markersize=3.5,
+        ax.errorbar(windows.start, windows.score, yerr=bars(windows, "score"), color=PALETTE[attribute], marker="o", markersize=3.5,
                     linewidth=1.2, elinewidth=1, capsize=2, label="a window altered")
         if known.get(title):
             start, m = known[title]
@@ -206,7 +206,7 @@ def share_bars(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, th
                "one of the two": PALETTE["place"], "the two": PALETTE["2"]}
     table = table[table.kind.isin(colours)]
     at = np.arange(len(table))
-    ax.bar(at, table.share, yerr=_bars(table, "share"), color=[colours[kind] for kind in table.kind], capsize=2, width=0.75,
+    ax.bar(at, table.share, yerr=bars(table, "share"), color=[colours[kind] for kind in table.kind], capsize=2, width=0.75,
            error_kw={"elinewidth": 1})
     ax.axhline(threshold, color="black", linestyle="--", linewidth=1)
     ax.axhline(0, color="black", linewidth=0.8)
@@ -228,7 +228,7 @@ def _short(row) -> str:
 def score_by_size(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, known: tuple[int, int] | None = None) -> Axes:
     """Mean CLIP-Score against the window's size m, from one start (the paper's Fig. 56); m = 0 is the clean image."""
     part = table[table.kind.isin(("clean", "window"))].sort_values("m")
-    ax.errorbar(part.m, part.score, yerr=_bars(part, "score"), color=PALETTE[attribute], marker="o", capsize=2)
+    ax.errorbar(part.m, part.score, yerr=bars(part, "score"), color=PALETTE[attribute], marker="o", capsize=2)
     _level(ax, table[table.kind == "all"].iloc[0], "all", "all layers altered")
     if known:
         ax.axvspan(known[1] - 0.2, known[1] + 0.2, color=PALETTE["mark"], alpha=0.45, linewidth=0, zorder=0, label=f"planted: m = {known[1]}")

@@ -1,228 +1,23 @@
-"""What a notebook of the study may be asked, what that costs, and which pages there are for which models."""
+"""Which pages there are, for which models, in which order; and a notebook's parameters, checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
-from . import UserError, locogen
-from .locogen import Request
-from .models import MODELS, Spec, find, is_here
-from .profiles import PROFILES, Profile, choose, count
-from .prompts import ATTRIBUTES, read
-from .sampling import Settings
+from . import UserError
+from .asked import (MINIATURES, ArtistPage, CardPage, FivePage, LedgerPage, LocoGenPage, NowherePage, Page, PlantedPage, QualityPage, WorldPage,
+                    absent, bundled, here)
+from .asked_beyond import EditPage, HumanPage, LimitsPage, NeuronPage, SwitchPage, TracingPage
+from .models import find
+from .profiles import Profile, choose
 
-MINIATURES = tuple(spec.name for spec in MODELS.values() if spec.bundled and not spec.planted)
+__all__ = ["MINIATURES", "PAGES", "CardPage", "FivePage", "Run", "absent", "bundled", "choose", "here", "parameters", "plan"]
 
-
-class Page(BaseModel):
-    """What every notebook's `parameters` cell may say; each notebook has a class of its own below.
-
-    Attributes:
-        source: the notebook.
-        each: the models of which it is run once each (empty: it is one page).
-        needs: the models without which it cannot run.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    source: ClassVar[str]
-    each: ClassVar[tuple[str, ...]] = ()
-    needs: ClassVar[tuple[str, ...]] = ()
-
-    @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        """What `make study` passes to it."""
-        return {}
-
-    def images(self) -> int:
-        """Images that the page needs at most."""
-        return 0
-
-    def about(self) -> tuple[str, ...]:
-        """The models that the page is about."""
-        return self.needs
-
-
-class WorldPage(Page):
-    source = "book/world.ipynb"
-    place: Literal["beach", "forest", "city", "house"] = "beach"
-    seed: int = 0
-
-
-class QualityPage(Page):
-    source = "book/models.ipynb"
-    which: Literal["all"] = "all"
-
-    def about(self) -> tuple[str, ...]:
-        return bundled()
-
-
-class ModelPage(Page):
-    """Pages about one model."""
-
-    model: str
-    steps: int = Field(0, ge=0)
-    guidance: float = Field(0.0, ge=0)
-
-    @field_validator("model")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return find(name).name
-
-    @property
-    def settings(self) -> Settings:
-        spec = find(self.model)
-        return Settings(steps=self.steps or spec.steps, guidance=float(self.guidance or spec.guidance))
-
-    def about(self) -> tuple[str, ...]:
-        return (self.model,)
-
-
-class CardPage(ModelPage):
-    source = "book/model.ipynb"
-    each = tuple(spec.name for spec in MODELS.values() if spec.bundled)
-    model: str = "planted-sd-v1-5"
-    objects: int = Field(0, ge=0)
-
-    @field_validator("model")
-    @classmethod
-    def _bundled(cls, name: str) -> str:
-        if name not in cls.each:
-            raise ValueError("only a bundled model knows the miniatures' world")
-        return name
-
-    @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps}
-
-    def images(self) -> int:
-        return 8 * (self.objects or 40)  # styles by objects
-
-
-class Sweeping(ModelPage):
-    """Pages that sweep over windows."""
-
-    prompts: int = Field(0, ge=0)
-    seeds: int = Field(1, ge=1)
-
-    def request(self, attribute: str, **options: bool) -> Request:
-        """The request for one attribute, as `locogen.sweep` takes it."""
-        return Request(prompts=choose(read(attribute), self.prompts), seeds=locogen.seeds(self.seeds), settings=self.settings, **options)
-
-    @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        spec = spec or find(cls.model_fields["model"].default)
-        return {"model": spec.name, "prompts": chosen.prompts_of(spec), "seeds": chosen.seeds, "steps": chosen.steps}
-
-
-class LocoGenPage(Sweeping):
-    source = "notebooks/02_locogen.ipynb"
-    each = MINIATURES
-    model: str = "mini-sd-v1-5"
-    attribute: str = "all"
-    m: int = Field(0, ge=0)
-    stride: int = Field(1, ge=1)
-
-    @field_validator("attribute")
-    @classmethod
-    def _attribute(cls, name: str) -> str:
-        if name not in (*ATTRIBUTES, "bare style", "all"):
-            raise ValueError(f"it must be one of {', '.join(ATTRIBUTES)}, bare style, all")
-        return name
-
-    def request(self, attribute: str, **options: bool) -> Request:
-        return super().request(attribute, bare_target=self.attribute == "bare style", **options)
-
-    def sizes(self) -> dict[str, int]:
-        """Attribute -> window size: m, or the paper's for this model and attribute."""
-        spec, wanted = find(self.model), ATTRIBUTES if self.attribute == "all" else (self.attribute.removeprefix("bare "),)
-        sizes = {name: self.m or spec.m[name] for name in wanted}
-        locogen.windows(spec.layers, max(sizes.values()))
-        return sizes
-
-    def images(self) -> int:
-        layers = find(self.model).layers  # beside the windows: clean, all layers, and all with the text that bypasses them
-        return sum(count(self.request(name), len(locogen.windows(layers, m, self.stride)) + 3) for name, m in self.sizes().items())
-
-    @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"stride": chosen.stride_of(spec)}
-
-
-class FivePage(Page):
-    """It reads what the pages of the models stored, so it needs no images of its own."""
-
-    source = "notebooks/02b_five_models.ipynb"
-    profile: Literal["smoke", "quick", "paper"] = "quick"
-
-    @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"profile": chosen.name}
-
-    def asked(self, name: str) -> LocoGenPage:
-        """What the page of the model `name` was asked in this profile."""
-        return LocoGenPage(**LocoGenPage.values(PROFILES[self.profile], find(name)))
-
-    def about(self) -> tuple[str, ...]:
-        return here(MINIATURES)
-
-
-class PlantedPage(Sweeping):
-    source = "notebooks/07_planted_truth.ipynb"
-    needs = ("planted-sd-v1-5",)
-    model: str = "planted-sd-v1-5"
-
-    @field_validator("model")
-    @classmethod
-    def _planted(cls, name: str) -> str:
-        if not find(name).planted:
-            raise ValueError("only a planted model has a known right answer")
-        return name
-
-    def images(self) -> int:
-        layers = find(self.model).layers
-        return sum(count(self.request(name), 3 * layers + 4) for name in find(self.model).paper)  # m = 1, 2, 3 and the checks
-
-
-class NowherePage(Sweeping):
-    """No window to find: how often does LocoGen say so?"""
-
-    source = "notebooks/07b_no_window.ipynb"
-    needs = ("planted-none", "planted-split", "planted-sd-v1-5")
-    model: str = "planted-none"
-    split: str = "planted-split"
-    window: str = "planted-sd-v1-5"
-    seeds: int = Field(4, ge=1)
-    steps: int = Field(6, ge=1)
-    splits: int = Field(200, ge=1)
-
-    def images(self) -> int:
-        return count(self.request("style"), 60 + 60 + 33) + len(self.request("style").prompts) * 21  # m = 1 to 4 twice, m = 1, 2
-
-    def about(self) -> tuple[str, ...]:
-        return (self.model, self.split, self.window)
-
-    @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"prompts": chosen.prompts if chosen.name == "smoke" else 0, "seeds": chosen.split_seeds, "steps": chosen.split_steps,
-                "splits": chosen.splits}
-
-
-class ArtistPage(Sweeping):
-    source = "notebooks/07c_by_artist.ipynb"
-    needs = ("planted-prompt",)
-    model: str = "planted-prompt"
-    m: int = Field(2, ge=1)
-
-    def images(self) -> int:
-        windows = len(locogen.windows(find(self.model).layers, self.m)) + 2
-        return 4 * count(self.request("style"), windows)  # three artists, and all prompts as they are
-
-
-PAGES: dict[str, type[Page]] = {"world": WorldPage, "model": CardPage, "models": QualityPage, "02_locogen": LocoGenPage,
-                                "02b_five_models": FivePage, "07_planted_truth": PlantedPage, "07b_no_window": NowherePage,
-                                "07c_by_artist": ArtistPage}  # in order
+PAGES: dict[str, type[Page]] = {"world": WorldPage, "model": CardPage, "models": QualityPage, "01_causal_tracing": TracingPage, "02_locogen": LocoGenPage,
+                                "02b_five_models": FivePage, "03_locoedit": EditPage, "04_neuron_editing": NeuronPage, "05_deepfloyd_limits": LimitsPage, "switchboard": SwitchPage, "06_human_study": HumanPage, "07_planted_truth": PlantedPage, "07b_no_window": NowherePage,
+                                "07c_by_artist": ArtistPage, "ledger": LedgerPage}  # in order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,22 +31,6 @@ class Run:
     @property
     def name(self) -> str:
         return f"{self.page}-{self.model}" if self.model else self.page
-
-
-def here(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the models that can be loaded without the network."""
-    return tuple(name for name in names if is_here(find(name)))
-
-
-def bundled() -> tuple[str, ...]:
-    """The bundled models that are here."""
-    return here(CardPage.each)
-
-
-def absent() -> tuple[str, ...]:
-    """The bundled models that are not here."""
-    found = bundled()
-    return tuple(name for name in CardPage.each if name not in found)
 
 
 def plan(chosen: Profile, model: str | None = None) -> list[Run]:

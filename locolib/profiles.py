@@ -1,5 +1,6 @@
 """How much the study computes: profiles, and the prompts and images that follow from them."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +22,8 @@ class Profile(BaseModel):
         seeds: of each prompt.
         stride: layers between two windows where there are more than 32 layers.
         objects: on a model's own page; 0: all.
+        traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
+        thinned: of such a model's UNet states of each kind, one in so many is traced.
         split_seeds, split_steps, splits: of the page that asks how stable an answer is.
     """
 
@@ -32,8 +35,11 @@ class Profile(BaseModel):
     seeds: int = 1
     stride: int = 1
     objects: int = 0
+    traced: int = 0
+    traced_few: int = 0
+    thinned: int = 1
     split_seeds: int = 4
-    split_steps: int = 6
+    split_steps: int = 4
     splits: int = 200
 
     def prompts_of(self, spec: Spec) -> int:
@@ -44,8 +50,8 @@ class Profile(BaseModel):
 
 
 PROFILES = {p.name: p for p in (
-    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, split_seeds=1, split_steps=1, splits=10),  # tests
-    Profile(name="quick", prompts=16, few=8, stride=3, objects=16),  # two cores: minutes
+    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, traced=1, traced_few=1, thinned=20, split_seeds=1, split_steps=1, splits=10),  # tests
+    Profile(name="quick", prompts=16, few=8, stride=3, objects=16, traced=3, traced_few=2, thinned=8),  # two cores: minutes
     Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, split_seeds=8, split_steps=50))}  # the paper's 50 steps
 
 
@@ -61,6 +67,17 @@ def choose(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
     if not 0 < count < len(prompts):
         return tuple(prompts)
     return tuple(prompts[i * len(prompts) // count] for i in range(count))
+
+
+def in_turn(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
+    """`count` prompts that take the values in turn, so that even three prompts show three of them; 0 means all."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for prompt in prompts:
+        turns.append(seen[prompt.value])
+        seen[prompt.value] += 1
+    order = sorted(range(len(prompts)), key=turns.__getitem__)
+    return tuple(prompts[i] for i in order[: count or None])
 
 
 def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:

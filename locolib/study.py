@@ -3,17 +3,23 @@
 import hashlib
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import nbformat
+import torch
+from papermill import inspect_notebook
+from tqdm import tqdm
 
 from . import UserError, locogen
 from .book import HOME, build_book, executed, tidy
+from .execute import FAILED
 from .memory import Row, TextMemory
 from .models import ORGANISMS, Model, find, load, load_scorer
 from .pages import PAGES, Run, absent, parameters, plan
@@ -81,26 +87,67 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     weights = {name: _weights(name) for name in sorted({name for page in asked.values() for name in page.about()})}
     code, file = _digest(_read_by_pages()), root / "pages.json"
     done = json.loads(file.read_text()) if file.exists() else {}
-    marks = {run.name: f"{code} {_digest([HOME / PAGES[run.page].source])} {[weights[m] for m in asked[run.name].about()]} {dict(run.values)}"
-             for run in planned}
-    todo = [run for run in planned if done.get(run.name) != marks[run.name] or not executed(run, root).exists()]
+
+    def mark(run: Run) -> str:
+        """What the page's numbers depend on; read anew each time, as the ledger depends on what other pages keep."""
+        page = asked[run.name]
+        return (f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}")
+
+    def stale(run: Run) -> bool:
+        return done.get(run.name) != mark(run) or not executed(run, root).exists()
+
+    def finish(run: Run) -> None:
+        started = monotonic()
+        _execute(run, root)
+        done[run.name] = mark(run)
+        write_atomic(file, json.dumps(done, indent=1).encode())
+        tqdm.write(f"{run.name}: {(monotonic() - started) / 60:.1f} minutes", file=sys.stdout)
+
+    todo = [run for run in planned if stale(run)]
     if not model and absent():
         print(f"absent bundled models, which have no pages: {', '.join(absent())}", flush=True)
     print(f"pages: {', '.join(run.name for run in todo) or 'none'} to run, {len(planned) - len(todo)} unchanged", flush=True)
     announce(todo, asked, Store())
     _kernel(root)
-    for run in todo:
-        started = monotonic()
-        _execute(run, root)
-        done[run.name] = marks[run.name]
-        write_atomic(file, json.dumps(done, indent=1).encode())
-        print(f"{run.name}: {(monotonic() - started) / 60:.1f} minutes", flush=True)
+    with tqdm(total=sum(asked[run.name].images() for run in todo), unit="image", desc="pages", disable=not todo, mininterval=1) as bar:
+        _in_turn(planned, stale, finish, lambda run: bar.update(asked[run.name].images()))
+
+
+def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Callable[[Run], None], tell: Callable[[Run], object]) -> None:
+    """Run pages side by side, one for each processor, none before those that it reads from (`Page.after`)."""
+    waiting, running, failed = list(planned), {}, []
+    with ThreadPoolExecutor(workers()) as pool:
+        while waiting or running:
+            ahead = {run.page for run in (*waiting, *running.values())}
+            ready = [run for run in waiting if not ahead & set(PAGES[run.page].after)]
+            for run in ready[: max(0, workers() - len(running))] if not failed else ():
+                waiting.remove(run)
+                if stale(run):
+                    running[pool.submit(finish, run)] = run
+            if failed and not running:
+                raise failed[0]
+            for future in wait(running, timeout=None if running else 0, return_when=FIRST_COMPLETED).done:
+                run = running.pop(future)
+                failed += [error] if (error := future.exception()) else []
+                tell(run)
+    if failed:
+        raise failed[0]
+
+
+def workers() -> int:
+    """Pages that run side by side: one for each processor, four at most (each needs some memory); on a GPU one."""
+    return 1 if torch.cuda.is_available() else max(1, min(4, _processors()))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read_by_pages() -> list[Path]:
     """Files on which numbers and pictures of the pages depend: of the organisms the world and how well it is drawn, not their training."""
     code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world", "evaluate")]
-    return sorted([*code, *HOME.glob("locolib/organisms/sprites/*.png"), *HOME.glob("data/prompts/*.csv")])
+    data = (path for pattern in ("locolib/*.html", "locolib/organisms/sprites/*.png", "data/prompts/*.csv") for path in HOME.glob(pattern))
+    return sorted([*code, *data])
 
 
 def _weights(model: str) -> str:
@@ -119,7 +166,7 @@ def _kernel(root: Path) -> None:
     """A kernel called python3 which is this interpreter, for this process and its children only."""
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--IPKernelApp.log_level=50",
             f"--IPKernelApp.exec_lines={KERNEL_PATCH}"]
-    env = {"LOCOLIB_STORE": str(Store().root.resolve()), "TQDM_MININTERVAL": "20"}
+    env = {"OMP_NUM_THREADS": str(max(1, _processors() // workers())), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
     spec = {"argv": argv, "display_name": "Python 3", "language": "python", "env": env}
     folder = (root / "jupyter").resolve()
     write_atomic(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec).encode())
@@ -128,18 +175,18 @@ def _kernel(root: Path) -> None:
 
 
 def _execute(run: Run, root: Path) -> None:
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    source, out = HOME / PAGES[run.page].source, root / "running" / f"{run.name}.ipynb"
+    """Run a page's notebook and keep its tidied copy; a cell's error is one sentence."""
+    source, out = HOME / PAGES[run.page].source, (root / "running" / f"{run.name}.ipynb").resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        papermill.execute_notebook(source, out, dict(run.values), kernel_name="python3", progress_bar=False, cwd=HOME)
-    except PapermillExecutionError as error:
-        reason = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
-        raise UserError(f"{run.name}, cell {error.cell_index}: {reason} (Finished images stay in the store; "
-                        f"the notebook up to there is {out}.)") from None
-    notebook = tidy(nbformat.read(out, as_version=4), papermill.inspect_notebook(source), run.values, run.model)
+    asked = json.dumps({"source": str(source), "out": str(out), "values": dict(run.values)})
+    did = subprocess.run([sys.executable, "-m", "locolib.execute"], input=asked, cwd=HOME, capture_output=True, text=True)
+    if did.returncode == FAILED:
+        error = json.loads(did.stdout.splitlines()[-1])
+        reason = error["value"] if error["name"] == "UserError" else f"{error['name']}: {error['value']}"
+        raise UserError(f"{run.name}, cell {error['cell']}: {reason} (Finished images stay in the store; the notebook up to there is {out}.)")
+    if did.returncode:
+        raise UserError(f"{run.name} could not be run: {(did.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    notebook = tidy(nbformat.read(out, as_version=4), inspect_notebook(source), run.values, run.model)
     write_atomic(executed(run, root), nbformat.writes(notebook).encode())
     out.unlink()
 

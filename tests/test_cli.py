@@ -70,7 +70,28 @@ def test_localize_prints_a_table_with_a_chart_and_what_it_will_cost(run):
     assert run("clean", name)[0] == 0 and name not in run("clean")[1]
 
 
+EDIT = ("edit", MODEL, "--attribute", "style", "--value", "van gogh", "--out", "new")
+
+
+def test_edit_writes_a_lora(run, tmp_path):
+    code, out, _ = run(*EDIT, "--layers", "8-9", "--tokens", "onward")
+    assert code == 0 and "layers 8-9" in out and "condition number" in out and "LoRA of rank" in out
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["pytorch_lora_weights.safetensors"]
+
+
+def test_edit_writes_a_pipeline(run, tmp_path):
+    code, out, _ = run(*EDIT, "--layers", "all", "--as", "pipeline")
+    assert code == 0 and (tmp_path / "new" / "model_index.json").exists()
+    assert run("layers", MODEL, "--source", "new")[0] == 0
+
+
 @pytest.mark.parametrize("arguments, words", [
+    ((*EDIT, "--as", "pickle"), ("lora or pipeline", "pickle")),
+    ((*EDIT, "--layers", "15-16"), ("Layer 16", "0 to 15")),
+    ((*EDIT, "--layers", "some"), ("auto, all, or layers", "some")),
+    ((*EDIT, "--tokens", "first"), ("first", "subject, last, onward, eos, all")),
+    ((*EDIT, "--lambda", "0"), ("above 0",)),
+    (("edit", MODEL, "--attribute", "style", "--value", "rembrandt", "--out", "new"), ("rembrandt", "van gogh")),
     (("layers", "sd-v9"), ("sd-v9", MODEL, "sd-v1-5")),
     (("localize", MODEL, "--attribute", "colour"), ("colour", "style, object, fact, place")),
     (("localize", MODEL, "--attribute", "style", "--profile", "slow"), ("slow", "smoke, quick, paper")),
@@ -88,7 +109,7 @@ def test_localize_prints_a_table_with_a_chart_and_what_it_will_cost(run):
     (("study", "--model", "sd-v9"), ("sd-v9", MODEL)),
     (("localize", MODEL), ("attribute",)),
     (("nonsense",), ("nonsense",)),
-], ids=lambda value: "-".join(value)[:50] if isinstance(value, tuple) and value[0] in ("layers", "localize", "generate", "train", "clean", "study", "nonsense") else "")
+], ids=lambda value: "-".join(value)[:50] if isinstance(value, tuple) and value[0] in ("edit", "layers", "localize", "generate", "train", "clean", "study", "nonsense") else "")
 def test_a_mistake_is_one_message_and_exit_code_2(run, arguments, words):
     code, _, err = run(*arguments)
     assert code == 2 and "Traceback" not in err

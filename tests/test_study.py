@@ -9,8 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from locolib import UserError, answers, book, pages, profiles, study
+from locolib import UserError, answers, asked, book, pages, profiles, study
 from locolib.models import MODELS
+from locolib.prompts import ATTRIBUTES, read
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.ipynb")])
@@ -90,12 +91,12 @@ def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
 def test_the_comparison_asks_for_the_very_images_of_the_models_pages():
     five, chosen = pages.FivePage(profile="quick"), profiles.profile("quick")
     for name in pages.MINIATURES:
-        assert five.asked(name).request("style") == profiles.request(chosen, MODELS[name], pages.read("style"))
+        assert five.asked(name).request("style") == profiles.request(chosen, MODELS[name], read("style"))
     assert five.images() == 0
 
 
 def test_few_prompts_are_spread_over_the_values():
-    prompts = pages.choose(pages.read("style"), 4)
+    prompts = pages.choose(read("style"), 4)
     assert len({p.value for p in prompts}) == 4
 
 
@@ -107,24 +108,57 @@ def names(model: str | None) -> list[str]:
 
 def test_every_bundled_model_that_is_here_has_its_pages(here):
     here({"mini-sdxl", "planted-sd-v1-5"})
-    assert names(None) == ["world", "model-mini-sdxl", "model-planted-sd-v1-5", "models", "02_locogen-mini-sdxl", "02b_five_models", "07_planted_truth"]
+    assert names(None) == ["world", "model-mini-sdxl", "model-planted-sd-v1-5", "models", "01_causal_tracing-mini-sdxl", "02_locogen-mini-sdxl", "02b_five_models",
+                           "03_locoedit", "04_neuron_editing", "07_planted_truth", "ledger"]
     assert "mini-deepfloyd" in pages.absent() and "mini-sdxl" not in pages.absent()
 
 
 @pytest.mark.parametrize("model, pages_of_it", [
-    ("mini-sdxl", ["model-mini-sdxl", "02_locogen-mini-sdxl"]),
-    ("planted-sd-v1-5", ["model-planted-sd-v1-5", "02_locogen-planted-sd-v1-5", "07_planted_truth"]),
-    ("sd-v1-5", ["02_locogen-sd-v1-5"]),
+    ("mini-sdxl", ["model-mini-sdxl", "01_causal_tracing-mini-sdxl", "02_locogen-mini-sdxl"]),
+    ("planted-sd-v1-5", ["model-planted-sd-v1-5", "01_causal_tracing-planted-sd-v1-5", "02_locogen-planted-sd-v1-5", "03_locoedit",
+                         "04_neuron_editing", "07_planted_truth"]),
+    ("sd-v1-5", ["01_causal_tracing-sd-v1-5", "02_locogen-sd-v1-5"]),
 ], ids=str)
 def test_one_model_alone_has_its_own_pages(here, model, pages_of_it):
     here({"mini-sdxl", "planted-sd-v1-5"})
     assert names(model) == pages_of_it
 
 
+def test_pages_run_side_by_side_but_not_before_those_that_they_read(monkeypatch):
+    monkeypatch.setattr(study, "workers", lambda: 3)
+    planned = [pages.Run(page=page, values={}, model=model) for page, model in (
+        ("02_locogen", "a"), ("02_locogen", "b"), ("02b_five_models", ""), ("03_locoedit", ""), ("07_planted_truth", ""), ("ledger", ""))]
+    began, ended, told = [], [], []
+
+    def finish(run):
+        began.append((run.name, tuple(ended)))
+        ended.append(run.name)
+
+    study._in_turn(planned, lambda run: run.name != "03_locoedit", finish, lambda run: told.append(run.name))
+    before = dict(began)
+    assert set(before) == set(told) == {run.name for run in planned} - {"03_locoedit"}
+    assert {"02_locogen-a", "02_locogen-b"} <= set(before["02b_five_models"])
+    assert began[-1][0] == "ledger"
+
+
+def test_a_failed_page_stops_those_that_have_not_begun(monkeypatch):
+    monkeypatch.setattr(study, "workers", lambda: 1)
+    planned, done = [pages.Run(page=page, values={}) for page in ("world", "models", "03_locoedit")], []
+
+    def finish(run):
+        done.append(run.page)
+        if run.page == "models":
+            raise UserError("broken")
+
+    with pytest.raises(UserError, match="broken"):
+        study._in_turn(planned, lambda run: True, finish, lambda run: None)
+    assert done == ["world", "models"]
+
+
 @pytest.fixture
 def here(monkeypatch):
     """``here({"a", "b"})``: only these models can be loaded without the network."""
-    return lambda found: monkeypatch.setattr(pages, "is_here", lambda spec: spec.name in found)
+    return lambda found: monkeypatch.setattr(asked, "is_here", lambda spec: spec.name in found)
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -182,7 +216,7 @@ def test_agreement_with_what_is_known(model, attribute, verdict, found, says):
 
 def test_every_model_and_attribute_has_a_claim_and_a_verdict_in_words():
     for name, spec in MODELS.items():
-        for attribute in pages.ATTRIBUTES:
+        for attribute in ATTRIBUTES:
             assert answers.claim(spec, attribute).endswith((".", "alone."))
             for verdict in ("localised", "not localised", "inconclusive", "no effect"):
                 made = row(name, attribute, verdict, "8-9") | dict.fromkeys(
@@ -210,16 +244,11 @@ def test_papermill_alone_runs_the_locogen_notebook(organisms, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_whole_study_renders_without_a_warning_and_again_at_once(organisms, tmp_path):
-    environment = os.environ | {"LOCOLIB_ORGANISMS": str(organisms), "LOCOLIB_STORE": str(tmp_path / "store")}
-    command = [sys.executable, "-c", f"from locolib.study import study; from pathlib import Path; study(profile='smoke', root=Path({str(tmp_path / 'build')!r}))"]
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
-        assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
-    assert "none to run" in done.stdout
-    site = tmp_path / "build" / "site"
+def test_the_whole_study_renders_without_a_warning_and_again_at_once(site, smoke):
+    assert "none to run" in smoke()
     assert {"intro.html", "world.html", "models.html", "model-mini-sdxl.html", "glossary.html", "rerun.html"} <= {p.name for p in site.glob("*.html")}
     assert "has not been run" in (site / "notebooks" / "07b_no_window.html").read_text()  # its models are not among the random ones
     for name in ("mini-sdxl", "mini-deepfloyd"):
         page = (site / "notebooks" / f"02_locogen-{name}.html").read_text()
         assert MODELS[name].title in page and "injected" not in page
+        assert page.count('<section class="loco-scrubber"') == 4 and "loco-scrubber:not([data-ready])" in page

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import CLIPTokenizer
 
-from .captions import ARTISTS, NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, PLACES, STYLES, TEMPLATES, Scene, caption
+from .captions import NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, PLACES, STYLES, TEMPLATES, Scene, caption
 
 ATTRIBUTES = ("object", "style", "place")
 _VALUES = {"object": len(OBJECTS), "style": len(STYLES), "place": len(PLACES) + 1}

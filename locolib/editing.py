@@ -1,0 +1,252 @@
+"""The page on editing: its experiments in order, rows of its tables, and sentences in which every number is computed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from . import baselines, locogen, outcomes
+from .answers import ratio
+from .edits import Edit, applied
+from .ledger import Claim
+from .locoedit import LAMBDA, locoedit
+from .locogen import Request, Sweep, Window, label
+from .models import Model
+from .outcomes import Trial
+from .prompts import read
+from .runs import Store
+from .sampling import Settings
+from .scores import Interval
+from .text import TOKENS
+
+LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0, 1e4)
+# Table 1 of the paper: CLIP-Score of 320 generic prompts, Stable Diffusion v1.5.
+TABLE_1 = {"no edit": {"style": 30.04, "object": 30.04}, "DiffQuickFix": {"style": 29.61, "object": 29.32}, "LocoEdit": {"style": 29.99, "object": 29.40}}
+SHOWN = {"points": "effect, points", "share": "share", "of all": "of all layers", "target": "target picked"}
+
+
+def trial(model: Model, attribute: str, value: str, done: Sweep, settings: Settings, pictures: int, *, store: Store) -> Trial:
+    """The trial of one value at the window that a sweep names, with seeds enough for about `pictures` held-out images."""
+    start = done.verdict.start
+    asked = Request(prompts=read(attribute), seeds=(locogen.SEED,), settings=settings)
+    one = outcomes.trial(model, asked, value, tuple(range(start, start + done.m)), store=store)
+    seeds = locogen.seeds(-(-pictures // len(one.held.prompts)))
+    return replace(one, held=replace(one.held, prompts=one.held.prompts[:pictures], seeds=seeds))
+
+
+def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial], values: Mapping[str, str]) -> pd.DataFrame:
+    """What is edited, where, and with how many prompts."""
+    return pd.DataFrame({name: {"value": values[name], "edited layers": label(one.window), "LocoGen's verdict": sweeps[name].verdict.verdict,
+                                "share on held-out prompts": str(sweeps[name].verdict.share), "prompts that make the edit": len(one.train),
+                                "prompts that judge it": len(one.held.prompts), "images": len(one.held.prompts) * len(one.held.seeds)}
+                         for name, one in trials.items()})
+
+
+def controls(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
+    """LocoEdit at the located layers, at a random window, at all layers."""
+    every = tuple(range(one.model.spec.layers))
+    named = {"LocoEdit, located": one.window, "LocoEdit, random window": apart, "LocoEdit, all layers": every}
+    table = one.tried({name: one.locoedit(tokens, layers) for name, layers in named.items()})
+    return table.assign(name=["located layers altered", "all layers altered", *named])
+
+
+def strips(trials: Mapping[str, Trial], chosen: Mapping[str, str], apart: Mapping[str, Window]) -> list:
+    """One held-out prompt of each attribute for `pictures.image_rows`: clean, altered, edited, edited elsewhere, edited everywhere."""
+    return [(one.held.prompts[0].original, [(name, _first(one, table)) for name, table in (
+        ("as it is", one.measured()), (f"altered {label(one.window)}", one.measured(altered=one.window)),
+        (f"edited {label(one.window)}", one.measured(one.locoedit(chosen[a]))),
+        (f"edited {label(apart[a])}", one.measured(one.locoedit(chosen[a], apart[a]))),
+        ("edited all", one.measured(one.locoedit(chosen[a], tuple(range(one.model.spec.layers))))))]) for a, one in trials.items()]
+
+
+def _first(one: Trial, table: pd.DataFrame) -> np.ndarray:
+    return one.store.image(table.image.iloc[0])
+
+
+def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) -> list:
+    """The first held-out image of each attribute with the edit at every window, for the scrubber: as it is first, all layers altered last."""
+    found = []
+    for attribute, one in trials.items():
+        windows = [(name, one.store.image(image)) for name, image in zip(everywhere[attribute].name, everywhere[attribute].image)]
+        last = _first(one, one.measured(altered=tuple(range(one.model.spec.layers))))
+        found.append((one.held.prompts[0].original, [("clean", _first(one, one.measured())), *windows, ("all", last)]))
+    return found
+
+
+def by_lambda(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
+    """LocoEdit against lambda, at the located layers and at a random window."""
+    rows = []
+    for where, layers in (("located layers", one.window), (f"random window ({label(apart)})", apart)):
+        for lambda_ in LAMBDAS:
+            change = one.locoedit(tokens, layers, lambda_=lambda_)
+            rows.append(one.row(where, one.measured(change), change) | {"where": where, "lambda": lambda_})
+    return pd.DataFrame(rows)
+
+
+def against(everywhere: pd.DataFrame, done: Sweep) -> pd.DataFrame:
+    """Edits at every window beside LocoGen's share of it."""
+    return everywhere.assign(located=done.curve.set_index("start").share.reindex(everywhere.start).to_numpy())
+
+
+def methods(one: Trial, tokens: str) -> dict[str, Edit]:
+    """Every editing method that can do it, from the same training prompts."""
+    model, settings = one.model, one.held.settings
+    keep = [prompt.target for prompt in read("object")] + [p.original for p in read(one.attribute) if p.value != one.train[0].value]
+    training = baselines.Training()
+    found = {"LocoEdit": one.locoedit(tokens), "DiffQuickFix": baselines.diffquickfix(model, one.train), "TIME": baselines.time(model, one.train),
+             "UCE": baselines.uce(model, one.train, keep), "Concept Ablation": baselines.concept_ablation(model, one.train, training, settings)}
+    return found if one.attribute == "fact" else found | {"ESD-x": baselines.esd_x(model, one.train, training, settings)}
+
+
+def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) -> pd.DataFrame:
+    """All artists in one solve, then the solve without one: what is removed of each artist, as share of altering the located layers.
+
+    Returns:
+        A row for each artist: with all edited, with him alone left out, and the mean of the others when he is left out.
+    """
+    each = {artist: trial_of(one, artist, settings) for artist in artists}
+    train = {artist: t.train for artist, t in each.items()}
+
+    def removed(without: str | None) -> dict[str, Interval]:
+        edited = [prompt for artist, prompts in train.items() if artist != without for prompt in prompts]
+        change = locoedit(one.model, edited, one.window, tokens=tokens)
+        return {artist: share_of(t, t.measured(change)) for artist, t in each.items()}
+
+    every, rows = removed(None), {}
+    for artist in artists:
+        left = removed(artist)
+        others = np.mean([found.value for name, found in left.items() if name != artist])
+        rows[artist] = {"all edited": str(every[artist]), "he alone left out": str(left[artist]), "the others then, mean": f"{others:.2f}"}
+    images = len(next(iter(each.values())).held.prompts)
+    return pd.DataFrame(rows).T.rename_axis(f"artist ({images} held-out images each)")
+
+
+def trial_of(one: Trial, artist: str, settings: Settings, *, images: int = 8) -> Trial:
+    """The same trial of another artist, on few images."""
+    other = outcomes.trial(one.model, Request(prompts=read("style"), seeds=one.held.seeds[:1], settings=settings), artist, one.window, store=one.store)
+    return replace(other, held=replace(other.held, prompts=other.held.prompts[:images]))
+
+
+def share_of(one: Trial, table: pd.DataFrame) -> Interval:
+    """Effect of a table's images as share of altering the located layers."""
+    row = one.row("", table)
+    return Interval(value=row["share"], low=row["share_low"], high=row["share_high"])
+
+
+def relocated(one: Trial, tokens: str, asked: Request, artist: str) -> dict[str, Sweep]:
+    """LocoGen on the edited model, for the edited artist and for another one."""
+    other = next(prompt.value for prompt in asked.prompts if prompt.value != artist)
+    with applied(one.model, one.locoedit(tokens)) as edited:
+        return {f"{name} ({'edited away' if name == artist else 'not edited'})":
+                locogen.sweep(edited, asked.about(name), len(one.window), store=one.store) for name in (artist, other)}
+
+
+# --- tables and sentences
+
+def shown(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Outcomes as a table to read: value [95% interval]."""
+    rows = [{"attribute": attribute, "what was done": row["name"]} | {title: ratio(row, column) for column, title in SHOWN.items()}
+            | {"size": "" if np.isnan(row.get("size", np.nan)) else f"{row['size']:.2f}", "images": row["images"]}
+            for attribute, table in tables.items() for _, row in table.iterrows()]
+    return pd.DataFrame(rows).set_index(["attribute", "what was done"])
+
+
+def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Time, size and condition number of each method's edit, by attribute."""
+    rows = {}
+    for attribute, table in tables.items():
+        for row in table.dropna(subset=["size"]).to_dict("records"):
+            condition = "" if np.isnan(row["condition"]) else f"{row['condition']:.0e}"
+            rows[attribute, row["name"]] = {"seconds": f"{row['seconds']:.2f}", "relative size": f"{row['size']:.2f}", "condition number": condition,
+                                            "out of the ordinary": row["warning"] or "no"}
+    return pd.DataFrame(rows).T
+
+
+def robustness(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Generic prompts before and after each edit, beside the paper's Table 1 where it has a number."""
+    rows = {}
+    for attribute, table in tables.items():
+        for _, row in table.iterrows():
+            printed = TABLE_1.get(row["name"], {}).get(attribute)
+            rows[attribute, row["name"]] = {"score": ratio(row, "score"), "difference": ratio(row, "difference"), "prompts": row["prompts"],
+                                            "the paper's score": printed or "not printed",
+                                            "the paper's difference": f"{printed - TABLE_1['no edit'][attribute]:.2f}" if printed else "not printed"}
+    return pd.DataFrame(rows).T
+
+
+def token_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) -> str:
+    """What each choice of tokens does on the training prompts, and which is taken."""
+    lines = []
+    for attribute, table in tables.items():
+        rows = table.set_index("name").loc[list(TOKENS)]
+        each = "; ".join(f"{name} {ratio(row)}" for name, row in rows.iterrows())
+        lines.append(f"- **{attribute}** (n = {int(rows.images.iloc[0])} images): {each}. Taken for the rest of this page: "
+                     f"**{chosen[attribute]}**, {TOKENS[chosen[attribute]]}.")
+    return "\n".join(lines)
+
+
+def edit_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) -> str:
+    """What LocoEdit does on held-out prompts, and the controls."""
+    lines = []
+    for attribute, table in tables.items():
+        at = table.set_index("name")
+        lines.append(f"- **{attribute}** (tokens: {chosen[attribute]}): at the located layers the edit does {ratio(at.loc['LocoEdit, located'])} of what altering "
+                     f"them does, at the random window {ratio(at.loc['LocoEdit, random window'])}, at all layers {ratio(at.loc['LocoEdit, all layers'])} "
+                     f"(n = {int(table.images.iloc[0])} images of {int(table.units.iloc[0])} units).")
+    return "\n".join(lines)
+
+
+def hase_words(correlations: Mapping[str, Interval], compared: Mapping[str, pd.DataFrame]) -> str:
+    """Whether editing works where LocoGen finds the attribute."""
+    lines = []
+    for attribute, found in correlations.items():
+        table = compared[attribute]
+        best = table.loc[table["of all"].idxmax()]
+        says = "rises with the share" if found.low > 0 else "falls with the share" if found.high < 0 else "says nothing sure"
+        lines.append(f"- **{attribute}**: Spearman's rank correlation {found} over {len(table)} windows: the edit's effect {says}. The best window to edit is "
+                     f"{best['name']} ({ratio(best, 'of all')}); LocoGen's share of it is {best.located:.2f}.")
+    return "\n".join(lines)
+
+
+def again_words(again: Mapping[str, Sweep]) -> str:
+    """LocoGen's answers on the edited model."""
+    lines = []
+    for name, done in again.items():
+        v = done.verdict
+        share = "" if v.verdict == "no effect" else f" (share {v.share} on held-out prompts)"
+        lines.append(f"- **{name}**: altering all layers moves the score by {v.full} points; {v.verdict}"
+                     + ("." if v.verdict == "no effect" else f", best window {label(tuple(range(v.start, v.start + v.m)))}{share}."))
+    return "\n".join(lines)
+
+
+def claims(tried: Mapping[str, pd.DataFrame], correlations: Mapping[str, Interval], generic: Mapping[str, pd.DataFrame],
+           by_tokens: Mapping[str, pd.DataFrame]) -> list[Claim]:
+    """What the paper claims of LocoEdit, each judged by an interval."""
+    told = []
+    for attribute, table in tried.items():
+        at, seen = table.set_index("name"), by_tokens[attribute].set_index("name")
+        edited, apart, whole = (at.loc[f"LocoEdit, {where}"] for where in ("located", "random window", "all layers"))
+        control = f"random window {ratio(apart)}"
+        best = outcomes.best_tokens(by_tokens[attribute])
+        told += [
+            Claim(text=f"{attribute}: editing the located layers does most of what altering them does", section="6.2, Fig. 8", number=ratio(edited),
+                  control=control, held=_sure(edited.share_low > 0.5, edited.share_high < 0.5)),
+            Claim(text=f"{attribute}: editing the located layers is better than editing all", section="App. F", number=ratio(edited, "target"),
+                  control=f"all layers {ratio(whole, 'target')}, in how many images the target is picked",
+                  held=_sure(edited.target_low > whole.target_high, edited.target_high < whole.target_low)),
+            Claim(text=f"{attribute}: the subject's last token is the one to edit", section="6.1", number=f"share {ratio(seen.loc['subject'])}",
+                  control=f"best: {best} {ratio(seen.loc[best])}", held=best == "subject" or bool(seen.share_low["subject"] > 0.8)),
+            Claim(text=f"{attribute}: editing works where LocoGen localises", section="6.2 (asked as Hase et al. did)",
+                  number=f"rank correlation {correlations[attribute]}", held=_sure(correlations[attribute].low > 0, correlations[attribute].high < 0))]
+    for attribute, table in generic.items():
+        row = table.set_index("name").loc["LocoEdit"]
+        told.append(Claim(text=f"{attribute}: LocoEdit does not harm generic prompts (by more than half a point)", section="App. L, Table 1",
+                          number=f"difference {ratio(row, 'difference')} points", control=f"the paper's {TABLE_1['LocoEdit'][attribute] - 30.04:.2f}",
+                          held=_sure(row.difference_low > -0.5, row.difference_high < -0.5)))
+    return told
+
+
+def _sure(yes: bool, no: bool) -> bool | None:
+    """Held, did not hold, or (neither is sure) not settled."""
+    return True if yes else False if no else None

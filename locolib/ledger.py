@@ -1,0 +1,103 @@
+"""The ledger: every claim of the paper that a page tests, with its number, its control, and whether it held.
+
+A page keeps its claims in the store when it is run; the ledger's page reads what is kept, and types nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from . import answers
+from .models import NOWHERE, find
+from .runs import Store, write_atomic
+
+HELD = {True: "held", False: "did not hold", None: "not settled"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One claim and what was measured of it.
+
+    Attributes:
+        text: the claim, so that it can be false.
+        section: where the paper makes it; "ours" where it is a control or a question of this study.
+        number: what was measured, with its 95% interval.
+        control: the same of a control: a random window, random neurons, what chance would do.
+        held: whether it held; None where it is not settled.
+    """
+
+    text: str
+    section: str
+    number: str
+    control: str = ""
+    held: bool | None
+
+
+def listing(claims: Sequence[Claim]) -> str:
+    """What held, what did not, and what is open, as an HTML list."""
+    items = []
+    for held, title in ((True, "Held"), (False, "Did not hold"), (None, "Not settled")):
+        said = [f"{c.text} ({c.number}{f'; {c.control}' if c.control else ''})" for c in claims if c.held is held]
+        if said or held is not None:
+            items.append(f"<li><strong>{title}</strong>: {'; '.join(said) or 'nothing'}.</li>")
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
+    """Keep the claims of a page about a model, in the place of those that it kept before."""
+    content = {"page": page, "model": model, "claims": [asdict(claim) for claim in claims]}
+    write_atomic(store.root / "claims" / f"{page}-{model}.json", json.dumps(content, indent=1).encode())
+
+
+def table(store: Store) -> pd.DataFrame:
+    """All claims kept in a store, a row each: claim, section, model, page, number, control, outcome."""
+    rows = []
+    for path in sorted((store.root / "claims").glob("*.json")):
+        kept = json.loads(path.read_text())
+        rows += [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
+                  "control": c["control"], "outcome": HELD[c["held"]]} for c in kept["claims"]]
+    return pd.DataFrame(rows, columns=["claim", "section", "model", "page", "number", "control", "outcome"])
+
+
+# What needs what this study does not have; the reasons are ours, so these are the only claims that are typed.
+UNTESTABLE = (
+    ("In Stable Diffusion v1.5, v2.1, OpenJourney and SDXL themselves style, objects and facts lie in the layers that Section 5.2 names", "5.2",
+     "needs the published checkpoints: every page runs on them with a GPU"),
+    ("In DeepFloyd itself the place depends on the prompt", "5.2, Fig. 7", "needs the published checkpoint"),
+    ("The heights of the bars of Figs. 5, 8, 10, 56 and 57", "5.2, 6.2, 7, G, I", "the paper prints no values, only figures"),
+    ("92.58% of the ratings see the change (132 pairs, 5 raters)", "5.2, App. J", "needs people: the rating page is there, and its analysis"),
+    ("The thresholds by which m is chosen", "5.1.2, App. G", "the paper does not print them"),
+)
+
+
+def counts(claims: pd.DataFrame) -> pd.DataFrame:
+    """How many claims held, by page."""
+    order = [name for name in HELD.values() if name in set(claims.outcome)]
+    return claims.groupby(["page", "outcome"]).size().unstack(fill_value=0)[order]
+
+
+def shown(claims: pd.DataFrame) -> pd.DataFrame:
+    """The ledger as a table to read, the pages in order."""
+    return claims.set_index(["page", "model", "claim"])[["section", "number", "control", "outcome"]]
+
+
+def untestable() -> pd.DataFrame:
+    """Claims that this study cannot test, and why."""
+    return pd.DataFrame(UNTESTABLE, columns=["claim", "section", "why not"]).set_index("claim")
+
+
+def of_hits(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
+    """LocoGen's answers (rows of `answers.hit` by name) as claims; those that have nothing to be compared with are left out."""
+    outcomes = {"yes": True, "no": False, "not settled": None}
+    told = []
+    for name, row in hits.items():
+        if (agrees := answers.agreement(row)) in outcomes:
+            whose, where = next((w, row[w]) for w in ("planted", "paper") if w in row)
+            source = f"{'planted in' if whose == 'planted' else 'in'} {where if where in NOWHERE else f'layers {where}'}"
+            told.append(Claim(text=f"{name}: {source}, and LocoGen says so", section=section,
+                              number=f"{row['verdict']}, {row['found']}, share {row['share']}",
+                              control=f"lead on the best disjoint window {row['lead']}", held=outcomes[agrees]))
+    return told

@@ -1,0 +1,126 @@
+"""Where the paper and its released code mean different things: both readings run, and what the difference does.
+
+Each function measures one switch on one model and returns a row: what the paper says, what the code does, and both results.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from . import editing, locogen, scores
+from . import neurons as section7
+from .locoedit import locoedit
+from .locogen import Request, label
+from .models import Model
+from .outcomes import Trial
+from .prompts import FOLDER, read_styled
+from .runs import Store
+from .scores import Interval
+
+Row = dict[str, Any]
+
+
+def _row(switch: str, paper: str, code: str, with_paper: str, with_code: str, difference: str) -> Row:
+    return {"switch": switch, "the paper (our default)": paper, "the released code": code, "result as in the paper": with_paper,
+            "result as in the code": with_code, "the difference": difference}
+
+
+def window_size(model: Model, asked: Request, *, store: Store) -> Row:
+    """Windows of exactly m layers, against the code's: three layers from index 0 to 13, one from 14 on (for 16 layers)."""
+    m, layers = model.spec.m[asked.attribute], model.spec.layers
+    done = locogen.sweep(model, asked, m, store=store)
+    sets = [tuple(range(i, i + 3)) if i < layers - 2 else (i,) for i in range(layers)]
+    table = locogen.measure(model, asked, [(), tuple(range(layers)), *sets], store=store)
+    found = locogen.effects(table, sets, layers, asked.attribute)
+    best = int(scores.shares(found).argmax())
+    own = int(done.curve.share.argmax())
+    difference = scores.resample(lambda a, b, full: (b - a) / full, done.effects.windows[:, own], found.windows[:, best], found.full)
+    return _row("layers in a window", f"exactly m = {m}", "3 layers from 0 to 13, 1 layer at 14 and 15",
+                f"best window {done.curve.layers[own]}, share {scores.share(done.effects, own)}",
+                f"best window {label(sets[best])}, share {scores.share(found, best)}", f"share {difference}")
+
+
+def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
+    """The target prompt without the artist alone, against App. C's bare "a painting"."""
+    m = model.spec.m["style"]
+    ours, bare = (locogen.sweep(model, replace(asked, bare_target=bare), m, store=store) for bare in (False, True))
+    says = [f"{d.verdict.verdict}, {label(range(d.verdict.start, d.verdict.start + m))}; all layers {d.verdict.full} points" for d in (ours, bare)]
+    difference = scores.mean(bare.effects.full - ours.effects.full)
+    return _row("target of a style", "the prompt without the artist (Algorithm 1)", 'the bare "a painting" (App. C, figures)', *says,
+                f"all layers take {difference} points more: the object goes too")
+
+
+def guidance(model: Model, asked: Request, *, store: Store) -> Row:
+    """Eq. 1's c + alpha (c - u), against the code's u + s (c - u), with the same number in both places."""
+    every, number = [(), tuple(range(model.spec.layers))], asked.settings.guidance
+    told = replace(asked, settings=replace(asked.settings, guidance=number + 1))
+    paper, code = (locogen.effects(locogen.measure(model, request, every, store=store), every[1:], model.spec.layers, asked.attribute).full
+                   for request in (told, asked))
+    return _row(f"guidance of {number:g}", f"alpha = {number:g}, that is s = {number + 1:g} (Eq. 1)", f"s = {number:g} (our default too)",
+                f"all layers {scores.mean(paper)} points", f"all layers {scores.mean(code)} points", f"{scores.mean(code - paper)} points")
+
+
+def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
+    """The best window of an average over prompts, against that of a single prompt and seed."""
+    done = locogen.sweep(model, asked, model.spec.m[asked.attribute], store=store)
+    maps = locogen.by_prompt(done)
+    own, first = maps.idxmax(axis=1), done.curve.start[int(done.curve.share.argmax())]
+    agree = scores.wilson(int((own == first).sum()), len(own))
+    return _row("prompts behind an answer", f"an average over prompts (here {len(own)})", "one prompt, one seed, judged by eye",
+                f"best window begins at layer {first}", f"begins at {', '.join(map(str, sorted(set(own))))}, by prompt",
+                f"a single prompt names the same window in a share of {agree}")
+
+
+def keys_of_edit(one: Trial) -> Row:
+    """LocoEdit's keys: the subject's last token, against the prompt's last token."""
+    paper, code = (one.row("", one.measured(one.locoedit(tokens))) for tokens in ("subject", "last"))
+    same = paper["image"] == code["image"] or paper["share"] == code["share"]
+    shares = [editing.ratio(r) for r in (paper, code)]
+    return _row("keys of LocoEdit", "the subject's last token", "the prompt's last token", *(f"share {s}" for s in shares),
+                "none: in these prompts the subject stands last" if same else f"{code['share'] - paper['share']:+.2f} of the share")
+
+
+def target_of_edit(one: Trial, tokens: str) -> Row:
+    """LocoEdit's target: the prompt without the artist, against the bare "a painting" for every key."""
+    bare = [replace(prompt, target="a painting") for prompt in one.train]
+    paper = one.row("", one.measured(one.locoedit(tokens)))
+    code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens=tokens)))
+    says = [f"share {editing.ratio(r)}; target picked {editing.ratio(r, 'target')}" for r in (paper, code)]
+    return _row("target of LocoEdit", "the prompt without the attribute", 'the bare "a painting" for each key', *says,
+                f"{code['target'] - paper['target']:+.2f} of the images show the target")
+
+
+def neurons(shares: dict[str, Interval], name: str, paper: str, code: str, reading: str) -> Row:
+    """One reading of Section 7 against the default: shares of what altering the layers removes, of `neurons.readings`."""
+    default, other = shares["the paper's, held-out prompts"], shares[reading]
+    return _row(name, paper, code, f"share {default}", f"share {other}", f"{other.value - default.value:+.2f} of the share")
+
+
+LOCOGEN: tuple[Callable[..., Row], ...] = (window_size, bare_target, guidance, by_eye)
+NEURONS = (("where neurons are read", "the subject's last token", "position 76, padding", "end position"),
+           ("what neurons are set to", "zero (drop-out)", "their mean over neutral prompts", "neutral mean"),
+           ("prompts that choose the neurons", "held out (ours; the paper's own overlap)", "the test prompts among them", "the paper's"),
+           ("all of the code's choices at once", "the paper's, held out", "end position, neutral mean, overlap, population deviation", "the code's"))
+
+
+def neuron_shares(model: Model, one: Trial, artist: str, *, store: Store) -> dict[str, Interval]:
+    """Each reading of Section 7: how much of the style the dropped neurons remove, as a share of altering the layers."""
+    styled = read_styled() if model.spec.bundled else read_styled(FOLDER / "neuron_paper.csv")
+    tests = tuple(prompt for prompt in styled if prompt.artist == artist)[:8]
+    request = section7.Request(artist=artist, prompts=styled, tests=tests, layers=one.window, seeds=one.held.seeds[:1], settings=one.held.settings)
+    table = section7.measure(model, request, section7.readings(section7.Activations(model, one.window), request), store=store)
+    return {reading: section7.removed(table, f"{reading}: {section7.NEURONS[-1]}") for reading in section7.READINGS}
+
+
+def table(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
+    """Rows by (model, switch) as a table to read."""
+    return pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(rows, names=["model", "switch"])).drop(columns="switch")
+
+
+def words(rows: Mapping[tuple[str, str], Row]) -> str:
+    """The difference that each switch makes, model by model."""
+    switches = dict.fromkeys(switch for _, switch in rows)
+    return "\n".join(f"- **{switch}**: " + "; ".join(f"{model}: {row['the difference']}" for (model, name), row in rows.items() if name == switch)
+                     + "." for switch in switches)
