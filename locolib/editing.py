@@ -90,13 +90,16 @@ def against(everywhere: pd.DataFrame, done: Sweep) -> pd.DataFrame:
 
 
 def methods(one: Trial, tokens: str) -> dict[str, Edit]:
-    """Every editing method that can do it, from the same training prompts."""
+    """Every editing method that can do it, from the same training prompts; LocoEdit takes the tokens that did best for it, the others their own."""
     model, settings = one.model, one.held.settings
     keep = [prompt.target for prompt in read("object")] + [p.original for p in read(one.attribute) if p.value != one.train[0].value]
     training = baselines.Training()
     found = {"LocoEdit": one.locoedit(tokens), "DiffQuickFix": baselines.diffquickfix(model, one.train), "TIME": baselines.time(model, one.train),
-             "UCE": baselines.uce(model, one.train, keep), "Concept Ablation": baselines.concept_ablation(model, one.train, training, settings)}
-    return found if one.attribute == "fact" else found | {"ESD-x": baselines.esd_x(model, one.train, training, settings)}
+             "UCE": baselines.uce(model, one.train, keep)}
+    if one.attribute == "fact":  # App. I: the fine-tuned ones do not edit facts
+        return found
+    return found | {"Concept Ablation": baselines.concept_ablation(model, one.train, training, settings),
+                    "ESD-x": baselines.esd_x(model, one.train, training, settings)}
 
 
 def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) -> pd.DataFrame:

@@ -102,7 +102,8 @@ class Corrupted:
 
     Attributes:
         prompt, subject: the prompt and the words of it that are corrupted.
-        size: standard deviation of the noise, in units of that of the encoder's whole table of token embeddings.
+        size: standard deviation of the noise, in units of that of the subject's own token embeddings (a table's other
+            embeddings may never have been trained, and then say nothing of how large those are that matter).
         seed: of the noise.
         restored: one state of a text encoder that is copied from the clean prompt; None restores nothing.
         where: at which tokens: the subject's last one, or all of its tokens.
@@ -128,10 +129,11 @@ def encode(model: Model, prompt: str | Corrupted) -> Encoded:
 def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextManager]:
     """The hooks under which row 1 of a batch is corrupted, and one of its states is row 0's."""
     at = positions(model, prompt.prompt, prompt.subject)  # the same for SDXL's two tokenizers, which split alike
+    ids = [token_ids(model, prompt.prompt)[i] for i in at.subject]
     generator = torch.Generator().manual_seed(prompt.seed)
     for encoder in encoders(model.pipeline).values():
         table = encoder.get_input_embeddings().weight
-        noise = prompt.size * table.std() * torch.randn(len(at.subject), table.shape[1], generator=generator).to(table)
+        noise = prompt.size * table[ids].std() * torch.randn(len(ids), table.shape[1], generator=generator).to(table)
         yield from (replacing(module, _adding(noise, at.subject)) for module in encoder.modules()
                     if isinstance(module, nn.Embedding) and module.weight.data_ptr() == table.data_ptr())  # T5 has two names for it
     if prompt.restored:
