@@ -16,6 +16,7 @@ from .models import NOWHERE, ORGANISMS, Model, Spec, find, load_scorer
 from .runs import Store, versions
 from .scores import Interval, wilson
 
+pd.options.display.max_colwidth = None  # cells of the pages' tables may be sentences, which are shown whole
 _UNKNOWN = "not said"
 QUALITY = ("title", "attribute", "right", "low", "high", "95% interval", "held-out scenes", "render", "of the render", "n")
 

@@ -166,8 +166,8 @@ class LocoGenPage(Sweeping):
     @field_validator("attribute")
     @classmethod
     def _attribute(cls, name: str) -> str:
-        if name not in (*ATTRIBUTES, "bare style", "all"):
-            raise ValueError(f"it must be one of {', '.join(ATTRIBUTES)}, bare style, all")
+        if name not in (*ATTRIBUTES, "bare style", "paper", "all"):
+            raise ValueError(f"it must be one of {', '.join(ATTRIBUTES)}, bare style, paper, all")
         return name
 
     def request(self, attribute: str, **options: bool) -> Request:
@@ -175,7 +175,8 @@ class LocoGenPage(Sweeping):
 
     def sizes(self) -> dict[str, int]:
         """Attribute -> window size: m, or the paper's for this model and attribute."""
-        spec, wanted = find(self.model), ATTRIBUTES if self.attribute == "all" else (self.attribute.removeprefix("bare "),)
+        several = {"all": ATTRIBUTES, "paper": ("style", "object", "fact")}
+        spec, wanted = find(self.model), several.get(self.attribute) or (self.attribute.removeprefix("bare "),)
         sizes = {name: self.m or spec.m[name] for name in wanted}
         locogen.windows(spec.layers, max(sizes.values()))
         return sizes
@@ -186,7 +187,7 @@ class LocoGenPage(Sweeping):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"stride": chosen.stride_of(spec)}
+        return super().values(chosen, spec) | {"stride": chosen.stride_of(spec), "attribute": "all" if chosen.places else "paper"}
 
 
 class FivePage(Page):

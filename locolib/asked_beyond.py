@@ -44,7 +44,7 @@ class TracingPage(ModelPage):
 
     def images(self) -> int:
         states = tracing.count(find(self.model), stride=self.stride, where=self.places)
-        return len(self.request().prompts) * self.seeds * (3 + states + 3 * len(self.sizes))
+        return len(self.request().prompts) * self.seeds * (len(tracing.PLAIN) + states + len(self.sizes) - 1)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class EditPage(Sweeping):
     object: str = "snoopy"
     fact: str = "british monarch"
     tokens: str = "auto"
-    pictures: int = Field(24, ge=1)
+    pictures: int = Field(16, ge=1)
 
     @field_validator("tokens")
     @classmethod
@@ -102,7 +102,7 @@ class EditPage(Sweeping):
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
         smoke, paper = chosen.name == "smoke", chosen.name == "paper"
-        return {"prompts": chosen.prompts, "pictures": 2 if smoke else 96 if paper else 24, "steps": chosen.steps}
+        return {"prompts": chosen.prompts, "pictures": 2 if smoke else 96 if paper else 16, "steps": chosen.steps}
 
 
 class NeuronPage(ModelPage):
@@ -146,7 +146,7 @@ class NeuronPage(ModelPage):
         return known if self.artist == "all" else [self.artist]
 
     def images(self) -> int:
-        sets = 7 + 2 * (len(neurons.READINGS) - 1) + 2 * (len(neurons.DOSES) - 1)
+        sets = 1 + len(neurons.NEURONS) + 3 * len(neurons.DOSES) - 2 + 3 * (len(neurons.READINGS) - 1)  # clean and altered among them
         return sum(len(self.requests()[name].tests) for name in self.shown()) * self.seeds * sets
 
     @classmethod

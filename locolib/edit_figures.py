@@ -10,12 +10,13 @@ from .figures import PALETTE, bars, styled
 
 
 @styled
-def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, what: str, scorer: str, order: Sequence[str] = ()) -> Axes:
+def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, title: str, what: str, scorer: str,
+                 order: Sequence[str] = ()) -> Axes:
     """A value of each edit with its 95% interval, horizontally, one colour for each attribute (Figs. 8 and 57 of the paper).
 
     Args:
         tables: of `outcomes.Trial.tried` by attribute; `column` and its _low and _high are drawn.
-        what: the axis's label.
+        title, what: what is drawn, and the axis's label.
         order: names to draw, from above; default: those of the first table.
     """
     names = list(order or next(iter(tables.values())).name)
@@ -28,7 +29,7 @@ def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, w
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.set(xlabel=what, title=f"What the edits do, {scorer}")
+    ax.set(xlabel=what, title=f"{title}, {scorer}")
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=3, frameon=False)
     return ax
 

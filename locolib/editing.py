@@ -20,7 +20,7 @@ from .sampling import Settings
 from .scores import Interval
 from .text import TOKENS
 
-LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0, 1e4)
+LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0)
 # Table 1 of the paper: CLIP-Score of 320 generic prompts, Stable Diffusion v1.5.
 TABLE_1 = {"no edit": {"style": 30.04, "object": 30.04}, "DiffQuickFix": {"style": 29.61, "object": 29.32}, "LocoEdit": {"style": 29.99, "object": 29.40}}
 SHOWN = {"points": "effect, points", "share": "share", "of all": "of all layers", "target": "target picked"}
@@ -31,7 +31,7 @@ def trial(model: Model, attribute: str, value: str, done: Sweep, settings: Setti
     start = done.verdict.start
     asked = Request(prompts=read(attribute), seeds=(locogen.SEED,), settings=settings)
     one = outcomes.trial(model, asked, value, tuple(range(start, start + done.m)), store=store)
-    seeds = locogen.seeds(-(-pictures // len(one.held.prompts)))
+    seeds = locogen.seeds(max(1, round(pictures / len(one.held.prompts))))
     return replace(one, held=replace(one.held, prompts=one.held.prompts[:pictures], seeds=seeds))
 
 
@@ -48,7 +48,12 @@ def controls(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
     every = tuple(range(one.model.spec.layers))
     named = {"LocoEdit, located": one.window, "LocoEdit, random window": apart, "LocoEdit, all layers": every}
     table = one.tried({name: one.locoedit(tokens, layers) for name, layers in named.items()})
-    return table.assign(name=["located layers altered", "all layers altered", *named])
+    return located_first(table)
+
+
+def located_first(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `Trial.tried` whose first row has the same name for every attribute."""
+    return table.assign(name=["located layers altered", *table.name[1:]])
 
 
 def strips(trials: Mapping[str, Trial], chosen: Mapping[str, str], apart: Mapping[str, Window]) -> list:
@@ -125,7 +130,7 @@ def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) ->
     return pd.DataFrame(rows).T.rename_axis(f"artist ({images} held-out images each)")
 
 
-def trial_of(one: Trial, artist: str, settings: Settings, *, images: int = 8) -> Trial:
+def trial_of(one: Trial, artist: str, settings: Settings, *, images: int = 6) -> Trial:
     """The same trial of another artist, on few images."""
     other = outcomes.trial(one.model, Request(prompts=read("style"), seeds=one.held.seeds[:1], settings=settings), artist, one.window, store=one.store)
     return replace(other, held=replace(other.held, prompts=other.held.prompts[:images]))
@@ -140,6 +145,7 @@ def share_of(one: Trial, table: pd.DataFrame) -> Interval:
 def relocated(one: Trial, tokens: str, asked: Request, artist: str) -> dict[str, Sweep]:
     """LocoGen on the edited model, for the edited artist and for another one."""
     other = next(prompt.value for prompt in asked.prompts if prompt.value != artist)
+    asked = replace(asked, prompts=asked.prompts[::2])  # twice 17 layer sets: half of the prompts
     with applied(one.model, one.locoedit(tokens)) as edited:
         return {f"{name} ({'edited away' if name == artist else 'not edited'})":
                 locogen.sweep(edited, asked.about(name), len(one.window), store=one.store) for name in (artist, other)}
@@ -150,19 +156,24 @@ def relocated(one: Trial, tokens: str, asked: Request, artist: str) -> dict[str,
 def shown(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Outcomes as a table to read: value [95% interval]."""
     rows = [{"attribute": attribute, "what was done": row["name"]} | {title: ratio(row, column) for column, title in SHOWN.items()}
-            | {"size": "" if np.isnan(row.get("size", np.nan)) else f"{row['size']:.2f}", "images": row["images"]}
+            | {"size": _number(row["size"], ".2f"), "condition number": _number(row["condition"], ".0e"), "images": row["images"]}
             for attribute, table in tables.items() for _, row in table.iterrows()]
     return pd.DataFrame(rows).set_index(["attribute", "what was done"])
 
 
+def _number(value: float, form: str) -> str:
+    """A number as text; nothing where there is none."""
+    return "" if np.isnan(value) else f"{value:{form}}"
+
+
 def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Time, size and condition number of each method's edit, by attribute."""
+    """Time, size and condition number of each method's edit, by attribute; out of the ordinary is what `Edit.warning` warns of."""
     rows = {}
     for attribute, table in tables.items():
         for row in table.dropna(subset=["size"]).to_dict("records"):
-            condition = "" if np.isnan(row["condition"]) else f"{row['condition']:.0e}"
-            rows[attribute, row["name"]] = {"seconds": f"{row['seconds']:.2f}", "relative size": f"{row['size']:.2f}", "condition number": condition,
-                                            "out of the ordinary": row["warning"] or "no"}
+            rows[attribute, row["name"]] = {"seconds": f"{row['seconds']:.2f}", "relative size": f"{row['size']:.2f}",
+                                            "condition number": _number(row["condition"], ".0e"),
+                                            "out of the ordinary": "yes" if row["warning"] else "no"}
     return pd.DataFrame(rows).T
 
 

@@ -1,4 +1,4 @@
-"""What the page of dropped neurons says it found (Section 7): every number computed, with n and its 95% interval."""
+"""What the page of dropped neurons says it found (Section 7): every number computed, with its 95% interval."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from .ledger import Claim
 from .neurons import HALF, NEURONS, READINGS, WIDTH, Ranking, by_unit, removed
 from .scores import Interval, mean, wilson
 
@@ -39,7 +40,7 @@ def standing_out(rankings: Mapping[str, Ranking], null: Mapping[str, Ranking]) -
     part = wilson(int((found > limit).sum()), len(found))
     return (f"Of {len(found)} scores (of all artists, matrices and neurons) a proportion of {part} is above {limit:.1f}, below "
             f"which 95% lie when prompts are dealt at random. The median of |z| is {np.median(found):.1f} (dealt at random: "
-            f"{np.median(chance):.1f}). The highest {MOST} in {WIDTH}, which are dropped at most, begin at {cut(rankings):.1f}.")
+            f"{np.median(chance):.1f}). The highest {MOST} in {WIDTH}, which go at most, begin at {cut(rankings):.1f}.")
 
 
 def in_common(rankings: Mapping[str, Ranking], count: int = MOST) -> pd.DataFrame:
@@ -105,36 +106,30 @@ def enough(table: pd.DataFrame, doses: Sequence[int]) -> str:
     return " ".join(lines)
 
 
-def verdict(found: Interval, limit: float, little: float) -> str:
-    """Held (surely above `limit`), did not hold (surely below it, or below what counts as little), or not settled."""
-    if found.low > limit:
-        return "Held"
-    return "Did not hold" if found.high < max(limit, little) else "Not settled"
+def held(found: Interval, limit: float, little: float) -> bool | None:
+    """Whether a value is surely above `limit`; False: surely below it, or below what counts as little; None: not settled."""
+    return True if found.low > limit else False if found.high < max(limit, little) else None
 
 
-def claims(table: pd.DataFrame) -> pd.DataFrame:
-    """What Section 7 claims of 100 neurons, and two questions of ours about 640, half of all: claim, verdict, measured."""
-    share, lead = "share of what altering the layers removes", "lead, in shares of what altering the layers removes"
+def claims(table: pd.DataFrame) -> list[Claim]:
+    """What Section 7 claims of 100 neurons, and two questions of ours about 640, half of all."""
     most, half, few = str(MOST), str(HALF), str(NEURONS[0])
+    share, lead, points = "a share of {}", "a lead of {} in shares", "{} points of its score"
+    random = [f"random ones: {share.format(shown(removed(table, f'random {count}')))}" for count in (most, half)]
+    other = f"another artist's: {share.format(shown(removed(table, f'other {half}')))}"
     parts = [
-        (f"{most} neurons remove the style, more than half of it", removed(table, most), 0.5, LITTLE, share),
-        (f"{most} chosen neurons remove more of the style than random ones",
-         removed(table, most, f"random {most}"), 0.0, LITTLE, lead),
-        (f"{most} neurons remove more of the style than {few}", removed(table, most, few), 0.0, LITTLE, lead),
-        (f"dropping {most} costs some of the object", change(table, "clean", most), 0.0, 1.0, "points of the object's score"),
-        (f"{half} chosen neurons remove more of the style than random ones",
-         removed(table, half, f"random {half}"), 0.0, LITTLE, lead),
-        (f"an artist's own {half} remove more of the style than another's",
-         removed(table, half, f"other {half}"), 0.0, LITTLE, lead),
+        (f"{most} in {WIDTH} neurons of the layers remove more than half of the style", "7, Figs. 9 and 10",
+         removed(table, most), 0.5, LITTLE, share, random[0]),
+        (f"{most} chosen neurons remove more of the style than random ones", "7 (the control is ours)",
+         removed(table, most, f"random {most}"), 0.0, LITTLE, lead, random[0]),
+        (f"{most} neurons remove more of the style than {few}", "7, Fig. 10",
+         removed(table, most, few), 0.0, LITTLE, lead, random[0]),
+        (f"dropping {most} neurons costs some of the object", "7", change(table, "clean", most), 0.0, 1.0, points,
+         f"random ones: {points.format(shown(change(table, 'clean', f'random {most}')))}"),
+        (f"{half} chosen neurons remove more of the style than random ones", "7 (this number is ours)",
+         removed(table, half, f"random {half}"), 0.0, LITTLE, lead, random[1]),
+        (f"an artist's own {half} neurons remove more of the style than another's", "7 (this number is ours)",
+         removed(table, half, f"other {half}"), 0.0, LITTLE, lead, other),
     ]
-    return pd.DataFrame([{"claim": text, "verdict": verdict(found, limit, little), "measured": f"{shown(found)}, {what}"}
-                         for text, found, limit, little, what in parts])
-
-
-def conclusion(found: pd.DataFrame) -> str:
-    """A table of `claims` as an HTML list: what held, what did not, what is open."""
-    lines = {kind: [f"{row.claim} ({row.measured})" for row in found[found.verdict == kind].itertuples()]
-             for kind in ("Held", "Did not hold", "Not settled")}
-    items = (f"<li><strong>{kind}</strong>: {'; '.join(of) or 'nothing'}.</li>" for kind, of in lines.items()
-             if of or kind != "Not settled")
-    return f"<ul>{''.join(items)}</ul>"
+    return [Claim(text=text, section=section, number=what.format(shown(found)), control=null, held=held(found, limit, little))
+            for text, section, found, limit, little, what, null in parts]

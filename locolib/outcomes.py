@@ -109,10 +109,16 @@ def by_tokens(one: Trial, *, lambda_: float = LAMBDA) -> pd.DataFrame:
     return seen.tried({tokens: seen.locoedit(tokens, lambda_=lambda_) for tokens in TOKENS})
 
 
-def best_tokens(table: pd.DataFrame) -> str:
-    """The choice of tokens whose edit does most nearly what altering the same layers does (a share above 1 destroys)."""
+def best_tokens(table: pd.DataFrame, *, near: float = 0.1) -> str:
+    """The choice of tokens that does what altering the same layers does with the smallest change of the matrices.
+
+    Of those whose share lies within `near` of 1 (above 1 an edit destroys), or else of the nearest one; a larger change than
+    is needed costs prompts that the edit is not about.
+    """
     tried = table[table.name.isin(TOKENS)]
-    return str(tried.name[(tried.share - 1).abs().idxmin()])
+    off = (tried.share - 1).abs()
+    good = tried[off <= max(near, off.min())]
+    return str(good.name[good["size"].idxmin()])
 
 
 def by_window(one: Trial, tokens: str, *, lambda_: float = LAMBDA) -> pd.DataFrame:

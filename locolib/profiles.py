@@ -22,6 +22,7 @@ class Profile(BaseModel):
         seeds: of each prompt.
         stride: layers between two windows where there are more than 32 layers.
         objects: on a model's own page; 0: all.
+        places: whether pages of models also sweep over places, which the paper does not.
         traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
         thinned: of such a model's UNet states of each kind, one in so many is traced.
         split_seeds, split_steps, splits: of the page that asks how stable an answer is.
@@ -35,6 +36,7 @@ class Profile(BaseModel):
     seeds: int = 1
     stride: int = 1
     objects: int = 0
+    places: bool = True
     traced: int = 0
     traced_few: int = 0
     thinned: int = 1
@@ -51,7 +53,7 @@ class Profile(BaseModel):
 
 PROFILES = {p.name: p for p in (
     Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, traced=1, traced_few=1, thinned=20, split_seeds=1, split_steps=1, splits=10),  # tests
-    Profile(name="quick", prompts=16, few=8, stride=3, objects=16, traced=3, traced_few=2, thinned=8),  # two cores: minutes
+    Profile(name="quick", prompts=16, few=6, stride=3, objects=16, places=False, traced=3, traced_few=2, thinned=8),  # two cores: minutes
     Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, split_seeds=8, split_steps=50))}  # the paper's 50 steps
 
 

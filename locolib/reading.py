@@ -32,7 +32,7 @@ def attention(model: Model, prompt: str) -> tuple[Tensor, list[str]]:
     """
     encoder = next(iter(encoders(model.pipeline).values()))
     before = encoder.config._attn_implementation
-    ids = model._ids(model.tokenizer, [prompt])
+    ids = model.tokenized(model.tokenizer, [prompt])
     encoder.set_attn_implementation("eager")  # the others do not return their weights
     try:
         found = encoder(ids.input_ids, attention_mask=ids.attention_mask, output_attentions=True).attentions[-1][0]

@@ -63,9 +63,10 @@ def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: S
     return price(count(asked, sets), speed(model, asked.settings), store)
 
 
-def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> None:
-    """What the pages `todo` will cost at most, a line each, before any of it is done."""
+def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dict[str, float]:
+    """What the pages `todo` will cost at most, a line each, before any of it is done; returns the seconds of each."""
     kept: dict[tuple[str, int], Speed] = {}
+    seconds = dict.fromkeys((run.name for run in todo), 0.0)
     total = Speed(seconds=0.0, size=0.0)
     for run in todo:
         page = asked[run.name]
@@ -73,11 +74,13 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> Non
             continue
         name, settings = page.about()[0], page.settings
         each = kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings))
-        print(f"{run.name}: at most {images} images, about {images * each.seconds / 60:.1f} minutes", flush=True)
+        seconds[run.name] = images * each.seconds
+        print(f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes", flush=True)
         total = Speed(seconds=total.seconds + images * each.seconds, size=total.size + images * each.size)
     if total.seconds:
         print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
               f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB", flush=True)
+    return seconds
 
 
 def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")) -> None:
@@ -107,10 +110,11 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     if not model and absent():
         print(f"absent bundled models, which have no pages: {', '.join(absent())}", flush=True)
     print(f"pages: {', '.join(run.name for run in todo) or 'none'} to run, {len(planned) - len(todo)} unchanged", flush=True)
-    announce(todo, asked, Store())
+    seconds = announce(todo, asked, Store())
+    order = sorted(planned, key=lambda run: -seconds.get(run.name, 0))  # the longest first, so that none is left over at the end
     _kernel(root)
     with tqdm(total=sum(asked[run.name].images() for run in todo), unit="image", desc="pages", disable=not todo, mininterval=1) as bar:
-        _in_turn(planned, stale, finish, lambda run: bar.update(asked[run.name].images()))
+        _in_turn(order, stale, finish, lambda run: bar.update(asked[run.name].images()))
 
 
 def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Callable[[Run], None], tell: Callable[[Run], object]) -> None:

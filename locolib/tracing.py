@@ -22,14 +22,15 @@ from .models.attention import is_cross_attention
 from .prompts import Prompt
 from .runs import Store, key, versions
 from .sampling import Settings, generate, image_key
-from .scores import NOTHING, Effects, Interval, clip_score, margin, mean, resample, share
+from .scores import NOTHING, Effects, Interval, clip_score, mean, resample, share
 from .text import Corrupted
 
-NOISE = 3.0  # standard deviations of the embeddings, as in the tracing of language models (Meng et al. 2022)
-CLEAN, CORRUPTED, AGAIN = "clean", "corrupted", "other noise"  # what nothing is restored in; the last one is the null
+NOISE = 3.0  # standard deviations of the subjects' embeddings, as in language models (Meng et al. 2022)
+CLEAN, CORRUPTED, AGAIN = PLAIN = ("clean", "corrupted", "other noise")  # images in which nothing is restored
 SEED = 1000  # between the seeds of two prompts
 OTHER = 10**6  # between the noise of CORRUPTED and that of AGAIN
 PLACES = ("last", "all")  # of the subject's tokens
+MANY = 8  # prompts, from which on they are the units of the bootstrap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ class Request:
         prompts: their originals are traced.
         seeds: of the first prompt's images; each further prompt begins SEED higher, so that its noise is its own.
         settings: of sampling.
-        size: of the noise, in standard deviations of the token embeddings, see `text.Corrupted`.
+        size: of the noise, in standard deviations of the subject's token embeddings, see `text.Corrupted`.
     """
 
     prompts: tuple[Prompt, ...]
@@ -154,23 +155,27 @@ def row(request: Request, prompt: Prompt, seed: int, state: State | str) -> Row:
     return Row(prompt=told, seed=seed, restored=state.path)
 
 
-def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Store) -> pd.DataFrame:
+def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Store,
+          plain: Sequence[str] = PLAIN) -> pd.DataFrame:
     """Score the clean images, the corrupted ones, and the corrupted ones with each state of `chosen` restored.
 
+    Args:
+        plain: which of PLAIN are made: CLEAN, CORRUPTED, and AGAIN, which is corrupted by noise drawn anew.
+
     Returns:
-        A row for each image: state (CLEAN, CORRUPTED, AGAIN or the state's name), attribute, prompt, seed, score (with the
-        original prompt, also for facts: what is traced is the prompt's own picture), image (its key in the store).
+        A row for each image: state (one of PLAIN, or the state's name), attribute, prompt, seed, score (with the original
+        prompt, also for facts: what is traced is the prompt's own picture), image (its key in the store).
 
     Raises:
         UserError: a prompt's subject is not among the tokens that the encoder reads.
     """
     scorer = load_scorer(model.spec.scorer)
-    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "states": list(chosen), "trace": 2}
+    restored = (*plain, *chosen)
+    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "states": restored, "trace": 3}
     name = f"{model.name}-trace-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]
     started = monotonic()
-    restored = (CLEAN, CORRUPTED, AGAIN, *chosen)
     # Prompt by prompt, so that a batch needs few clean rows to copy from.
     of = [(prompt, SEED * i + seed) for i, prompt in enumerate(request.prompts) for seed in request.seeds]
     rows = [row(request, prompt, seed, state) for prompt, seed in of for state in restored]
@@ -196,7 +201,7 @@ def effects(table: pd.DataFrame, chosen: Sequence[State | str]) -> Effects:
 
     Seeds are averaged within a prompt; with fewer than 8 prompts a unit is one seed of one prompt.
     """
-    unit = ["prompt"] if table.prompt.nunique() >= 8 else ["prompt", "seed"]
+    unit = ["prompt"] if table.prompt.nunique() >= MANY else ["prompt", "seed"]
     scores = table.pivot_table(values="score", index=unit, columns="state", sort=False)
     back = scores.sub(scores[CORRUPTED], axis=0)
     return Effects(windows=back[[getattr(state, "name", state) for state in chosen]].to_numpy(), full=back[CLEAN].to_numpy())
@@ -212,20 +217,24 @@ def indirect(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
 
     Returns:
         A row for each state: state, index, kind, part, where, layer (of a text encoder; else -1), share, share_low,
-        share_high (NaN where the corruption takes nothing away), units, images.
+        share_high (NaN where the corruption takes nothing away), unit ("prompt" or "image"), units, images.
     """
     found, any_lost = effects(table, chosen), lost(table).low > 0
-    rows = []
+    unit, rows = "prompt" if table.prompt.nunique() >= MANY else "image", []
     for i, state in enumerate(chosen):
         back = share(found, i) if any_lost else NOTHING
         rows.append({"state": state.name, "index": state.index, "kind": state.kind, "part": state.part, "where": state.where,
                      "layer": state.text.layer if state.text else -1, "share": back.value, "share_low": back.low,
-                     "share_high": back.high, "units": len(found.full), "images": int((table.state == state.name).sum())})
+                     "share_high": back.high, "unit": unit, "units": len(found.full),
+                     "images": int((table.state == state.name).sum())})
     return pd.DataFrame(rows)
 
 
-def null(table: pd.DataFrame) -> Interval:
-    """The share of noise drawn anew with nothing restored: what a state that does nothing would show."""
+def redrawn(table: pd.DataFrame) -> Interval:
+    """The share that comes back when nothing is restored but the noise is drawn anew: how much depends on the draw.
+
+    A state that does nothing shows 0 and not this, as it is compared with the same draw.
+    """
     return share(effects(table, [AGAIN]), 0) if lost(table).low > 0 else NOTHING
 
 
@@ -235,21 +244,30 @@ def at_random(table: pd.DataFrame, chosen: Sequence[State]) -> Interval:
     return resample(lambda back, full: back.mean(-1) / full, found.windows, found.full) if lost(table).low > 0 else NOTHING
 
 
-def lead(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Interval:
-    """By how much the share of one state exceeds that of the best other one, the maximum taken inside each resample."""
-    return margin(effects(table, chosen), 1, index) if lost(table).low > 0 else NOTHING
+def runner_up(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Interval:
+    """What the best other state brings back as a part of what one state does, the maximum taken inside each resample."""
+    if lost(table).low <= 0:
+        return NOTHING
+    others = [i for i in range(len(chosen)) if i != index]
+    return resample(lambda back: back[..., others].max(-1) / back[..., index], effects(table, chosen).windows)
 
 
-def by_size(model: Model, request: Request, sizes: Sequence[float], *, store: Store) -> pd.DataFrame:
+def by_size(model: Model, request: Request, sizes: Sequence[float], *, table: pd.DataFrame, store: Store) -> pd.DataFrame:
     """How the corrupted score depends on the size of the noise.
+
+    Args:
+        table: of `trace` of this request, whose images serve for its own size and for the clean score.
 
     Returns:
         A row for each size: size; clean, corrupted, lost (points, in words with their 95% intervals); images.
     """
-    rows = []
+    rows, traced = [], table[table.state.isin((CLEAN, CORRUPTED))]
     for size in sizes:
-        table = trace(model, replace(request, size=size), (), store=store)
-        scores = table.groupby(["prompt", "seed", "state"], sort=False).score.mean().unstack("state")
+        table = traced
+        if size != request.size:
+            other = trace(model, replace(request, size=size), (), store=store, plain=(CORRUPTED,))
+            table = pd.concat([traced[traced.state == CLEAN], other])
+        scores = table.pivot_table(values="score", index=["prompt", "seed"], columns="state", sort=False)
         parts = {"clean": mean(scores[CLEAN].to_numpy()), "corrupted": mean(scores[CORRUPTED].to_numpy()), "lost": lost(table)}
         rows.append({"size": size, **{name: str(part) for name, part in parts.items()}, "images": len(scores)})
     return pd.DataFrame(rows)

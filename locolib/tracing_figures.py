@@ -19,12 +19,10 @@ def _points(ax: Axes, table: pd.DataFrame, at: pd.Series, kind: str) -> None:
     ax.errorbar(at, table.share, yerr=far, color=colour, marker=marker, markersize=4, linestyle="", elinewidth=0.9, label=kind)
 
 
-def _levels(ax: Axes, table: pd.DataFrame, null: tuple[float, float]) -> None:
-    """Nothing back, all back, and what noise drawn anew does; the intervals' ends beyond the frame are cut off."""
+def _levels(ax: Axes, table: pd.DataFrame) -> None:
+    """Nothing back, all back; intervals that reach far beyond these are cut off."""
     ax.axhline(0, color=PALETTE["all"], linestyle=":", linewidth=1.4, label="corrupted")
     ax.axhline(1, color=PALETTE["clean"], linestyle="--", linewidth=1.4, label="clean")
-    if np.isfinite(null).all():
-        ax.axhspan(*null, color=PALETTE["all"], alpha=0.2, linewidth=0, zorder=0, label="nothing restored, other noise")
     low, high = np.nan_to_num([table.share_low.min(), table.share_high.max()], posinf=2, neginf=-1)
     ax.set_ylim(np.clip(low, -1, -0.2) - 0.05, np.clip(high, 1.1, 2) + 0.05)
 
@@ -35,36 +33,32 @@ def _name(block: str) -> str:
 
 
 @styled
-def unet_effects(table: pd.DataFrame, *, scorer: str, null: tuple[float, float]) -> Figure:
-    """The indirect effect of a UNet's states in execution order (the paper's Fig. 2), coloured by kind.
-
-    Args:
-        table: of `tracing.indirect`.
-        null: interval of the share when nothing is restored and the noise is drawn anew.
-    """
+def unet_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
+    """Indirect effects of a UNet's states, of `tracing.indirect`, in execution order (the paper's Fig. 2), coloured by kind."""
     ax = panels(1, height=4.2)[0]
-    _levels(ax, table, null)
+    _levels(ax, table)
     for kind in table.kind.unique():
         _points(ax, table[table.kind == kind], table["index"][table.kind == kind], kind)
     for i, (block, part) in enumerate(table.groupby("part", sort=False)):
         if i:
             ax.axvline(part["index"].min() - 0.5, color="#BBBBBB", linewidth=0.8)
-        ax.annotate(_name(block), (part["index"].mean(), 1), xycoords=("data", "axes fraction"), xytext=(0, -3),
-                    textcoords="offset points", ha="center", va="top", fontsize=8, rotation=90)
+        ax.annotate(_name(block), (part["index"].mean(), 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                    textcoords="offset points", ha="center", va="bottom", fontsize=8, rotation=90)
     ax.grid(axis="x", visible=False)
-    ax.set(title=f"UNet: {len(table)} states, n = {_n(table)}, {scorer}", xlabel="state, in execution order", ylabel=_LABEL)
+    ax.set_title(f"UNet: {len(table)} states, n = {_n(table)}, {scorer}", pad=36)
+    ax.set(xlabel="state, in execution order", ylabel=_LABEL)
     ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return ax.figure
 
 
 @styled
-def text_effects(table: pd.DataFrame, *, scorer: str, null: tuple[float, float]) -> Figure:
-    """The indirect effect of the text encoders' states by layer (Fig. 3): a panel for each encoder and place."""
+def text_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
+    """Indirect effects of the text encoders' states by layer (Fig. 3): a panel for each encoder and place."""
     groups = list(table.groupby(["where", "part"], sort=False))
     axes = panels(len(groups), height=2.6)
     places = {"last": "the subject's last token", "all": "all tokens of the subject"}
     for ax, ((where, encoder), part) in zip(axes, groups):
-        _levels(ax, part, null)
+        _levels(ax, part)
         for shift, kind in ((-0.1, "attention"), (0.1, "mlp")):
             _points(ax, part[part.kind == kind], part.layer[part.kind == kind] + shift, kind)
         ax.set(title=f"{encoder}, {places[where]}: n = {_n(part)}, {scorer}", xlabel="layer", ylabel=_LABEL,
@@ -76,4 +70,4 @@ def text_effects(table: pd.DataFrame, *, scorer: str, null: tuple[float, float])
 def _n(table: pd.DataFrame) -> str:
     """Units and images behind each point."""
     row = table.iloc[0]
-    return f"{row.units} prompts, {row.images} images" if row.units != row.images else f"{row.units} images"
+    return f"{row.units} {row.unit}s" + (f", {row.images} images" if row.images != row.units else "")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from locolib import locogen, models
+from locolib import locogen, models, outcomes
 from locolib.layers import sites
 from locolib.organisms import evaluate
 from locolib.organisms.captions import ARTISTS
@@ -117,3 +117,14 @@ def test_the_search_finds_what_was_planted(bundled, shared, attribute):
 def test_pictures_of_one_seed_share_their_noise(bundled):
     first, again, other = (bundled.noise(bundled.generator(seed)) for seed in (3, 3, 4))
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_locoedit_works_where_style_was_planted_and_nowhere_else(bundled, shared):
+    """The tokens are chosen on the training prompts; the bars are those of the planted window and of a random disjoint one."""
+    asked = locogen.Request(prompts=read("style"), seeds=locogen.seeds(1), settings=SETTINGS)
+    one = outcomes.trial(bundled, asked, "van gogh", (8, 9), store=shared)
+    tokens = outcomes.best_tokens(outcomes.by_tokens(one))
+    apart = outcomes.random_window(bundled.spec.layers, one.window, seed=0)
+    table = one.tried({"located": one.locoedit(tokens), "random": one.locoedit(tokens, apart)}).set_index("name")
+    assert table.share["located"] >= 0.8 and abs(table.share["random"]) <= 0.15
+    assert table.target["located"] >= 0.8 * table.target.iloc[0], "the target's picture, not a destroyed one"

@@ -13,10 +13,12 @@ from locolib.figures import panels, plt
 from locolib.layers import sites
 from locolib.memory import Altered, Dropped, Row, TextMemory
 from locolib.neuron_answers import in_common
-from locolib.neurons import NEURONS, READINGS, WIDTH, Activations, Request, doses, drops, measure, rank, readings, removed, summary, z_scores
+from locolib.neurons import (NEURONS, READINGS, WIDTH, Activations, Request, doses, drops, measure, rank, readings, removed,
+                             summary, z_scores)
 from locolib.organisms.captions import OBJECTS, PLACES, STYLES, Scene, caption
 from locolib.prompts import FOLDER, read_styled
 from locolib.sampling import Settings, denoise
+from locolib.scores import Interval
 from locolib.text import token_ids
 
 SETTINGS = Settings(steps=2, guidance=3.0, batch=16)
@@ -305,17 +307,27 @@ def test_a_lead_is_the_difference_of_two_shares():
 
 def test_where_altering_removes_nothing_no_share_is_formed():
     found = made_up(full=0.0)
-    assert summary(found).share.isna().all() and set(neuron_answers.claims(found).verdict) <= {"Held", "Not settled", "Did not hold"}
+    assert summary(found).share.isna().all() and neuron_answers.claims(found)[0].held is None
     assert "not defined" in neuron_answers.enough(found, (100, 640))
 
 
 def test_claims_are_judged_by_their_intervals():
-    verdicts = dict(zip(neuron_answers.claims(made_up()).claim.str[:3], neuron_answers.claims(made_up()).verdict))
-    assert set(neuron_answers.claims(made_up()).verdict) == {"Held"} and len(verdicts) > 1
-    nothing = neuron_answers.claims(made_up(**{"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3})).verdict.tolist()
-    assert nothing[:4] == ["Did not hold"] * 4 and nothing[4:] == ["Held", "Did not hold"]
-    said = neuron_answers.conclusion(neuron_answers.claims(made_up()))
-    assert said.count("<li>") == 2 and "Did not hold</strong>: nothing" in said and "[" in said
+    held, nothing = (neuron_answers.claims(made_up(**shares)) for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3}))
+    assert [claim.held for claim in held] == [True] * 6
+    assert [claim.held for claim in nothing] == [False] * 4 + [True, False]
+    assert all("[" in claim.number and "[" in claim.control and "-0.00" not in claim.number for claim in [*held, *nothing])
+
+
+@pytest.mark.parametrize("low, high, says", [(0.1, 0.9, True), (-0.2, 0.05, False), (-0.2, 0.3, None)])
+def test_a_little_is_nothing(low, high, says):
+    assert neuron_answers.held(Interval(value=(low + high) / 2, low=low, high=high), 0.0, 0.1) is says
+
+
+def test_what_becomes_of_the_object_is_in_points():
+    table = made_up()
+    assert neuron_answers.change(table, "640").value == pytest.approx(-3.6)
+    assert neuron_answers.change(table, "clean", "640").value == pytest.approx(3.6)
+    assert "-0.00" not in neuron_answers.said(made_up(**{"100": 0.0}), "100")
 
 
 def test_the_number_that_removes_half_is_the_smallest():

@@ -58,9 +58,13 @@ def test_an_unknown_value_is_refused():
         outcomes.about(read("style"), "rembrandt")
 
 
-def test_the_best_tokens_do_most_nearly_what_altering_does():
-    table = pd.DataFrame({"name": list(TOKENS), "share": [0.2, 0.5, 1.1, 1.9, 0.7]})
-    assert outcomes.best_tokens(table) == "onward"
+@pytest.mark.parametrize("shares, sizes, best", [
+    ([0.2, 0.5, 1.1, 1.9, 0.7], [1, 1, 5, 1, 1], "onward"),  # the only one that does it
+    ([0.95, 0.5, 1.0, 1.0, 1.0], [2, 1, 9, 3, 8], "subject"),  # the smallest that does it
+    ([0.2, 0.5, 0.4, 1.9, 0.3], [1, 2, 1, 1, 1], "last"),  # none does it: the nearest
+], ids=["only", "smallest", "nearest"])
+def test_the_best_tokens_do_what_altering_does_with_the_smallest_change(shares, sizes, best):
+    assert outcomes.best_tokens(pd.DataFrame({"name": list(TOKENS), "share": shares, "size": sizes})) == best
 
 
 def test_rank_correlation_of_a_rising_line_is_one():

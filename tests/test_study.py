@@ -82,7 +82,7 @@ def test_the_bare_target_is_a_question_about_style_alone():
     assert list(given.sizes()) == ["style"] and given.request("style").bare_target
 
 
-@pytest.mark.parametrize("model, prompts, steps, stride", [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 8, 10, 3), ("mini-deepfloyd", 8, 25, 1)])
+@pytest.mark.parametrize("model, prompts, steps, stride", [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 6, 10, 3), ("mini-deepfloyd", 6, 25, 1)])
 def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
     given = pages.LocoGenPage(**pages.LocoGenPage.values(profiles.profile("quick"), MODELS[model]))
     assert (given.prompts, given.settings.steps, given.stride) == (prompts, steps, stride)

@@ -11,6 +11,7 @@ from locolib.layers import sites
 from locolib.models import MODELS, TextState, text_states
 from locolib.prompts import Prompt, read
 from locolib.sampling import Settings
+from locolib.scores import Interval
 from locolib.tracing import AGAIN, CLEAN, CORRUPTED, Request, State
 
 SITES = {"planted-sd-v1-5": 16, "mini-sd-v2-1": 16, "mini-sdxl": 70, "mini-deepfloyd": 22}
@@ -85,8 +86,8 @@ def test_the_share_of_a_state_is_what_it_brings_back_of_what_was_lost():
     found = tracing.indirect(table, chosen)
     assert found.share.tolist() == pytest.approx([1, 0, 0.5]) and found.share_low.tolist() == pytest.approx([1, 0, 0.5])
     assert set(found.units) == {8} and set(found.images) == {8}
-    assert tracing.null(table).value == pytest.approx(0) and tracing.at_random(table, chosen).value == pytest.approx(0.5)
-    assert tracing.lead(table, chosen, 0).value == pytest.approx(0.5)
+    assert tracing.redrawn(table).value == pytest.approx(0) and tracing.at_random(table, chosen).value == pytest.approx(0.5)
+    assert tracing.runner_up(table, chosen, 0).value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("corrupted", [80, 85])
@@ -94,12 +95,13 @@ def test_where_nothing_is_lost_there_are_no_shares(corrupted):
     table = made_up({CLEAN: 80, CORRUPTED: corrupted, AGAIN: 80, "a": 70, "b": 70})
     chosen = [state("a"), state("b", 1)]
     assert tracing.indirect(table, chosen).share.isna().all()
-    for found in (tracing.null(table), tracing.at_random(table, chosen), tracing.lead(table, chosen, 0)):
+    for found in (tracing.redrawn(table), tracing.at_random(table, chosen), tracing.runner_up(table, chosen, 0)):
         assert np.isnan(found.value)
     assert "takes nothing away" in tracing_answers.unet_words(table, chosen, MODELS["mini-sd-v1-5"])
     assert len(tracing_answers.by_kind(table, chosen)) == 1
     assert [claim.held for claim in tracing_answers.claims(table, chosen, [], MODELS["mini-sd-v1-5"])] == [None]
-    tracing_figures.unet_effects(tracing.indirect(table, chosen), scorer="s", null=(np.nan, np.nan))
+    assert "not defined" in set(tracing_answers.by_attribute(table, chosen)["style"])
+    tracing_figures.unet_effects(tracing.indirect(table, chosen), scorer="s")
 
 
 def test_few_prompts_make_images_the_units():
@@ -134,8 +136,11 @@ def test_other_noise_changes_the_noise_alone():
 
 
 def test_sizes_of_noise_are_compared(model, store):
-    found = tracing.by_size(model, request(), (0.0, 3.0), store=store)
+    asked = request()
+    table = tracing.trace(model, asked, (), store=store)
+    found = tracing.by_size(model, asked, (0.0, asked.size), table=table, store=store)
     assert found["size"].tolist() == [0, 3] and set(found.images) == {2} and found.clean.nunique() == 1
+    assert found.lost.tolist()[1] == str(tracing.lost(table)) and len(store.runs()) == 2
 
 
 @pytest.mark.parametrize("asked, message", [
@@ -180,16 +185,35 @@ def test_spreads_and_the_papers_word_for_them(name, scores, spread, agrees):
     assert said.startswith("Of 20 states") and ("not what the paper says" in said) == (agrees == "no")
 
 
+def test_what_wide_intervals_leave_open_is_called_open():
+    rng = np.random.default_rng(0)
+    chosen = [state(f"s{i}", i) for i in range(20)]
+    table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: 50 for s in chosen})
+    wide = table.assign(score=table.score + 30 * rng.normal(size=len(table)) * table.state.str.startswith("s"))
+    found = tracing_answers.spread(wide, chosen)
+    assert found.open > 5 and found.verdict == "open"
+    assert tracing_answers.spread_agrees(found, tracing_answers.paper(MODELS["mini-sd-v1-5"])) == "not settled"
+
+
+@pytest.mark.parametrize("share, rest, verdict", [
+    ((0.6, 0.3, 0.9), (0.2, 0.1, 0.3), "alone"), ((0.6, 0.3, 0.9), (0.9, 0.7, 1.0), "not alone"),
+    ((0.6, 0.3, 0.9), (0.6, 0.3, 0.8), "open"), ((0.1, -0.1, 0.2), (0.2, -9.0, 9.0), "none"), ((0.3, -0.1, 0.8), (0.2, 0.1, 0.3), "open"),
+], ids=str)
+def test_a_state_is_alone_if_no_other_does_half_as_much(share, rest, verdict):
+    share, rest = (Interval(value=v, low=low, high=high) for v, low, high in (share, rest))
+    assert tracing_answers.Alone(best=text(0), share=share, rest=rest, first=True).verdict == verdict
+
+
 @pytest.mark.parametrize("name, best, alone, agrees", [
-    ("mini-sd-v1-5", 0, True, "yes"), ("mini-sd-v1-5", 2, True, "no"), ("mini-sd-v1-5", None, False, "no"),
-    ("mini-deepfloyd", 0, True, "no"), ("mini-deepfloyd", None, False, "yes"),
+    ("mini-sd-v1-5", 0, "alone", "yes"), ("mini-sd-v1-5", 2, "alone", "no"), ("mini-sd-v1-5", None, "not alone", "no"),
+    ("mini-deepfloyd", 0, "alone", "no"), ("mini-deepfloyd", None, "not alone", "yes"),
 ], ids=str)
 def test_a_unique_state_of_the_text_encoder_is_told_from_none(name, best, alone, agrees):
     chosen = [text(layer) for layer in range(6)]
     table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: 75 if i == best else 45 for i, s in enumerate(chosen)})
     found = tracing_answers.alone(table, chosen)
-    assert found.alone == alone and tracing_answers.alone_agrees(found, tracing_answers.paper(MODELS[name])) == agrees
-    assert ("no state stands alone" not in tracing_answers.text_words(table, chosen, MODELS[name])) == alone
+    assert found.verdict == alone and tracing_answers.alone_agrees(found, tracing_answers.paper(MODELS[name])) == agrees
+    assert ("it **stands alone**" in tracing_answers.text_words(table, chosen, MODELS[name])) == (alone == "alone")
     told = tracing_answers.claims(table, chosen, chosen, MODELS[name])[-1]
     assert told.held == (agrees == "yes") and ("no unique" in told.text) == (name == "mini-deepfloyd")
 

@@ -21,7 +21,7 @@ class StableDiffusionXL(Model):
         """Both encoders' states, concatenated; all zeros for the empty prompt where the model was trained so."""
         pipeline, states = self.pipeline, []
         for tokenizer, encoder in ((pipeline.tokenizer, pipeline.text_encoder), (pipeline.tokenizer_2, pipeline.text_encoder_2)):
-            out = encoder(self._ids(tokenizer, prompts).input_ids, output_hidden_states=True)
+            out = encoder(self.tokenized(tokenizer, prompts).input_ids, output_hidden_states=True)
             states.append(out.hidden_states[-2])
         told = torch.tensor([float(bool(p) or not pipeline.config.force_zeros_for_empty_prompt) for p in prompts], device=self.device)
         return Encoded(states=torch.cat(states, dim=-1) * told[:, None, None], pooled=out.text_embeds * told[:, None])
@@ -46,13 +46,13 @@ class DeepFloyd(Model):
     def tokens(self) -> int:
         return 77  # T5's tokenizer names no length that IF was trained with; its pipeline fixes this one as well
 
-    def _ids(self, tokenizer, prompts: list[str]):
+    def tokenized(self, tokenizer, prompts: list[str]):
         # Without `clean_caption`, whose regular expressions delete words such as "r2d2".
-        return super()._ids(tokenizer, [prompt.lower().strip() for prompt in prompts])
+        return super().tokenized(tokenizer, [prompt.lower().strip() for prompt in prompts])
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
-        ids = self._ids(self.tokenizer, prompts)
+        ids = self.tokenized(self.tokenizer, prompts)
         states = self.pipeline.text_encoder(ids.input_ids, attention_mask=ids.attention_mask)[0]
         return Encoded(states=self.unet.encoder_hid_proj(states), pooled=states)
 

@@ -75,9 +75,10 @@ class Model:
 
     def token_ids(self, prompts: list[str]) -> Tensor:
         """Ids [prompts, tokens] as the (first) text encoder receives them."""
-        return self._ids(self.tokenizer, prompts).input_ids
+        return self.tokenized(self.tokenizer, prompts).input_ids
 
-    def _ids(self, tokenizer, prompts: list[str]):
+    def tokenized(self, tokenizer, prompts: list[str]):
+        """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded."""
         return tokenizer(prompts, padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt").to(self.device)
 
     @torch.no_grad()
