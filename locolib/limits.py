@@ -71,24 +71,29 @@ def _pair(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str], *, colu
 
 
 @styled
-def attention_map(weights: Tensor, words: list[str], *, title: str) -> Figure:
-    """Every head's attention [heads, tokens, tokens] as heat maps, two beside each other (Fig. 62)."""
-    heads, columns = len(weights), 2
-    rows = -(-heads // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 3.1 * rows + 0.4), layout="constrained", squeeze=False)
-    names = [word.replace("</w>", "").replace("<|startoftext|>", "start").replace("<|endoftext|>", "end").replace("</s>", "end").strip("▁")
-             for word in words]
-    for i, ax in enumerate(axes.flat):
-        ax.set_visible(i < heads)
-        if i < heads:
-            mesh = ax.imshow(weights[i], cmap="cividis", vmin=0, vmax=1)
-            ax.set_title(f"head {i}")
-            ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-            ax.set_yticks(range(len(names)), names, fontsize=8)
-            ax.grid(visible=False)
-    figure.colorbar(mesh, ax=axes, label="attention", shrink=0.6)
-    figure.suptitle(f"{title}: attention of the last layer, by head", x=0.01, ha="left", fontsize=11)
+def attention_maps(maps: Mapping[str, tuple[Tensor, list[str]]], titles: Mapping[str, str]) -> Figure:
+    """Every head's attention, of `reading.attention` by model, as heat maps, two beside each other (Fig. 62)."""
+    heads = [(name, i) for name, (weights, _) in maps.items() for i in range(len(weights))]
+    rows = -(-len(heads) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 3.1 * rows + 0.4), layout="constrained", squeeze=False)
+    for ax in axes.flat[len(heads):]:
+        ax.set_visible(False)
+    for ax, (name, i) in zip(axes.flat, heads):
+        weights, tokens = maps[name]
+        shown = [_spoken(token) for token in tokens]
+        mesh = ax.imshow(weights[i], cmap="cividis", vmin=0, vmax=1)
+        ax.set_title(f"{titles[name].removesuffix(' (miniature)')}, head {i}")
+        ax.set_xticks(range(len(shown)), shown, rotation=90, fontsize=8)
+        ax.set_yticks(range(len(shown)), shown, fontsize=8)
+        ax.grid(visible=False)
+    figure.colorbar(mesh, ax=axes, label="attention of the last layer", shrink=0.5)
     return figure
+
+
+def _spoken(token: str) -> str:
+    """A token as a reader knows it."""
+    plain = token.replace("</w>", "").strip("▁")
+    return {"<|startoftext|>": "start", "<|endoftext|>": "end", "</s>": "end"}.get(token, plain)
 
 
 def words(tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> str:

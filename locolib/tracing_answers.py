@@ -199,9 +199,11 @@ def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
                "open": "whether it stands alone is **open**"}[found.verdict]
     end = _ENDS[alone_agrees(found, said)] if said and where == "last" else ""
     shares = tracing.indirect(table, chosen)
-    causal = ", ".join(_called(state) for state, low in zip(chosen, shares.share_low) if low > 0)
+    large = [state for state, share, low in zip(chosen, shares.share, shares.share_low) if low > 0 and share >= NEGLIGIBLE]
+    layers = " (all in the first layer)" if large and not any(state.text.layer for state in large) else ""
     return (f"At {place} the largest of {len(chosen)} shares is that of {_called(found.best)} with {found.share}; the best "
-            f"other state brings back {found.rest} of that ({_n(shares)}): {verdict}. Causal: {causal or 'none'}. {end}").strip()
+            f"other state brings back {found.rest} of that ({_n(shares)}): {verdict}. {end} Causal states with a share of at "
+            f"least {NEGLIGIBLE}: {', '.join(map(_called, large)) or 'none'}{layers}. {null_words(table, chosen)}")
 
 
 def _called(state: State) -> str:
@@ -284,9 +286,11 @@ def best(table: pd.DataFrame, chosen: Sequence[State]) -> list[State]:
 
 
 def by_attribute(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
-    """A column for each attribute: what was lost, what a state drawn at random brings back, the best one."""
+    """A column for each attribute of 8 images or more: what was lost, what a state at random brings back, the best one."""
     columns = {}
     for name, part in table.groupby("attribute", sort=False):
+        if len(part[part.state == CLEAN]) < tracing.MANY:
+            continue
         shares = tracing.indirect(part, chosen)
         top = shares.loc[shares.share.idxmax()] if shares.share.notna().any() else None
         columns[name] = {"lost, points": str(tracing.lost(part)), "n": _n(shares),
