@@ -206,6 +206,10 @@ class SwitchPage(LimitsPage):
         outcomes.about(read("style"), self.artist)
         return sum(count(self.of(name).request("style"), 4 * find(name).layers) for name in self.about()) + 2 * self.pictures * 12 + 2 * 8 * 9
 
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return super().values(chosen, spec) | {"prompts": chosen.prompts}
+
 
 class HumanPage(Page):
     """The human study; `windows` "found" reads what the pages of the models stored in `profile`."""
