@@ -16,8 +16,8 @@ OUT, WIDTH, PROMPTS, MATRICES, LAMBDA = 1280, 768, 10, 4, 0.01
 
 def ours(x: Tensor, targets: Tensor, weights: list[Tensor]) -> list[Tensor]:
     """One small system for all matrices."""
-    p, _ = ridge(x, targets, LAMBDA)
-    return [weight + (weight.double() @ p.T).float() for weight in weights]
+    solved = ridge(x, targets, LAMBDA)
+    return [weight + solved.delta(weight).float() for weight in weights]
 
 
 def as_written(x: Tensor, targets: Tensor, weights: list[Tensor]) -> list[Tensor]:

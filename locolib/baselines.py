@@ -54,9 +54,9 @@ def diffquickfix(model: Model, prompts: Sequence[Prompt], *, tokens: Tokens = "s
                 for text, kept, side in ((original, own, 0), (target, targets, 1)):
                     model.encode([text])
                     kept.append(seen["read"][0, [pair[side] for pair in which]])
-        p, condition = ridge(torch.cat(own), torch.cat(targets), lambda_)
-        deltas[f"{name}.{path}.weight"] = encoder.get_submodule(path).weight.double() @ p.T
-        conditions.append(condition)
+        solved = ridge(torch.cat(own), torch.cat(targets), lambda_)
+        deltas[f"{name}.{path}.weight"] = solved.delta(encoder.get_submodule(path).weight)
+        conditions.append(solved.condition)
     return edit(model, "DiffQuickFix", deltas, condition=max(conditions), seconds=monotonic() - started)
 
 

@@ -112,8 +112,26 @@ def check_lambda(lambda_: float) -> None:
         raise UserError(f"lambda must be above 0, not {lambda_}: with fewer keys than dimensions the system has no answer without it.")
 
 
-def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> tuple[Tensor, float]:
-    """LocoEdit's closed form (Section 6.1) without the weights: delta = W^ @ P.T, for every matrix W^ that reads these keys.
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """What a closed form makes of every matrix W^ that reads the same keys: delta = W^ @ (left @ right).T, of rank n at most.
+
+    Attributes:
+        left, right: [width, n] and [n, width], float64.
+        condition: condition number of X'X + lambda I.
+    """
+
+    left: Tensor
+    right: Tensor
+    condition: float
+
+    def delta(self, weight: Tensor) -> Tensor:
+        """The change [out, width] of a weight [out, width]; two thin products where there are few keys."""
+        return weight.detach().double() @ self.right.T @ self.left.T
+
+
+def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
+    """LocoEdit's closed form (Section 6.1) without the weights.
 
     The paper's W = (X'X + lambda I)^-1 (X'Y + lambda W^) with Y = X_target W^ is W^ + P W^ in its row convention, where
     P = (X'X + lambda I)^-1 X' (X_target - X) does not depend on W^: one small system serves all layers.  Computed in float64,
@@ -123,20 +141,18 @@ def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> tuple[Tensor, float]
         keys: X [n, width], what the text states were.
         targets: X_target [n, width], what they should act like; equal to `keys` where nothing should change.
         lambda_: the paper's lambda.
-
-    Returns:
-        (P [width, width], the condition number of X'X + lambda I).
     """
     check_lambda(lambda_)
     x, change = keys.double(), (targets - keys).double()
     n, width = x.shape
+    eye = torch.eye(min(n, width), dtype=x.dtype, device=x.device)
     if n < width:
-        p = x.T @ torch.linalg.solve(x @ x.T + lambda_ * torch.eye(n, dtype=x.dtype, device=x.device), change)
+        left, right = torch.linalg.solve(x @ x.T + lambda_ * eye, x).T, change
     else:
-        p = torch.linalg.solve(x.T @ x + lambda_ * torch.eye(width, dtype=x.dtype, device=x.device), x.T @ change)
+        left, right = torch.linalg.solve(x.T @ x + lambda_ * eye, x.T @ change), eye
     values = torch.linalg.svdvals(x) ** 2
     smallest = values[-1] if n >= width else 0.0
-    return p, float((values[0] + lambda_) / (smallest + lambda_))
+    return Solution(left=left, right=right, condition=float((values[0] + lambda_) / (smallest + lambda_)))
 
 
 def told(model: Model, prompts: Sequence[Prompt], tokens: Tokens) -> list[Told]:
@@ -174,10 +190,10 @@ def closed_form(model: Model, method: str, lines: Sequence[Told], layers: Sequen
     started, deltas, conditions, x = monotonic(), {}, [], None
     for layer, (own, targets) in zip(layers, keys(model, lines, layers)):
         if x is None or not torch.equal(x, own):  # most layers read the same states: solved once
-            x, (p, condition) = own, ridge(own, targets, lambda_)
-            conditions.append(condition)
+            x, solved = own, ridge(own, targets, lambda_)
+            conditions.append(solved.condition)
         for path in (every[layer].key, every[layer].value):
-            deltas[f"unet.{path}.weight"] = model.unet.get_submodule(path).weight.detach().double() @ p.T
+            deltas[f"unet.{path}.weight"] = solved.delta(model.unet.get_submodule(path).weight)
     return edit(model, method, deltas, condition=max(conditions, default=math.nan), seconds=monotonic() - started)
 
 

@@ -74,16 +74,19 @@ def test_closed_form_is_the_papers(model):
     x, y = torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(0)).double()
     old = torch.randn(32, 8, generator=torch.Generator().manual_seed(1)).double()
     new = torch.linalg.solve(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype), x.T @ (y @ old) + 0.01 * old)
-    p, condition = edits.ridge(x, y, 0.01)
+    solved = edits.ridge(x, y, 0.01)
+    p, condition = solved.left @ solved.right, solved.condition
+    torch.testing.assert_close(solved.delta(old.T), (p @ old).T)
     torch.testing.assert_close(old + p @ old, new)
     assert condition == pytest.approx(float(torch.linalg.cond(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype))), rel=1e-6)
     many = torch.cat([x] * 8)  # more keys than dimensions: the other form, and eight times the keys is an eighth of lambda
-    torch.testing.assert_close(edits.ridge(many, torch.cat([y] * 8), 0.08)[0], p)
+    again = edits.ridge(many, torch.cat([y] * 8), 0.08)
+    torch.testing.assert_close(again.left @ again.right, p)
 
 
 def test_equal_keys_and_targets_change_nothing():
     x = torch.randn(6, 32, generator=torch.Generator().manual_seed(0))
-    assert not edits.ridge(x, x, 0.01)[0].any()
+    assert not edits.ridge(x, x, 0.01).delta(torch.ones(4, 32)).any()
 
 
 def test_lora_gives_the_edited_image_in_plain_diffusers(model, tmp_path):
