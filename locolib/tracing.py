@@ -62,7 +62,7 @@ class State:
 def unet_states(unet: nn.Module) -> tuple[State, ...]:
     """Every cross-attention, self-attention and ResNet output of a UNet, in execution order (Fig. 2).
 
-    DeepFloyd's modules attend to image and text at once; they count as cross-attention.
+    DeepFloyd's modules attend to image and text at once, and add what they were given; they count as cross-attention.
     """
     blocks = [*(f"down_blocks.{i}" for i in range(len(unet.down_blocks))), "mid_block",
               *(f"up_blocks.{i}" for i in range(len(unet.up_blocks)))]

@@ -229,7 +229,7 @@ def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], sp
                                         "sparse": "causal states are sparse in the UNet",
                                         "no strong state": "there is no strong causal state in the UNet"}[said.spread]
     made = [Claim(text=told, section="4, Fig. 2", held=_HELD[spread_agrees(found, said)],
-                  number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} one above {STRONG}",
+                  number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} above {STRONG}",
                   control=f"a state drawn at random brings back {tracing.at_random(table, unet)}")]
     if text:
         best = alone(table, text)

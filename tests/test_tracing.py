@@ -1,6 +1,10 @@
 """Causal tracing: which states there are, what their indirect effects are, and what is said of them."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +18,7 @@ from locolib.sampling import Settings
 from locolib.scores import Interval
 from locolib.tracing import AGAIN, CLEAN, CORRUPTED, Request, State
 
+ROOT = Path(__file__).resolve().parents[1]
 SITES = {"planted-sd-v1-5": 16, "mini-sd-v2-1": 16, "mini-sdxl": 70, "mini-deepfloyd": 22}
 SETTINGS = Settings(steps=1, guidance=2.0)
 
@@ -243,3 +248,15 @@ def test_a_bad_parameter_of_the_page_is_one_sentence(given, message):
     with pytest.raises(UserError, match=message) as error:
         pages.parameters("01_causal_tracing", given)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("noise", ["3.0", "0.0"])  # where nothing is lost, the page must say so and not break
+def test_papermill_alone_runs_the_page(noise, organisms, tmp_path):
+    asked = {"model": "mini-sdxl", "prompts": "1", "steps": "1", "stride": "40", "noise": noise}
+    command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks/01_causal_tracing.ipynb"), str(tmp_path / "out.ipynb"),
+               *(word for name, value in asked.items() for word in ("-p", name, value))]
+    environment = os.environ | {"LOCOLIB_ORGANISMS": str(organisms), "LOCOLIB_STORE": str(tmp_path / "store")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    text = (tmp_path / "out.ipynb").read_text()
+    assert "image/png" in text and "weights" in text and ("takes nothing away" in text) >= (noise == "0.0")
