@@ -60,9 +60,10 @@ def parse_alteration(text: str) -> tuple[tuple[int, ...], str]:
 
 def parse_layers(text: str, asked: str) -> tuple[int, ...]:
     """"6,8-9" to (6, 8, 9); `asked` says what the option takes."""
+    from .locogen import labelled
+
     try:
-        parts = [part.split("-") for part in text.split(",")]
-        chosen = tuple(i for part in parts for i in range(int(part[0]), int(part[-1]) + 1))
+        chosen = labelled(text)
     except ValueError:
         chosen = ()
     if not chosen:

@@ -175,7 +175,7 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
         told, best = row["paper"], f"the best window is {row['found']} with a share of {row['share']}"
         start = f"- {row['model']}, {row['attribute']} (m = {row['m']}): "
         if agreement(row) == "no" and row["verdict"] == "localised":
-            both = set(_range(told)) & set(_range(row["found"]))
+            both = set(locogen.labelled(told)) & set(locogen.labelled(row["found"]))
             overlap = f"they share {len(both)} of {row['m']} layers" if both else "they have no layer in common"
             lines.append(f"{start}**disagreement**: the paper says layers {told}, the miniature {row['found']} (share {row['share']}); {overlap}.")
         elif agreement(row) != "yes":
@@ -183,12 +183,6 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
             kind = "**disagreement**" if agreement(row) == "no" else "not settled"
             lines.append(f"{start}{kind}: {words[row['verdict']]}; {best}; the paper says layers {told}, whose share is {share}.")
     return "\n".join([lines[0], "", *lines[1:]])
-
-
-def _range(label: str) -> range:
-    """The layers of a window's label."""
-    first, _, last = label.partition("-")
-    return range(int(first), int(last or first) + 1)
 
 
 def quality(spec: Spec) -> list[dict[str, Any]]:

@@ -101,8 +101,7 @@ class EditPage(Sweeping):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        smoke, paper = chosen.name == "smoke", chosen.name == "paper"
-        return {"prompts": chosen.prompts, "pictures": 2 if smoke else 96 if paper else 16, "steps": chosen.steps}
+        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "steps": chosen.steps}
 
 
 class NeuronPage(ModelPage):
@@ -123,10 +122,9 @@ class NeuronPage(ModelPage):
         spec = find(self.model)
         if self.layers != "auto":
             try:
-                ends = [[int(end) for end in part.split("-")] for part in self.layers.split(",")]
+                return locogen.labelled(self.layers)
             except ValueError:
                 raise UserError(f"Layers are named as \"8-9\", \"3\" or \"0,4-5\", or left \"auto\", not {self.layers!r}.") from None
-            return tuple(layer for part in ends for layer in range(part[0], part[-1] + 1))
         if "style" not in spec.paper:
             raise UserError(f"No window of {spec.title} is known for style; let LocoGen find one, and name its layers, such as \"8-9\".")
         return tuple(range(spec.paper["style"][0], sum(spec.paper["style"])))
@@ -189,8 +187,7 @@ class LimitsPage(Page):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        smoke, paper = chosen.name == "smoke", chosen.name == "paper"
-        return {"prompts": chosen.few, "pictures": 2 if smoke else 48 if paper else 12, "steps": chosen.steps}
+        return {"prompts": chosen.few, "pictures": chosen.pictures_few, "steps": chosen.steps}
 
 
 class SwitchPage(LimitsPage):

@@ -35,9 +35,9 @@ def trial(model: Model, attribute: str, value: str, done: Sweep, settings: Setti
     return replace(one, held=replace(one.held, prompts=one.held.prompts[:pictures], seeds=seeds))
 
 
-def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial], values: Mapping[str, str]) -> pd.DataFrame:
+def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial]) -> pd.DataFrame:
     """What is edited, where, and with how many prompts."""
-    return pd.DataFrame({name: {"value": values[name], "edited layers": label(one.window), "LocoGen's verdict": sweeps[name].verdict.verdict,
+    return pd.DataFrame({name: {"value": one.train[0].value, "edited layers": label(one.window), "LocoGen's verdict": sweeps[name].verdict.verdict,
                                 "share on held-out prompts": str(sweeps[name].verdict.share), "prompts that make the edit": len(one.train),
                                 "prompts that judge it": len(one.held.prompts), "images": len(one.held.prompts) * len(one.held.seeds)}
                          for name, one in trials.items()})
@@ -47,22 +47,19 @@ def controls(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
     """LocoEdit at the located layers, at a random window, at all layers."""
     every = tuple(range(one.model.spec.layers))
     named = {"LocoEdit, located": one.window, "LocoEdit, random window": apart, "LocoEdit, all layers": every}
-    table = one.tried({name: one.locoedit(tokens, layers) for name, layers in named.items()})
-    return located_first(table)
+    return one.tried({name: one.locoedit(tokens, layers) for name, layers in named.items()})
 
 
-def located_first(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of `Trial.tried` whose first row has the same name for every attribute."""
-    return table.assign(name=["located layers altered", *table.name[1:]])
-
-
-def strips(trials: Mapping[str, Trial], chosen: Mapping[str, str], apart: Mapping[str, Window]) -> list:
+def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list:
     """One held-out prompt of each attribute for `pictures.image_rows`: clean, altered, edited, edited elsewhere, edited everywhere."""
-    return [(one.held.prompts[0].original, [(name, _first(one, table)) for name, table in (
-        ("as it is", one.measured()), (f"altered {label(one.window)}", one.measured(altered=one.window)),
-        (f"edited {label(one.window)}", one.measured(one.locoedit(chosen[a]))),
-        (f"edited {label(apart[a])}", one.measured(one.locoedit(chosen[a], apart[a]))),
-        ("edited all", one.measured(one.locoedit(chosen[a], tuple(range(one.model.spec.layers))))))]) for a, one in trials.items()]
+    rows = []
+    for attribute, one in trials.items():
+        images = tried[attribute].set_index("name").image
+        shown = {f"altered {label(one.window)}": "located layers altered", f"edited {label(one.window)}": "LocoEdit, located",
+                 f"edited {label(apart[attribute])}": "LocoEdit, random window", "edited all": "LocoEdit, all layers"}
+        edited = [(title, one.store.image(images[name])) for title, name in shown.items()]
+        rows.append((one.held.prompts[0].original, [("as it is", _first(one, one.measured())), *edited]))
+    return rows
 
 
 def _first(one: Trial, table: pd.DataFrame) -> np.ndarray:

@@ -13,19 +13,11 @@ from . import figures, reading
 from .answers import ratio
 from .figures import PALETTE, WIDTH, bars, styled
 from .ledger import Claim
-from .locogen import Sweep, label
 from .outcomes import Trial
 from .text import TOKENS
 
 LAST = "the subject's last token"
 COLOURS = (PALETTE["2"], PALETTE["1"])
-
-
-def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial], titles: Mapping[str, str]) -> pd.DataFrame:
-    """Where each model is edited, and with how many prompts."""
-    return pd.DataFrame({titles[name]: {"edited layers": label(one.window), "LocoGen's verdict": sweeps[name].verdict.verdict,
-                                        "share on held-out prompts": str(sweeps[name].verdict.share), "prompts that make the edit": len(one.train),
-                                        "prompts that judge it": len(one.held.prompts)} for name, one in trials.items()})
 
 
 def by_tokens(one: Trial) -> pd.DataFrame:

@@ -20,9 +20,9 @@ from .memory import Altered, Dropped, Row
 from .models import Model, Scorer, load_scorer
 from .models.attention import project
 from .prompts import Styled
-from .runs import Store, key, versions
-from .sampling import Settings, generate, image_key
-from .scores import NOTHING, Interval, clip_score, mean, ratio, wilson
+from .runs import Store, key
+from .sampling import Settings, generate, image_key, provenance
+from .scores import NOTHING, Interval, clip_score, columns, mean, ratio, wilson
 from .text import positions, token_ids
 
 Matrix = tuple[int, Literal["key", "value"]]
@@ -245,10 +245,8 @@ def measure(model: Model, request: Request, dropped: Drops, *, store: Store, sco
     keys = [image_key(model, row, request.settings) for row in once]
     table = _scores(scorer.images(images)[[once[row] for row in rows]], request, ("clean", *dropped, "altered"), scorer)
     table = table.assign(image=[keys[once[row]] for row in rows])
-    facts = {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": len(request.tests),
-             "seeds": list(request.seeds), "steps": request.settings.steps, "guidance": request.settings.guidance,
-             "device": str(model.device), "minutes": round((monotonic() - started) / 60, 2), **versions()}
-    store.put_run(name, table, facts, keys)
+    minutes = (monotonic() - started) / 60
+    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.tests), seeds=request.seeds, minutes=minutes), keys)
     return table
 
 
@@ -290,7 +288,6 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         hits = table[table.condition == name].picks_object
         parts = {"style": mean(style[name].to_numpy()), "object": mean(thing[name].to_numpy()), "share": removed(table, name),
                  "picks_object": wilson(int(hits.sum()), len(hits))}
-        rows.append({"condition": name} | {f"{part}{end}": getattr(found, at) for part, found in parts.items()
-                                           for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
+        rows.append({"condition": name} | columns(parts)
                     | {"unit": unit, "units": len(style), "images": len(hits)})
     return pd.DataFrame(rows)

@@ -20,8 +20,6 @@ from .sampling import Settings, generate
 from .scores import Interval, wilson
 from .text import TOKENS
 
-EVERY = "all layers altered"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -44,10 +42,10 @@ class Trial:
     def attribute(self) -> str:
         return self.held.attribute
 
-    def measured(self, *edits: Edit, altered: Window = (), request: Request | None = None) -> pd.DataFrame:
+    def measured(self, *edits: Edit, altered: Window = ()) -> pd.DataFrame:
         """Scores of the held-out images (see `locogen.measure`) of the model under some edits, or with some layers altered."""
         with applied(self.model, *edits) as edited:
-            return locogen.measure(edited if edits else self.model, request or self.held, [altered], store=self.store)
+            return locogen.measure(edited if edits else self.model, self.held, [altered], store=self.store)
 
     def effect(self, table: pd.DataFrame) -> np.ndarray:
         """Effect in points [units] against the unedited model: how far the score moved the way in which it should."""
@@ -63,7 +61,7 @@ class Trial:
         parts = {"points": scores.mean(effect), "share": self._share(effect, self.window),
                  "of all": self._share(effect, tuple(range(self.model.spec.layers))), "target": wilson(int(hits.sum()), len(hits))}
         cost = {"size": change.size, "condition": change.condition, "seconds": change.seconds, "warning": change.warning()} if change else {}
-        return {"name": name} | _spread(parts) | cost | {"units": len(effect), "images": len(table), "image": table.image.iloc[0]}
+        return {"name": name} | scores.columns(parts) | cost | {"units": len(effect), "images": len(table), "image": table.image.iloc[0]}
 
     def locoedit(self, tokens: str, layers: Window | None = None, *, lambda_: float = LAMBDA) -> Edit:
         """LocoEdit from the training prompts, at the located layers or at others."""
@@ -76,13 +74,8 @@ class Trial:
     def tried(self, named: Mapping[str, Edit]) -> pd.DataFrame:
         """A row for altering the located layers, for altering all, and for each edit."""
         every = tuple(range(self.model.spec.layers))
-        rows = [self.row(f"layers {label(self.window)} altered", self.measured(altered=self.window)), self.row(EVERY, self.measured(altered=every))]
+        rows = [self.row("located layers altered", self.measured(altered=self.window)), self.row("all layers altered", self.measured(altered=every))]
         return pd.DataFrame([*rows, *(self.row(name, self.measured(change), change) for name, change in named.items())])
-
-
-def _spread(parts: Mapping[str, Interval]) -> dict[str, float]:
-    """Intervals as columns: x, x_low, x_high."""
-    return {f"{name}{end}": getattr(part, at) for name, part in parts.items() for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
 
 
 def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
@@ -158,5 +151,5 @@ def generic(model: Model, texts: Sequence[str], changes: Mapping[str, Edit], set
         with applied(model, *change) as edited:
             images = generate(edited if change else model, rows, settings, store=store, label=f"generic prompts, {name}")
         found[name] = scores.clip_score(scorer.images(images), wanted)
-    return pd.DataFrame([{"name": name} | _spread({"score": scores.mean(value), "difference": scores.mean(value - found["no edit"])})
+    return pd.DataFrame([{"name": name} | scores.columns({"score": scores.mean(value), "difference": scores.mean(value - found["no edit"])})
                          | {"prompts": len(texts)} for name, value in found.items()])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,8 @@ from . import UserError
 from .hooks import all_of, copying
 from .layers import sites
 from .memory import KeysValues, Row, TextMemory, check
-from .models import Model
-from .runs import Store, key
+from .models import Model, Scorer
+from .runs import Store, key, versions
 from .shapes import Image, Images, Latents
 
 BATCH = 32  # rows of a batch; part of the plan, so that a resumed run computes the same bytes
@@ -70,6 +71,12 @@ def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], gui
         pairs = [(rows.index(donors[row]), i) for i, row in enumerate(rows) if row.restored == path]
         both = [(donor + shift, taker + shift) for donor, taker in pairs for shift in ((0, len(rows)) if guided else (0,))]
         yield copying(model.unet.get_submodule(path), both)
+
+
+def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict:
+    """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
+    return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": prompts, "seeds": list(seeds),
+            "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "minutes": round(minutes, 2), **more, **versions()}
 
 
 def image_key(model: Model, row: Row, settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """CLIP-Score, effects, shares, intervals and LocoGen's verdict (Section 5.1.2 of the paper; DESIGN section 6)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,11 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.value) else "not defined"
+
+
+def columns(parts: Mapping[str, Interval]) -> dict[str, float]:
+    """Intervals as columns of a table: x, x_low, x_high."""
+    return {f"{name}{end}": getattr(part, at) for name, part in parts.items() for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
 
 
 NOTHING = Interval(value=np.nan, low=np.nan, high=np.nan)

@@ -16,12 +16,12 @@ from torch import nn
 
 from . import UserError
 from .memory import Row
-from .models import Model, Scorer, Spec, TextState, load_scorer, text_states
+from .models import Model, Spec, TextState, load_scorer, text_states
 from .models.architecture import configurations, skeleton
 from .models.attention import is_cross_attention
 from .prompts import Prompt
-from .runs import Store, key, versions
-from .sampling import Settings, generate, image_key
+from .runs import Store, key
+from .sampling import Settings, generate, image_key, provenance
 from .scores import NOTHING, Effects, Interval, clip_score, mean, resample, share
 from .text import Corrupted
 
@@ -186,14 +186,9 @@ def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Sto
     table = pd.DataFrame([(getattr(state, "name", state), prompt.attribute, prompt.original, seed)
                           for prompt, seed in of for state in restored], columns=["state", "attribute", "prompt", "seed"])
     table = table.assign(score=scores, image=keys)
-    store.put_run(name, table, _provenance(model, request, scorer, (monotonic() - started) / 60), keys)
+    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.prompts), seeds=request.seeds,
+                                          minutes=(monotonic() - started) / 60, noise=request.size), keys)
     return table
-
-
-def _provenance(model: Model, request: Request, scorer: Scorer, minutes: float) -> dict:
-    return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": len(request.prompts),
-            "seeds": list(request.seeds), "steps": request.settings.steps, "guidance": request.settings.guidance,
-            "noise": request.size, "device": str(model.device), "minutes": round(minutes, 2), **versions()}
 
 
 def effects(table: pd.DataFrame, chosen: Sequence[State | str]) -> Effects:

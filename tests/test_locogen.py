@@ -175,3 +175,8 @@ def test_where_no_window_controls_no_split_localises():
 def test_splits_are_reproducible():
     sweeps = made_up({1: {8: 0.8}})
     pd.testing.assert_frame_equal(stability(sweeps, splits=5), stability(sweeps, splits=5))
+
+
+@pytest.mark.parametrize("layers", [(8, 9), (3,), (0, 4, 5)], ids=str)
+def test_a_label_names_its_layers(layers):
+    assert locogen.labelled(locogen.label(layers)) == layers

@@ -5,8 +5,8 @@ the CLIP-Score moves; its share is that effect divided by the effect of altering
 """
 
 from .checks import by_prompt, by_value, check_planting, prompts_agree, rates, stability
-from .measuring import (SEED, Request, Window, by_unit, candidates, changes, effects, label, measure, provenance, rows, seeds, summary, windows)
+from .measuring import (SEED, Request, Window, by_unit, candidates, changes, effects, label, labelled, measure, rows, seeds, summary, windows)
 from .searching import Sweep, by_size, search, split, summary_of, sweep
 
-__all__ = ["SEED", "Request", "Sweep", "Window", "by_prompt", "by_size", "by_unit", "by_value", "candidates", "changes", "check_planting", "effects", "label", "measure",
-           "prompts_agree", "provenance", "rates", "rows", "search", "seeds", "split", "stability", "summary", "summary_of", "sweep", "windows"]
+__all__ = ["SEED", "Request", "Sweep", "Window", "by_prompt", "by_size", "by_unit", "by_value", "candidates", "changes", "check_planting", "effects", "label", "labelled", "measure",
+           "prompts_agree", "rates", "rows", "search", "seeds", "split", "stability", "summary", "summary_of", "sweep", "windows"]

@@ -11,9 +11,9 @@ from .. import UserError
 from ..memory import Altered, Row
 from ..models import Model, Scorer, load_scorer
 from ..prompts import Prompt, revalued
-from ..runs import Store, key, versions
-from ..sampling import Settings, generate, image_key
-from ..scores import Effects, Interval, clip_score, mean, share, wilson
+from ..runs import Store, key
+from ..sampling import Settings, generate, image_key, provenance
+from ..scores import Effects, Interval, clip_score, columns, mean, share, wilson
 
 Window = tuple[int, ...]
 SEED = 1000  # the seeds of a sweep's first prompt are SEED, SEED + 1, ...; each further prompt begins SEED higher
@@ -127,15 +127,9 @@ def measure(model: Model, request: Request, sets: Sequence[Window], *, store: St
         table = _measure(images[i * count : (i + 1) * count], request, scorer)
         parts.append(table.assign(layers=label(altered), image=keys[i * count : (i + 1) * count]))
     table = pd.concat(parts, ignore_index=True)
-    store.put_run(name, table, provenance(model, request, scorer, minutes=(monotonic() - started) / 60), keys)
+    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.prompts), seeds=request.seeds,
+                                         minutes=(monotonic() - started) / 60, attribute=request.attribute), keys)
     return table
-
-
-def provenance(model: Model, request: Request, scorer: Scorer, *, minutes: float) -> dict:
-    """What the numbers were computed with; the foot of every page."""
-    return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "attribute": request.attribute,
-            "prompts": len(request.prompts), "seeds": list(request.seeds), "steps": request.settings.steps,
-            "guidance": request.settings.guidance, "device": str(model.device), "minutes": round(minutes, 2), **versions()}
 
 
 def label(altered: Window) -> str:
@@ -147,6 +141,16 @@ def label(altered: Window) -> str:
         else:
             runs.append([layer])
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def labelled(text: str) -> Window:
+    """The layers that a `label` names: (0, 4, 5) of "0,4-5".
+
+    Raises:
+        ValueError: it is none.
+    """
+    ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
+    return tuple(layer for part in ends for layer in range(part[0], part[-1] + 1))
 
 
 def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str, prompts: Sequence[Prompt] | None = None) -> Effects:
@@ -191,7 +195,6 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
                  "share": share(found, i) if known is None else Interval(value=known, low=known, high=known),
                  "picks_target": wilson(int(part.picks_target.sum()), len(part))}
         rows.append({"layers": label(altered), "kind": kind, "start": min(altered, default=-1), "m": len(altered)}
-                    | {f"{name}{end}": getattr(part, at) for name, part in parts.items()
-                       for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
+                    | columns(parts)
                     | {"unit": unit, "units": len(scores), "images": len(part)})
     return pd.DataFrame(rows)
