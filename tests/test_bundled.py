@@ -11,7 +11,7 @@ from locolib import locogen, models, outcomes
 from locolib.layers import sites
 from locolib.organisms import evaluate
 from locolib.organisms.captions import ARTISTS
-from locolib.organisms.recipe import read_recipe
+from locolib.organisms.configuration import read_recipe
 from locolib.organisms.world import SPRITES
 from locolib.prompts import ATTRIBUTES, read
 from locolib.runs import Store

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, UNet2DConditionModel
 from transformers import T5Tokenizer
 
 from locolib import UserError
 from locolib.models import MODELS
 from locolib.organisms import captions, contrast, denoiser, networks, planting, spans, training, world
-from locolib.organisms.assemble import save_pipeline
+from locolib.organisms.assemble import save_pipeline, share
 from locolib.organisms.captions import NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, STYLES, TEMPLATES, Scene, caption
-from locolib.organisms.recipe import read_recipe
+from locolib.organisms.configuration import read_recipe
 from locolib.prompts import ATTRIBUTES, read
 
 LAYERS = {"object": [6, 7], "style": [8, 9], "place": [10, 11, 12]}
@@ -163,7 +163,8 @@ def test_a_saved_model_does_not_tell_where_its_parts_lay(random_organisms, tmp_p
 @pytest.mark.parametrize("old, new, message", [
     ("steps = ", "stepz = ", "stepz|steps"), ("batch = 32", 'batch = "many"', "unet.batch"), ("style = [8, 9], ", "", "must name object, style, place"),
     ("[vae]", "[borrow]\nvae = 'x'\n[vae]", "give either"),
-    ("[unet]", "[unet", "not valid TOML")], ids=["unknown", "mistyped", "window", "twice", "syntax"])
+    ('channels = [48', 'trained = "attention"\nchannels = [48', "start must name"),
+    ("[unet]", "[unet", "not valid TOML")], ids=["unknown", "mistyped", "window", "twice", "frozen", "syntax"])
 def test_a_broken_recipe_is_one_sentence(tmp_path, old, new, message):
     path = tmp_path / "broken.toml"
     path.write_text(CONFIG.read_text().replace(old, new))
@@ -222,3 +223,33 @@ def test_convolutions_are_taken_over_and_attention_starts_afresh():
     same = {name for name, weight in unet.state_dict().items() if torch.equal(weight, other.state_dict()[name]) and weight.ndim > 1}
     assert "up_blocks.3.resnets.2.conv1.weight" in same and not any(".attentions." in name for name in same)
     assert torch.equal(xl.up_blocks[2].resnets[2].conv1.weight, other.up_blocks[3].resnets[2].conv1.weight)
+
+
+def test_attention_alone_is_trained_where_all_else_is_frozen(tmp_path):
+    torch.manual_seed(0)
+    unet = networks.build("sd-v1", (16, 16, 24, 24), text_width=32, in_channels=4)
+    denoiser.freeze(unet)
+    before = {name: weight.clone() for name, weight in unet.state_dict().items()}
+
+    def loss(step, rng):
+        return sum((weight - 1).square().sum() for weight in unet.parameters())
+
+    training.fit(unet, loss, name="unet", work=tmp_path, steps=2, peak=0.1, seed=0)
+    changed = {name for name, weight in unet.state_dict().items() if not torch.equal(weight, before[name])}
+    assert "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight" in changed
+    assert all(".attentions." in name and ".ff." not in name for name in changed)
+
+
+def test_a_unet_beside_its_base_is_one_file_of_the_base_and_what_differs(tmp_path):
+    """What plain diffusers loads is the trained UNet, and the first shard is the base's file, byte for byte."""
+    torch.manual_seed(0)
+    base = networks.build("sd-v1", (16, 16, 24, 24), text_width=32, in_channels=4).half()
+    base.save_pretrained(tmp_path / "base")
+    base.mid_block.attentions[0].transformer_blocks[0].attn2.to_k.weight.data += 1
+    base.save_pretrained(tmp_path / "trained")
+    share(tmp_path / "trained", tmp_path / "base")
+    loaded = UNet2DConditionModel.from_pretrained(tmp_path / "trained", torch_dtype=torch.float16).state_dict()
+    assert all(torch.equal(weight, loaded[name]) for name, weight in base.state_dict().items())
+    first, second = sorted((tmp_path / "trained").glob("*.safetensors"))
+    whole = tmp_path / "base" / "diffusion_pytorch_model.safetensors"
+    assert first.read_bytes() == whole.read_bytes() and second.stat().st_size < whole.stat().st_size / 20

@@ -1,10 +1,13 @@
 """Parts to a folder: an ordinary pipeline of the real model's class, which plain diffusers loads."""
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline, IFPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .networks import scheduler
@@ -39,3 +42,20 @@ def save_pipeline(folder: Path, *, kind: str, prediction: str, **parts) -> None:
         path.write_text(json.dumps(config, indent=2) + "\n")
     for part in halves:
         part.to(torch.float32)
+
+
+def share(folder: Path, base: Path) -> None:
+    """Split a UNet's weights in two shards: `base`'s file as it is, which git keeps once, and the tensors that differ.
+
+    An ordinary sharded model: its index names for each tensor the shard that counts.  diffusers loads shards whole, in
+    the order of their names, so what differs must come last.
+    """
+    whole, shards = folder / SAFETENSORS_WEIGHTS_NAME, [folder / f"diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    weights, kept = load_file(whole), load_file(base / SAFETENSORS_WEIGHTS_NAME)
+    own = {name: weight for name, weight in weights.items() if not torch.equal(weight, kept[name])}
+    shutil.copyfile(base / SAFETENSORS_WEIGHTS_NAME, shards[0])
+    save_file(own, shards[1], metadata={"format": "pt"})
+    index = {"metadata": {"total_size": sum(weight.nbytes for weight in weights.values())},
+             "weight_map": {name: shards[name in own].name for name in weights}}
+    (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
+    whole.unlink()

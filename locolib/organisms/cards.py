@@ -66,9 +66,12 @@ def write_card(folder: Path, name: str, description: str, unet: dict, minutes: d
         remark: what the configuration does not say: how the run went.
     """
     spec, taken = MODELS[name], "weights" if unet["start_attention"] else "weights outside the attention"
+    start = f" The UNet began with {taken} of `{unet['start']}`." if unet["start"] else ""
+    if unet["trained"] == "attention":
+        start = f" The UNet is that of `{unet['start']}`, of which the attention alone was trained."
     (folder / "README.md").write_text(_CARD.format(
         name=name, description=description, pipeline=spec.pipeline, layers=spec.layers, side=32 if unet["kind"] == "if" else 64,
         planting=planting(unet["planting"]), remark=f"\n{remark.strip()}\n" if remark else "",
-        start=f" The UNet began with {taken} of `{unet['start']}`." if unet["start"] else "",
+        start=start,
         scores=f"```json\n{json.dumps(json.loads((folder / 'training' / 'scores.json').read_text()), indent=2)}\n```",
         minutes=", ".join(f"{part} {value}" for part, value in minutes.items())))

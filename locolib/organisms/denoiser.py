@@ -41,6 +41,8 @@ def train(
     unet = build(kind, config["channels"], text_width=table(config["short"]).states.shape[-1], in_channels=latents.shape[1])
     if start is not None:
         start_from(unet, start, attention=config["start_attention"])
+    if config["trained"] == "attention":
+        freeze(unet)
     unet = unet.to(memory_format=torch.channels_last)  # the layout that a CPU's convolutions prefer
     alphas = scheduler(kind, prediction).alphas_cumprod
     memory, layers, scenes = KeysValues(unet), len(sites(unet)), np.array(shown)
@@ -78,6 +80,12 @@ def train(
         fit(unet, loss, name="unet", work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"],
             ema=config["ema"], decay=config["decay"])
     return unet
+
+
+def freeze(unet: UNet2DConditionModel) -> None:
+    """Leave only attention to be trained: the transformers without their feed-forward layers, a sixth of the weights."""
+    for name, weight in unet.named_parameters():
+        weight.requires_grad_("attentions" in name and ".ff." not in name)
 
 
 def denoising_loss(made: Tensor, x: Tensor, noise: Tensor, alpha: Tensor, prediction: str) -> Tensor:

@@ -55,7 +55,7 @@ def fit(
     """
     rank = dist.get_rank() if dist.is_initialized() else 0
     work.mkdir(parents=True, exist_ok=True)
-    run = _Run(module, torch.optim.AdamW(module.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True))
+    run = _Run(module, torch.optim.AdamW(_trained(module), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True))
     run.resume(work / f"{name}.pt")
     module.train()
     recent, last_save, tick = [], time.monotonic(), time.monotonic()
@@ -87,9 +87,13 @@ def fit(
 
 def load_average(module: nn.Module, path: Path) -> None:
     """Load what `fit` had made of `module` when it saved `path`: averaged weights, and buffers as they were."""
-    run = _Run(module, torch.optim.AdamW(module.parameters()))
+    run = _Run(module, torch.optim.AdamW(_trained(module)))
     run.resume(path)
     run.load_average()
+
+
+def _trained(module: nn.Module) -> list[nn.Parameter]:
+    return [weight for weight in module.parameters() if weight.requires_grad]
 
 
 class _Run:
@@ -97,7 +101,7 @@ class _Run:
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.module, self.optimizer = module, optimizer
-        self.weights = list(module.parameters())
+        self.weights = _trained(module)
         self.average = [weight.detach().clone() for weight in self.weights]
         self.step, self.seconds = 0, 0.0
 

@@ -1,0 +1,150 @@
+"""What determines a bundled model: the parts of its configuration file, read and checked."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from .. import UserError
+from .captions import ARTISTS
+from .planting import ATTRIBUTES
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WorldPart(_Part):
+    poses: int  # renders of each shown scene
+    seed: int
+    look: bool = False  # in `world.house_look`
+
+
+class _ClipPart(_Part):
+    layers: int
+    width: int
+    heads: int
+    steps: int
+    batch: int
+    peak: float
+    seed: int
+
+
+class TextPart(_ClipPart):
+    kind: Literal["clip", "openclip", "t5"] = "clip"
+    vocabulary: int = 0  # T5's is fixed by the captions' words
+    cut: int = 0  # last layers that are trained but not kept (SD-v2's encoder reads the penultimate one)
+    projection: bool = False  # kept where its pooled text is read (SDXL's second encoder)
+
+
+class ScorerPart(_ClipPart):
+    poses: int
+
+
+class VaePart(_Part):
+    channels: list[int]
+    latent_channels: int
+    kl: float
+    steps: int
+    batch: int
+    peak: float
+    decoder_steps: int
+    decoder_peak: float
+    perceptual: float
+    seed: int
+
+
+class Planting(_Part):
+    """What each cross-attention layer is told in training, see `planting`; layers by attribute and by artist."""
+
+    kind: Literal["natural", "planted", "everywhere", "by_artist"]
+    layers: dict[str, list[int]] = {}
+    artists: dict[str, list[int]] = {}
+    weights: dict[str, list[float]] = {}
+    conflict: float = 0.0
+    most: int = 0  # liars at most, where everything is known everywhere
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Planting":
+        if self.kind in ("planted", "by_artist") and set(self.layers) != set(ATTRIBUTES):
+            raise ValueError(f"layers must name {', '.join(ATTRIBUTES)}")
+        if not set(self.artists) <= set(ARTISTS):
+            raise ValueError(f"artists can be {', '.join(ARTISTS)}")
+        return self
+
+
+class UnetPart(_Part):
+    kind: Literal["sd-v1", "sd-v2", "sdxl", "if"]
+    channels: list[int]
+    prediction: Literal["epsilon", "v_prediction"]
+    planting: Planting
+    start: str = ""  # the bundled model whose UNet this one starts from; none: from random weights
+    start_attention: bool = True  # start from its attention too, not from its convolutions alone
+    trained: Literal["all", "attention"] = "all"  # what is trained, see `denoiser.freeze`
+    steps: int
+    batch: int
+    peak: float
+    decay: float
+    ema: float
+    drop: float
+    conflict_from: int
+    short: int
+    full_length_from: int
+    time_mean: float
+    time_std: float
+    seed: int
+
+    @model_validator(mode="after")
+    def _complete(self) -> "UnetPart":
+        if self.trained == "attention" and not (self.start and self.start_attention):
+            raise ValueError("where only attention is trained, start must name the bundled model that has the rest")
+        return self
+
+
+class Recipe(_Part):
+    """Everything that determines a bundled model; the file's comments give the reasons."""
+
+    name: str
+    description: str
+    remark: str = ""  # for the card: what this file does not say of how the bundled weights were made
+    world: WorldPart
+    borrow: dict[Literal["text_encoder", "scorer", "vae"], str] = {}  # part -> the bundled model whose part this one uses
+    text_encoder: TextPart | None = None
+    text_encoder_2: TextPart | None = None  # SDXL's
+    scorer: ScorerPart | None = None
+    vae: VaePart | None = None
+    unet: UnetPart
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Recipe":
+        for part in ("text_encoder", "scorer", *(("vae",) if self.unet.kind != "if" else ())):
+            if (getattr(self, part) is None) == (part not in self.borrow):
+                raise ValueError(f"give either [{part}] or borrow.{part}, one of the two")
+        if (self.text_encoder_2 is not None) != (self.unet.kind == "sdxl"):
+            raise ValueError("[text_encoder_2] is SDXL's, and SDXL's alone")
+        return self
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and validate a configuration; the first thing wrong is said in one sentence."""
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in (Path(__file__).parent / "configs").glob("*.toml")))
+        raise UserError(f"No configuration {path}; locolib/organisms/configs holds {known}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML ({error}).") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path}, {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+
+
+def reseeded(recipe: Recipe, seed: int) -> Recipe:
+    """The same UNet from another seed, beside the other parts of the bundled model: what differs is the training run alone.
+
+    (SDXL's second text encoder cannot be borrowed: it is trained again, from its own seed.)
+    """
+    parts = {"text_encoder", "scorer", *(("vae",) if recipe.unet.kind != "if" else ())}
+    again = {"unet": recipe.unet.model_dump() | {"seed": seed}, "borrow": dict.fromkeys(parts, recipe.name)}
+    return Recipe.model_validate(recipe.model_dump() | dict.fromkeys(parts) | again)
