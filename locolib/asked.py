@@ -89,7 +89,7 @@ class LedgerPage(Page):
     """It reads what other pages kept, so it is run whenever one of them was."""
 
     source = "book/ledger.ipynb"
-    after = ("01_causal_tracing", "02b_five_models", "03_locoedit", "04_neuron_editing", "05_deepfloyd_limits", "06_human_study",
+    after = ("01_causal_tracing", "02b_five_models", "03_locoedit", "03b_five_models", "04_neuron_editing", "05_deepfloyd_limits", "06_human_study",
              "07_planted_truth", "07b_no_window", "07c_by_artist")
     which: str = "all"
 

@@ -53,12 +53,9 @@ class TracingPage(ModelPage):
                 "stride": chosen.thinned if large or chosen.name == "smoke" else 1}
 
 
-class EditPage(Sweeping):
-    """LocoEdit, at the layers that LocoGen's sweep names."""
+class _Edits(Page):
+    """What a page on LocoEdit edits."""
 
-    source = "notebooks/03_locoedit.ipynb"
-    needs = ("planted-sd-v1-5",)
-    model: str = "planted-sd-v1-5"
     style: str = "van gogh"
     object: str = "snoopy"
     fact: str = "british monarch"
@@ -73,7 +70,7 @@ class EditPage(Sweeping):
         return name
 
     @model_validator(mode="after")
-    def _known_values(self) -> "EditPage":
+    def _known_values(self) -> "_Edits":
         for attribute, value in self.values_of().items():
             outcomes.about(read(attribute), value)
         return self
@@ -81,6 +78,14 @@ class EditPage(Sweeping):
     def values_of(self) -> dict[str, str]:
         """Attribute -> the value that is edited."""
         return {"style": self.style, "object": self.object, "fact": self.fact}
+
+
+class EditPage(_Edits, Sweeping):
+    """LocoEdit, at the layers that LocoGen's sweep names."""
+
+    source = "notebooks/03_locoedit.ipynb"
+    needs = ("planted-sd-v1-5",)
+    model: str = "planted-sd-v1-5"
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> outcomes.Trial:
         return editing.trial(model, done.attribute, self.values_of()[done.attribute], done, self.settings, self.pictures, store=store)
@@ -102,6 +107,21 @@ class EditPage(Sweeping):
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
         return {"prompts": chosen.prompts, "pictures": chosen.pictures, "steps": chosen.steps}
+
+
+class FiveEditPage(_Edits, FivePage):
+    """LocoEdit in every miniature, at the layers that the sweep on its own page names."""
+
+    source = "notebooks/03b_five_models.ipynb"
+    after = ("02_locogen",)
+    pictures: int = Field(8, ge=1)
+
+    def images(self) -> int:
+        return len(self.about()) * len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 5)
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return super().values(chosen, spec) | {"pictures": chosen.pictures_five}
 
 
 class NeuronPage(ModelPage):

@@ -9,7 +9,7 @@ import pandas as pd
 from . import baselines, locogen, outcomes
 from .answers import ratio
 from .edits import Edit, applied
-from .ledger import Claim
+from .ledger import Claim, settled
 from .locoedit import LAMBDA, locoedit
 from .locogen import Request, Sweep, Window, label
 from .models import Model
@@ -238,26 +238,25 @@ def claims(tried: Mapping[str, pd.DataFrame], correlations: Mapping[str, Interva
     for attribute, table in tried.items():
         at, seen = table.set_index("name"), by_tokens[attribute].set_index("name")
         edited, apart, whole = (at.loc[f"LocoEdit, {where}"] for where in ("located", "random window", "all layers"))
-        control = f"random window {ratio(apart)}"
         best = outcomes.best_tokens(by_tokens[attribute])
         told += [
-            Claim(text=f"{attribute}: editing the located layers does most of what altering them does", section="6.2, Fig. 8", number=ratio(edited),
-                  control=control, held=_sure(edited.share_low > 0.5, edited.share_high < 0.5)),
+            does_most(attribute, edited, apart),
             Claim(text=f"{attribute}: editing the located layers is better than editing all", section="App. F", number=ratio(edited, "target"),
                   control=f"all layers {ratio(whole, 'target')}, in how many images the target is picked",
-                  held=_sure(edited.target_low > whole.target_high, edited.target_high < whole.target_low)),
+                  held=settled(edited.target_low > whole.target_high, edited.target_high < whole.target_low)),
             Claim(text=f"{attribute}: the subject's last token is the one to edit", section="6.1", number=f"share {ratio(seen.loc['subject'])}",
                   control=f"best: {best} {ratio(seen.loc[best])}", held=best == "subject" or bool(seen.share_low["subject"] > 0.8)),
             Claim(text=f"{attribute}: editing works where LocoGen localises", section="6.2 (asked as Hase et al. did)",
-                  number=f"rank correlation {correlations[attribute]}", held=_sure(correlations[attribute].low > 0, correlations[attribute].high < 0))]
+                  number=f"rank correlation {correlations[attribute]}", held=settled(correlations[attribute].low > 0, correlations[attribute].high < 0))]
     for attribute, table in generic.items():
         row = table.set_index("name").loc["LocoEdit"]
         told.append(Claim(text=f"{attribute}: LocoEdit does not harm generic prompts (by more than half a point)", section="App. L, Table 1",
                           number=f"difference {ratio(row, 'difference')} points", control=f"the paper's {TABLE_1['LocoEdit'][attribute] - 30.04:.2f}",
-                          held=_sure(row.difference_low > -0.5, row.difference_high < -0.5)))
+                          held=settled(row.difference_low > -0.5, row.difference_high < -0.5)))
     return told
 
 
-def _sure(yes: bool, no: bool) -> bool | None:
-    """Held, did not hold, or (neither is sure) not settled."""
-    return True if yes else False if no else None
+def does_most(attribute: str, edited: pd.Series, apart: pd.Series) -> Claim:
+    """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `outcomes.Trial.tried`)."""
+    return Claim(text=f"{attribute}: editing the located layers does most of what altering them does", section="6.2, Fig. 8", number=ratio(edited),
+                 control=f"random window {ratio(apart)}", held=settled(edited.share_low > 0.5, edited.share_high < 0.5))

@@ -36,6 +36,11 @@ class Claim:
     held: bool | None
 
 
+def settled(yes: bool, no: bool) -> bool | None:
+    """An outcome from two intervals' tests: held, did not hold, or (neither is sure) not settled."""
+    return True if yes else False if no else None
+
+
 def listing(claims: Sequence[Claim]) -> str:
     """What held, what did not, and what is open, as an HTML list."""
     items = []

@@ -96,9 +96,13 @@ def trial(model: Model, asked: Request, value: str, window: Window, *, store: St
     return Trial(model=model, store=store, train=train, held=replace(asked, prompts=held), window=window)
 
 
-def by_tokens(one: Trial, *, lambda_: float = LAMBDA) -> pd.DataFrame:
-    """LocoEdit at the located layers with each choice of tokens, judged on the training prompts: what an editor can see beforehand."""
-    seen = replace(one, held=replace(one.held, prompts=one.train))
+def by_tokens(one: Trial, *, lambda_: float = LAMBDA, prompts: int | None = None) -> pd.DataFrame:
+    """LocoEdit at the located layers with each choice of tokens, judged on the training prompts: what an editor can see beforehand.
+
+    Args:
+        prompts: how many of them judge; None: all.
+    """
+    seen = replace(one, held=replace(one.held, prompts=one.train[:prompts]))
     return seen.tried({tokens: seen.locoedit(tokens, lambda_=lambda_) for tokens in TOKENS})
 
 
@@ -106,9 +110,11 @@ def best_tokens(table: pd.DataFrame, *, near: float = 0.1) -> str:
     """The choice of tokens that does what altering the same layers does with the smallest change of the matrices.
 
     Of those whose share lies within `near` of 1 (above 1 an edit destroys), or else of the nearest one; a larger change than
-    is needed costs prompts that the edit is not about.
+    is needed costs prompts that the edit is not about.  Where altering does nothing there is nothing to choose by: the paper's.
     """
-    tried = table[table.name.isin(TOKENS)]
+    tried = table[table.name.isin(TOKENS)].dropna(subset="share")
+    if tried.empty:
+        return "subject"
     off = (tried.share - 1).abs()
     good = tried[off <= max(near, off.min())]
     return str(good.name[good["size"].idxmin()])

@@ -9,14 +9,15 @@ from pydantic import ValidationError
 from . import UserError
 from .asked import (MINIATURES, ArtistPage, CardPage, FivePage, LedgerPage, LocoGenPage, NowherePage, Page, PlantedPage, QualityPage, WorldPage,
                     absent, bundled, here)
-from .asked_beyond import EditPage, HumanPage, LimitsPage, NeuronPage, SwitchPage, TracingPage
+from .asked_beyond import EditPage, FiveEditPage, HumanPage, LimitsPage, NeuronPage, SwitchPage, TracingPage
 from .models import find
 from .profiles import Profile, choose
 
 __all__ = ["MINIATURES", "PAGES", "CardPage", "FivePage", "Run", "absent", "bundled", "choose", "here", "parameters", "plan"]
 
 PAGES: dict[str, type[Page]] = {"world": WorldPage, "model": CardPage, "models": QualityPage, "01_causal_tracing": TracingPage, "02_locogen": LocoGenPage,
-                                "02b_five_models": FivePage, "03_locoedit": EditPage, "04_neuron_editing": NeuronPage, "05_deepfloyd_limits": LimitsPage, "switchboard": SwitchPage, "06_human_study": HumanPage, "07_planted_truth": PlantedPage, "07b_no_window": NowherePage,
+                                "02b_five_models": FivePage, "03_locoedit": EditPage, "03b_five_models": FiveEditPage,
+                                "04_neuron_editing": NeuronPage, "05_deepfloyd_limits": LimitsPage, "switchboard": SwitchPage, "06_human_study": HumanPage, "07_planted_truth": PlantedPage, "07b_no_window": NowherePage,
                                 "07c_by_artist": ArtistPage, "ledger": LedgerPage}  # in order
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from locolib import UserError, baselines, editing, edits, ledger, locogen, outcomes, reading
+from locolib import UserError, baselines, editing, edits, edits_by_model, ledger, locogen, outcomes, reading
 from locolib.ledger import Claim
 from locolib.locoedit import locoedit
 from locolib.prompts import read
@@ -62,7 +62,8 @@ def test_an_unknown_value_is_refused():
     ([0.2, 0.5, 1.1, 1.9, 0.7], [1, 1, 5, 1, 1], "onward"),  # the only one that does it
     ([0.95, 0.5, 1.0, 1.0, 1.0], [2, 1, 9, 3, 8], "subject"),  # the smallest that does it
     ([0.2, 0.5, 0.4, 1.9, 0.3], [1, 2, 1, 1, 1], "last"),  # none does it: the nearest
-], ids=["only", "smallest", "nearest"])
+    ([np.nan] * 5, [2, 1, 1, 1, 1], "subject"),  # altering does nothing either: the paper's
+], ids=["only", "smallest", "nearest", "none"])
 def test_the_best_tokens_do_what_altering_does_with_the_smallest_change(shares, sizes, best):
     assert outcomes.best_tokens(pd.DataFrame({"name": list(TOKENS), "share": shares, "size": sizes})) == best
 
@@ -106,6 +107,28 @@ def test_uce_keeps_what_it_is_told_to_keep_better_than_time(model):
     states = torch.cat([model.encode([text]).states[0] for text in kept])
     moved = [float((states @ change.deltas[path].T).norm()) for change in (baselines.uce(model, prompts, kept), baselines.time(model, prompts))]
     assert moved[0] < moved[1]
+
+
+# --- several models
+
+def rows(located, apart):
+    """Two rows of a table of outcomes: (value, half a width of the interval) of the edit's share."""
+    made = [{"name": name} | {f"{column}{end}": value + side * half for column in ("share", "of all") for end, side in (("", 0), ("_low", -1), ("_high", 1))}
+            for name, (value, half) in (("LocoEdit, located", located), ("LocoEdit, random window", apart))]
+    return pd.DataFrame(made)
+
+
+@pytest.mark.parametrize("located, apart, held", [
+    ((1.0, 0.1), (0.0, 0.1), [True, True]), ((0.8, 0.1), (0.75, 0.1), [True, None]), ((0.2, 0.1), (0.6, 0.1), [False, False]),
+    ((0.5, 0.3), (0.0, 0.1), [None, True])], ids=["where it was found", "anywhere", "elsewhere", "wide"])
+def test_an_edit_that_works_anywhere_is_not_evidence_for_the_place(located, apart, held):
+    told = edits_by_model.claims({"style": rows(located, apart)})
+    assert [claim.held for claim in told] == held
+
+
+def test_an_edit_is_tried_where_it_was_found_and_elsewhere(model, store):
+    tokens, table = edits_by_model.tried(trial(model, store), "auto", pictures=2)
+    assert tokens in TOKENS and set(edits_by_model.CONDITIONS) <= set(table.name) and (table.images == 2).all()
 
 
 # --- reading directions

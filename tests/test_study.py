@@ -109,7 +109,7 @@ def names(model: str | None) -> list[str]:
 def test_every_bundled_model_that_is_here_has_its_pages(here):
     here({"mini-sdxl", "planted-sd-v1-5"})
     assert names(None) == ["world", "model-mini-sdxl", "model-planted-sd-v1-5", "models", "01_causal_tracing-mini-sdxl", "02_locogen-mini-sdxl", "02b_five_models",
-                           "03_locoedit", "04_neuron_editing", "07_planted_truth", "ledger"]
+                           "03_locoedit", "03b_five_models", "04_neuron_editing", "07_planted_truth", "ledger"]
     assert "mini-deepfloyd" in pages.absent() and "mini-sdxl" not in pages.absent()
 
 

@@ -1,0 +1,80 @@
+"""LocoEdit in several models: what the edit does at the layers that LocoGen names in each, beside a random window (Fig. 8)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from . import editing, outcomes
+from .answers import ratio
+from .figures import PALETTE, bars, styled
+from .ledger import Claim, settled
+from .locogen import Sweep, label
+from .outcomes import Trial
+
+CONDITIONS = {"located layers altered": PALETTE["all"], "LocoEdit, located": PALETTE["1"], "LocoEdit, random window": PALETTE["2"]}
+
+
+def tried(one: Trial, tokens: str, *, pictures: int) -> tuple[str, pd.DataFrame]:
+    """(tokens, outcomes): LocoEdit at the located layers and at a random window, judged on held-out prompts.
+
+    Args:
+        tokens: as `text.TOKENS`; "auto": the smallest edit that does it on so many of the training prompts.
+        pictures: how many those are.
+    """
+    if tokens == "auto":
+        tokens = outcomes.best_tokens(outcomes.by_tokens(one, prompts=pictures))
+    apart = outcomes.random_window(one.model.spec.layers, one.window, seed=0)
+    return tokens, one.tried({"LocoEdit, located": one.locoedit(tokens), "LocoEdit, random window": one.locoedit(tokens, apart)})
+
+
+@styled
+def bars_by_model(ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: str, scorer: str) -> Axes:
+    """Each condition of each model as share of altering all its layers, with 95% intervals.
+
+    Args:
+        tables: of `tried`, by the model's title.
+    """
+    height = 0.8 / len(CONDITIONS)
+    for i, (name, colour) in enumerate(CONDITIONS.items()):
+        rows = pd.DataFrame([table.set_index("name").loc[name] for table in tables.values()])
+        at = np.arange(len(rows)) + height * (i - 1)
+        ax.barh(at, rows["of all"], height=0.92 * height, color=colour, label=name, xerr=bars(rows, "of all"), error_kw={"elinewidth": 1, "capsize": 2})
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(tables)), [f"{title}\nn = {int(table.images.iloc[0])} images" for title, table in tables.items()])
+    ax.invert_yaxis()
+    ax.set(title=f"{attribute}: LocoEdit in each miniature,\n{scorer}", xlabel="effect on held-out prompts,\nas share of altering all layers")
+    return ax
+
+
+def row(title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame) -> dict[str, Any]:
+    """A line of the page's table."""
+    at = table.set_index("name")
+    return {"model": title, "attribute": one.attribute, "edited layers": label(one.window), "LocoGen's verdict": done.verdict.verdict, "tokens": tokens,
+            "altered": ratio(at.loc["located layers altered"], "of all")} | {
+            name.removeprefix("LocoEdit, "): ratio(at.loc[name], "of all") for name in list(CONDITIONS)[1:]} | {
+            "of altering the same layers": ratio(at.loc["LocoEdit, located"]), "images": int(table.images.iloc[0])}
+
+
+def words(title: str, tables: Mapping[str, pd.DataFrame]) -> str:
+    """What the edit does in one model."""
+    parts = []
+    for attribute, table in tables.items():
+        at = table.set_index("name")
+        parts.append(f"{attribute} {ratio(at.loc['LocoEdit, located'], 'of all')} (random window {ratio(at.loc['LocoEdit, random window'], 'of all')})")
+    return f"- **{title}**: {'; '.join(parts)}."
+
+
+def claims(tables: Mapping[str, pd.DataFrame]) -> list[Claim]:
+    """Fig. 8's claim in one model, for each attribute, and whether the place mattered."""
+    found = []
+    for attribute, table in tables.items():
+        at = table.set_index("name")
+        edited, apart = at.loc["LocoEdit, located"], at.loc["LocoEdit, random window"]
+        more, less = edited["of all_low"] > apart["of all_high"], edited["of all_high"] < apart["of all_low"]
+        found += [editing.does_most(attribute, edited, apart),
+                  Claim(text=f"{attribute}: the edit does more at the located layers than at a random window", section="6.2", number=ratio(edited, "of all"),
+                        control=f"random window {ratio(apart, 'of all')}, of altering all layers", held=settled(more, less))]
+    return found
