@@ -57,7 +57,7 @@ test-slow: $(STAMP) ## Run the tests that take minutes
 bench: $(STAMP) ## Time our sweep beside a plain loop and beside diffusers' own pipeline
 	@$(BIN)/python benchmarks/sweep.py
 
-train: $(STAMP) ## Train a bundled model again (MODEL, by default planted-sd-v1-5): hours; takes up where it was stopped
+train: $(STAMP) ## Train a bundled model again (MODEL, by default planted-sd-v1-5), in minutes to hours: overwrites data/organisms/MODEL, keeps checkpoints/
 	@$(BIN)/locolib train locolib/organisms/configs/$(or $(MODEL),planted-sd-v1-5).toml
 
 hooks: $(STAMP) ## Let git strip the outputs of notebooks when they are added

@@ -2,7 +2,8 @@
 
 For every attribute, on the half of the prompts that LocoGen confirms on: the share of the planted window, the largest
 share of a window of that size which is disjoint from it, and the largest share of a proper part of it; where no window
-was planted, the largest share of any window of each size up to a quarter of the layers.  Then the rate of right objects
+was planted, the largest share of any window of each size up to a quarter of the layers.  (An artist with a window of
+their own has few prompts: such a row is of all of them, not of the held-out half.)  Then the rate of right objects
 and styles in samples (half of them of scenes that no training showed), and the scorer's own on renders.
 
 Run ``python benchmarks/planted.py [--model planted-split] [--source FOLDER] [--seeds 6] [--steps 10] [--samples 500]``.

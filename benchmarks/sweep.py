@@ -7,8 +7,8 @@ All three draw images of the same prompts and seeds, with the same weights, step
   step, so that K and V are recomputed from text (what the paper's released code does).
 - diffusers: the pipeline's own call in batches of the same size, without any intervention.
 
-Run ``python benchmarks/sweep.py [--images 64] [--steps 10]``; prints images per second, ratios, and the share of the
-machine's matmul peak that ours reaches.
+Run ``python benchmarks/sweep.py [--model planted-sd-v1-5] [--images 64] [--steps 10] [--rounds 3]``; prints images per
+second (the best of the rounds), ratios, and the share of the machine's matmul peak that ours reaches.
 """
 
 import argparse
@@ -16,17 +16,17 @@ from time import perf_counter
 
 import torch
 
-from locolib import locogen, models, prompts
+from locolib import UserError, locogen, models, prompts
 from locolib.layers import sites
-from locolib.memory import Row
+from locolib.memory import Altered, Row
 from locolib.sampling import Settings, generate
 
 
-def plan(count: int) -> list[Row]:
-    """`count` rows of a style sweep at m = 2, prompts and windows in turn."""
-    pairs, windows = prompts.read("style"), locogen.windows(16, 2)
+def plan(count: int, layers: int) -> list[Row]:
+    """`count` rows of a style sweep at m = 2 of a model of so many layers, prompts and windows in turn."""
+    pairs, windows = prompts.read("style"), locogen.windows(layers, 2)
     return [Row(prompt=pairs[i % len(pairs)].original, seed=i,
-                changes=(locogen.Altered(layers=windows[i % len(windows)], prompt=pairs[i % len(pairs)].target),))
+                changes=(Altered(layers=windows[i % len(windows)], prompt=pairs[i % len(pairs)].target),))
             for i in range(count)]
 
 
@@ -72,9 +72,9 @@ def flop_per_image(model: models.Model, settings: Settings) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        generate(model, plan(1), Settings(steps=1, guidance=settings.guidance))
+        generate(model, plan(1, model.spec.layers), Settings(steps=1, guidance=settings.guidance))
     with FlopCounterMode(display=False) as more:
-        generate(model, plan(1), Settings(steps=2, guidance=settings.guidance))
+        generate(model, plan(1, model.spec.layers), Settings(steps=2, guidance=settings.guidance))
     step = more.get_total_flops() - counter.get_total_flops()
     return counter.get_total_flops() + (settings.steps - 1) * step
 
@@ -97,9 +97,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    model = models.load(asked.model)
+    try:
+        if models.find(asked.model).pipeline == "IFPipeline":
+            raise UserError(f"{asked.model} cannot be compared: diffusers' IFPipeline takes no latents; name a model that has a VAE.")
+        model = models.load(asked.model)
+    except UserError as error:
+        parser.error(str(error))
     settings = Settings(steps=asked.steps, guidance=model.spec.guidance)
-    rows = plan(asked.images)
+    rows = plan(asked.images, model.spec.layers)
     ours = timed(generate, model, rows, settings, asked.rounds)
     loop = timed(plain_loop, model, rows[: max(4, asked.images // 8)], settings, asked.rounds)
     diffusers = timed(batched_pipeline, model, rows, settings, asked.rounds)

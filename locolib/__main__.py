@@ -78,9 +78,9 @@ def generate(
     alter: Annotated[list[str] | None, typer.Option(help="LAYERS:PROMPT, such as '8-9:a painting of a house'.")] = None,
     negative: Annotated[str, typer.Option(help="Prompt of the unconditional branch.")] = "",
     seed: Annotated[list[int] | None, typer.Option(help="Seed; give it several times for several columns.")] = None,
-    steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
+    steps: Annotated[int, typer.Option(help="Steps of sampling, 1 to 999.")] = 50,
     guidance: Annotated[float | None, typer.Option(help="Scale s in u + s (c - u).")] = None,
-    out: Annotated[Path, typer.Option(help="PNG to write: a row per prompt, a column per seed.")] = Path("grid.png"),
+    out: Annotated[Path, typer.Option(help="Image (.png, .jpg) to write: a row per prompt, a column per seed.")] = Path("grid.png"),
     source: Source = None,
 ) -> None:
     """Generate images, optionally with other prompts in some layers."""
@@ -88,15 +88,17 @@ def generate(
     from PIL import Image
 
     from .memory import Altered, Row, check
-    from .models import load
+    from .models import find, load
+    from .runs import check_out
     from .sampling import Settings, generate as sample
 
+    check_out(out, ".png", ".jpg", ".jpeg")
+    spec = find(model)
     changes = tuple(Altered(layers=chosen, prompt=text) for chosen, text in map(parse_alteration, alter or ()))
-    loaded = load(model, source=source)
-    settings = Settings(steps=steps, guidance=loaded.spec.guidance if guidance is None else guidance)
+    settings = Settings(steps=steps, guidance=spec.guidance if guidance is None else guidance)
     rows = [Row(prompt=p, seed=s, negative=negative, changes=changes) for p in prompt for s in seed or [0]]
-    check(rows, loaded.spec.layers)
-    images = sample(loaded, rows, settings)
+    check(rows, spec.layers)
+    images = sample(load(model, source=source), rows, settings)
     grid = images.reshape(len(prompt), -1, *images.shape[1:])
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate([np.concatenate(list(line), axis=1) for line in grid])).save(out)
@@ -130,10 +132,7 @@ def localize(
     if not as_json:
         typer.echo(study.cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
     sweeps = locogen.search(loaded, request, store=store) if search else [locogen.sweep(loaded, request, size, store=store)]
-    if as_json:
-        typer.echo(json.dumps(_answer(sweeps[-1])))
-    else:
-        typer.echo("\n".join(_chart(sweep) for sweep in sweeps))
+    typer.echo(json.dumps(_answer(sweeps[-1])) if as_json else "\n".join(map(_chart, sweeps)))
 
 
 def _answer(sweep) -> dict:
@@ -154,7 +153,7 @@ def _chart(sweep) -> str:
         bar = "#" * round(40 * max(0.0, min(1.0, row.share)))
         mark = " destroyed" if row.destroyed else ""
         lines.append(f"{row.layers:>7} {row.score:7.2f} {row.share:6.2f} {100 * row.picks_target:6.0f}% |{bar}{mark}")
-    more = f"; about {verdict.needed} prompts are needed to settle it" if verdict.needed else ""
+    more = f"; about {verdict.needed} held-out prompts are needed to settle it" if verdict.needed else ""
     if verdict.verdict == "inconclusive" and not verdict.needed:
         more = "; windows of this size do not settle it, larger ones may"
     window = label(tuple(range(verdict.start, verdict.start + verdict.m)))
@@ -182,11 +181,12 @@ def edit(
     from .locoedit import locoedit
     from .models import find, load
     from .prompts import read
-    from .runs import Store
+    from .runs import Store, check_out
     from .text import check_tokens
 
     if kind not in ("lora", "pipeline"):
         raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
+    check_out(out)
     known, count = read(attribute, prompts), find(model).layers
     chosen = outcomes.about(known, value)
     window = tuple(range(count)) if layers in ("auto", "all") else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
@@ -220,11 +220,11 @@ def study(
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="A file of locolib/organisms/configs.")],
-    work: Annotated[Path, typer.Option(help="Folder of checkpoints, which a killed training goes on from.")] = Path("checkpoints"),
-    out: Annotated[Path | None, typer.Option(help="Where to save the model; default data/organisms/NAME.")] = None,
+    work: Annotated[Path, typer.Option(help="Folder of checkpoints: they are kept, and a training goes on from them.")] = Path("checkpoints"),
+    out: Annotated[Path | None, typer.Option(help="Where to save the model; by default it overwrites data/organisms/NAME.")] = None,
     seed: Annotated[int | None, typer.Option(help="Train the UNet alone, once more, from this seed; needs --out.")] = None,
 ) -> None:
-    """Train a bundled model from nothing: text encoder, scorer, VAE, UNet; resumable at any kill."""
+    """Train a bundled model again, in minutes to hours, as its card says (most borrow parts of others); it goes on where it was stopped."""
     from .organisms.recipe import make
 
     make(config, work=work, out=out, seed=seed)
@@ -236,7 +236,7 @@ app.add_typer(rate, name="rate")
 
 @rate.command()
 def page(
-    out: Annotated[Path, typer.Option(help="HTML file to write; the key of its pairs is written beside it.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write; the key of its pairs, NAME.plan.csv, is written beside it.")],
     model: Annotated[list[str] | None, typer.Option(help="Model; give it several times; default: the four miniatures.")] = None,
     windows: Annotated[str, typer.Option(help="paper: layers that the paper names; found: those that LocoGen finds.")] = "found",
     profile: Annotated[str, typer.Option(help="Of the sweeps by which LocoGen finds them: smoke, quick or paper.")] = "quick",
@@ -248,8 +248,9 @@ def page(
     from . import ratings
     from .models import load
     from .pages import parameters
-    from .runs import Store
+    from .runs import Store, check_out
 
+    check_out(out, ".html", ".htm")
     given = {"which": ",".join(model or ratings.FOUR), "windows": windows, "profile": profile}
     asked = parameters("06_human_study", given | {"seeds": seeds, "placebos": placebos, "steps": steps})
     here, store, images = [load(name) for name in asked.about()], Store(), {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import UserError, locogen, scores
+from . import locogen, scores
 from .locogen import Request, Sweep
 from .models import NOWHERE, ORGANISMS, Model, Spec, find, load_scorer
 from .runs import Store, versions
@@ -42,7 +42,7 @@ def claim(spec: Spec, attribute: str) -> str:
                 "depends on the artist": "In this model each of three artists was planted in layers of his own, all others in another window.",
                 }.get(told, f"In this model it was planted in layers {told}.")
     if told == _UNKNOWN:
-        return "The paper has no sweep for it: its Fig. 11 and App. L only edit places. The answer is ours alone."
+        return "The paper has no sweep for it: places only occur in the prompts of its Fig. 11 and App. L. The answer is ours alone."
     where = f"from layer {layers[0]} with m = {layers[1]}" if layers else "in layers that depend on the prompt"
     original = find(spec.original) if spec.original else spec
     return f"The paper finds it {where} ({original.title}). {spec.remarks.get(attribute, '')}".strip()
@@ -168,7 +168,8 @@ def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:
 def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of `hit` that name their model, against the paper: how many agree, and in plain words where they do not."""
     compared = [row for row in rows if agreement(row) != "nothing to compare with"]
-    lines = [f"Of the {len(compared)} places that the paper names for these models, their miniatures confirm {sum(map(agrees, compared))}."]
+    lines = [f"Of the {len(compared)} places that the paper names for these models, in {sum(map(agrees, compared))} the miniature has its window "
+             "in the same place."]
     words = {"not localised": "no window of this size comes near to the effect of all layers", "no effect": "altering all layers changes nothing",
              "inconclusive": "no window is confirmed"}
     for row in compared:
@@ -209,10 +210,7 @@ def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tup
     """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (App. B)."""
     part = table[table.prompt == prompt]
     part = part[part.seed == part.seed.min()].drop_duplicates("layers")
-    images = [store.image(key) for key in part.image]
-    if any(image is None for image in images):
-        raise UserError("The store has lost an image of a finished run; remove that run by `locolib clean RUN` and start again.")
-    first, last, *windows = zip(part.layers, images)
+    first, last, *windows = zip(part.layers, map(store.shown, part.image))
     return prompt, [("clean", first[1]), *windows, ("all", last[1])]
 
 

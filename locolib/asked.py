@@ -74,7 +74,7 @@ class Page(BaseModel):
 class WorldPage(Page):
     source = "book/world.ipynb"
     place: Literal["beach", "forest", "city", "house"] = "beach"
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 class QualityPage(Page):
@@ -208,18 +208,23 @@ class FivePage(Page):
     def about(self) -> tuple[str, ...]:
         return here(MINIATURES)
 
+    @property
+    def settings(self) -> Settings:
+        return self.asked((self.about() or MINIATURES)[0]).settings
+
 
 class PlantedPage(Sweeping):
     source = "notebooks/07_planted_truth.ipynb"
     after = ("03_locoedit",)
     needs = ("planted-sd-v1-5",)
     model: str = "planted-sd-v1-5"
+    prompts: int = Field(16, ge=0)
 
     @field_validator("model")
     @classmethod
     def _planted(cls, name: str) -> str:
-        if not find(name).planted:
-            raise ValueError("only a planted model has a known right answer")
+        if not find(name).planted or "style" not in find(name).paper:
+            raise ValueError("only a model in which style was planted in a window has a known right answer here")
         return name
 
     def images(self) -> int:
@@ -236,7 +241,7 @@ class NowherePage(Sweeping):
     split: str = "planted-split"
     window: str = "planted-sd-v1-5"
     seeds: int = Field(4, ge=1)
-    steps: int = Field(6, ge=1)
+    steps: int = Field(4, ge=1)
     splits: int = Field(200, ge=1)
 
     def images(self) -> int:
@@ -256,6 +261,13 @@ class ArtistPage(Sweeping):
     needs = ("planted-prompt",)
     model: str = "planted-prompt"
     m: int = Field(2, ge=1)
+
+    @field_validator("model")
+    @classmethod
+    def _by_artist(cls, name: str) -> str:
+        if not find(name).by_value:
+            raise ValueError("only a model in which artists were planted in windows of their own is asked about them")
+        return name
 
     def images(self) -> int:
         windows = len(locogen.windows(find(self.model).layers, self.m)) + 2

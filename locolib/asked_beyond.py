@@ -72,7 +72,8 @@ class _Edits(Page):
     @model_validator(mode="after")
     def _known_values(self) -> "_Edits":
         for attribute, value in self.values_of().items():
-            outcomes.about(read(attribute), value)
+            if len(outcomes.about(read(attribute), value)) < 2:
+                raise ValueError(f"there is only one prompt about {value!r}: none would be left to judge the edit by")
         return self
 
     def values_of(self) -> dict[str, str]:
@@ -86,6 +87,7 @@ class EditPage(_Edits, Sweeping):
     source = "notebooks/03_locoedit.ipynb"
     needs = ("planted-sd-v1-5",)
     model: str = "planted-sd-v1-5"
+    prompts: int = Field(16, ge=0)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> outcomes.Trial:
         return editing.trial(model, done.attribute, self.values_of()[done.attribute], done, self.settings, self.pictures, store=store)
@@ -134,7 +136,7 @@ class NeuronPage(ModelPage):
     layers: str = "auto"
     at: Literal["subject", "end"] = "subject"
     to: Literal["zero", "neutral"] = "zero"
-    prompts: int = Field(0, ge=0)
+    prompts: int = Field(6, ge=0)
     seeds: int = Field(1, ge=1)
 
     def where(self) -> tuple[int, ...]:
@@ -236,7 +238,7 @@ class HumanPage(Page):
     needs = ratings.FOUR
     raters: str = "data/ratings"
     which: str = "all"
-    windows: Literal["paper", "found"] = "paper"
+    windows: Literal["paper", "found"] = "found"
     profile: Literal["smoke", "quick", "paper"] = "quick"
     seeds: int = Field(3, ge=1)
     placebos: int = Field(3, ge=0)

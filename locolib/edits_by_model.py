@@ -49,6 +49,12 @@ def bars_by_model(ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: st
     return ax
 
 
+def strip(title: str, one: Trial, table: pd.DataFrame) -> tuple[str, list[tuple[str, np.ndarray]]]:
+    """One held-out prompt for `pictures.image_rows`: as it is, altered, edited, edited elsewhere."""
+    kept = {"as it is": one.measured().image.iloc[0]} | dict(zip(("altered", "edited", "random window"), table.set_index("name").image[list(CONDITIONS)]))
+    return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [(what, one.store.shown(image)) for what, image in kept.items()]
+
+
 def row(title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame) -> dict[str, Any]:
     """A line of the page's table."""
     at = table.set_index("name")

@@ -1,4 +1,4 @@
-"""Tidy tables to figures: nothing is computed here, only drawn (Figs. 4, 5, 7, 40, 55 and 56, and App. B of the paper).
+"""Tidy tables to figures: nothing is computed here, only drawn (among them Figs. 5 and 56 of the paper).
 
 Every function takes what `locogen.summary` or the store returned.  Figures have a white ground of their own, so that a
 dark page does not break them, are as wide as a phone can show, and name the scorer and n.
@@ -129,7 +129,7 @@ def compare(tables: dict[str, pd.DataFrame], *, attribute: str, scorer: str, kno
 
 @styled
 def heat_map(ax: Axes, shares: pd.DataFrame, *, attribute: str, scorer: str, m: int, known: tuple[int, int] | None = None) -> Axes:
-    """Each prompt's own windows (the paper's Figs. 7 and 40): share of every window, in the colours of cividis.
+    """Each prompt's own windows (the paper's Figs. 7 and 40 show pictures of single prompts): share of every window, in the colours of cividis.
 
     Args:
         shares: of `locogen.by_prompt`, [prompts, windows].

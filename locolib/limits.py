@@ -12,7 +12,7 @@ from torch import Tensor
 from . import figures, reading
 from .answers import ratio
 from .figures import PALETTE, WIDTH, bars, styled
-from .ledger import Claim
+from .ledger import Claim, settled
 from .outcomes import Trial
 from .text import TOKENS
 
@@ -31,7 +31,7 @@ def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], title
     for name, one in trials.items():
         table = tried[name].set_index("name")
         kept = {"as it is": one.measured().image.iloc[0], "altered": table.image.iloc[0]} | {t: table.image[t] for t in TOKENS}
-        rows.append((f"{titles[name]}: {one.held.prompts[0].original}", [(what, one.store.image(image)) for what, image in kept.items()]))
+        rows.append((f"{titles[name]}: {one.held.prompts[0].original}", [(what, one.store.shown(image)) for what, image in kept.items()]))
     return rows
 
 
@@ -105,10 +105,14 @@ def position_words(carried: Mapping[str, pd.DataFrame], titles: Mapping[str, str
                      + "; ".join(f"{row['group']} {ratio(row)}" for _, row in table.iterrows()) + "." for name, table in carried.items())
 
 
-def works(table: pd.DataFrame, tokens: str) -> bool:
-    """Whether an edit removes the style and leaves the rest: a share above 0.5, and the target picked half as often as by altering."""
+def works(table: pd.DataFrame, tokens: str) -> bool | None:
+    """Whether an edit removes the style and leaves the rest: a share above 0.5, and the target picked half as often as by altering.
+
+    None where the intervals allow both answers.
+    """
     at = table.set_index("name")
-    return bool(at.share_low[tokens] > 0.5 and at.target[tokens] >= at.target.iloc[0] / 2)
+    row, half = at.loc[tokens], at.target.iloc[0] / 2
+    return settled(bool(row.share_low > 0.5 and row.target >= half), bool(row.share_high < 0.5 or row.target_high < half))
 
 
 def claims(tried: Mapping[str, pd.DataFrame], carried: Mapping[str, pd.DataFrame], maps: Mapping[str, tuple[Tensor, list[str]]],
@@ -117,21 +121,28 @@ def claims(tried: Mapping[str, pd.DataFrame], carried: Mapping[str, pd.DataFrame
     at = {name: table.set_index("name") for name, table in tried.items()}
     ahead = {name: float(reading.looking_ahead(weights).mean()) for name, (weights, _) in maps.items()}
     group = {name: table.set_index("group") for name, table in carried.items()}
-    working = {name: [tokens for tokens in TOKENS if works(table, tokens)] for name, table in tried.items()}
+    working = {name: {tokens: works(table, tokens) for tokens in TOKENS} for name, table in tried.items()}
+    bidirectional, causal = working[model], working[beside]
+    before, last = group[model].loc["before the subject"], group[beside].loc[LAST]
+
+    def listed(of: Mapping[str, bool | None]) -> str:
+        yes, open_ = ([tokens for tokens, known in of.items() if known is answer] for answer in (True, None))
+        return f"works with: {', '.join(yes) or 'none'}; not settled: {', '.join(open_) or 'none'}"
 
     def shares(tables: Mapping[str, pd.DataFrame], row: str) -> dict[str, str]:
         return {"number": f"share {ratio(tables[model].loc[row])}", "control": f"causal model {ratio(tables[beside].loc[row])}"}
 
     return [
         Claim(text="LocoEdit of the subject's last token fails in the bidirectional model and works in the causal one", section="6.2, App. M",
-              **shares(at, "subject"), held="subject" not in working[model] and "subject" in working[beside]),
+              **shares(at, "subject"), held=settled(bidirectional["subject"] is False and causal["subject"] is True,
+                                                  bidirectional["subject"] is True or causal["subject"] is False)),
         Claim(text="no choice of tokens makes LocoEdit work in the bidirectional model", section="App. M, Fig. 61",
-              number=f"works with: {', '.join(working[model]) or 'none'}", control=f"causal model: {', '.join(working[beside]) or 'none'}",
-              held=not working[model]),
+              number=listed(bidirectional), control=f"causal model {listed(causal)}",
+              held=settled(all(known is False for known in bidirectional.values()), True in bidirectional.values())),
         Claim(text="the bidirectional encoder looks at later tokens, the causal one does not", section="App. M, Fig. 62",
               number=f"{ahead[model]:.2f} of the attention", control=f"causal model {ahead[beside]:.2f}", held=ahead[model] > 0.05 and ahead[beside] < 1e-6),
-        Claim(text="tokens other than the subject's carry the attribute in the bidirectional model: those before it", section="6.2",
-              **shares(group, "before the subject"), held=bool(group[model].share_low["before the subject"] > 0.05)),
+        Claim(text="tokens other than the subject's carry the attribute in the bidirectional model: those before it", section="6.2 (the group is ours)",
+              **shares(group, "before the subject"), held=settled(before.share_low > 0.05, before.share_high < 0.05)),
         Claim(text="the subject's last token carries the attribute in the causal model", section="6.2", number=f"share {ratio(group[beside].loc[LAST])}",
-              control=f"bidirectional model {ratio(group[model].loc[LAST])}", held=bool(group[beside].share_low[LAST] > 0.5)),
+              control=f"bidirectional model {ratio(group[model].loc[LAST])}", held=settled(last.share_low > 0.5, last.share_high < 0.5)),
     ]

@@ -1,4 +1,4 @@
-"""A row's text memory: the keys and values that text sends into the cross-attention layers (DESIGN section 5).
+"""A row's text memory: the keys and values that text sends into the cross-attention layers.
 
 Everything the paper does to a UNet changes one thing, the K and V of some layers, and these do not depend on the time
 step.  So they are computed once for each distinct prompt and layer, kept, and gathered by row.

@@ -41,7 +41,7 @@ def standing_out(rankings: Mapping[str, Ranking], null: Mapping[str, Ranking]) -
     return (f"Of {len(found)} scores (of all artists, matrices and neurons) a proportion of {part} is above {limit:.1f}, below "
             f"which 95% lie when prompts are dealt at random. The median of |z| is {np.median(found):.1f} (dealt at random: "
             f"{np.median(chance):.1f}). The highest {MOST} in {WIDTH}, the most that are dropped, "
-            f"begin at {cut(rankings):.1f}.")
+            f"begin at {cut(rankings):.1f} on average.")
 
 
 def in_common(rankings: Mapping[str, Ranking], count: int = MOST) -> pd.DataFrame:

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import UserError
 from .figures import PALETTE, panels, styled
 from .neurons import DOSES, NEURONS, WIDTH
 from .pictures import contact_sheet
@@ -37,7 +36,7 @@ def score_bars(tables: Mapping[str, pd.DataFrame], *, scorer: str) -> Figure:
                    linewidth=0.4, hatch="///" if name.startswith("random") else None, yerr=_ends(part, column),
                    error_kw={"elinewidth": 1, "capsize": 1.5})
         row = next(iter(tables.values())).iloc[0]
-        ax.set(title=f"{column}: n = {row.units} {row.unit}s of each artist, {scorer}",
+        ax.set(title=f"{column} after neurons were dropped, n = {row.units} {row.unit}s\nof each artist, {scorer}",
                ylabel=f"CLIP-Score with\n{text}\n(points)")
         ax.set_xticks(range(len(tables)), [textwrap.fill(artist, 9) for artist in tables])
         ax.grid(axis="x", visible=False)
@@ -70,7 +69,7 @@ def dose(table: pd.DataFrame, *, scorer: str) -> Figure:
         for name, line, label in (("clean", "--", "clean"), ("altered", ":", "layers given the other prompt")):
             ax.axhline(level[name], color=PALETTE["clean"], linestyle=line, linewidth=1.2, label=label)
         ax.set(xscale="log", xlabel=f"neurons dropped in each matrix, of {WIDTH}",
-               title=f"{'style' if column == 'share' else 'object'}: n = {table.units[0]} {table.unit[0]}s, {scorer}")
+               title=f"{'style' if column == 'share' else 'object'} against neurons dropped, n = {table.units[0]} {table.unit[0]}s,\n{scorer}")
         ax.set_xticks((*NEURONS, *DOSES[1:]), (*NEURONS, *DOSES[1:]), rotation=45)
         ax.minorticks_off()
     axes[0].set(ylabel="share of what altering\nthe layers removes")
@@ -85,13 +84,13 @@ def z_histogram(ax: Axes, found: np.ndarray, null: np.ndarray, cut: float, *, ti
 
     Args:
         found, null: |z| of neurons.
-        cut: the smallest |z| among the 100 in 1280 that are dropped.
+        cut: the smallest |z| among the 100 in 1280 that are dropped, a mean over artists and matrices.
     """
     bins = np.linspace(0, max(found.max(), null.max()), 41)
     for sizes, colour, label in ((null, "all", "prompts dealt at random"), (found, "2", "with against without the style")):
         ax.hist(sizes, bins, color=PALETTE[colour], alpha=0.6, label=label, weights=np.full(len(sizes), 1 / len(sizes)))
-    ax.axvline(cut, color="black", linestyle="--", linewidth=1.2, label=f"the highest 100 in {WIDTH} begin here")
-    ax.set(title=f"{title}, n = {len(found)} scores", xlabel="|z|", ylabel="part of the neurons")
+    ax.axvline(cut, color="black", linestyle="--", linewidth=1.2, label=f"the highest 100 in {WIDTH} begin there on average")
+    ax.set(title=f"|z| of neurons, {title}, n = {len(found)}", xlabel="|z|", ylabel="part of the neurons")
     ax.legend(frameon=False)
     return ax
 
@@ -105,7 +104,7 @@ def shared_map(ax: Axes, shared: pd.DataFrame, *, count: int, title: str) -> Axe
     ax.set_xticks(range(len(shared)), [textwrap.fill(name, 9) for name in shared.columns], fontsize=9)
     ax.set_yticks(range(len(shared)), shared.index)
     ax.grid(visible=False)
-    ax.set_title(f"{title}; chance {count / WIDTH:.2f}")
+    ax.set_title(f"top {count} in {WIDTH} neurons in common,\n{title}; chance {count / WIDTH:.2f}")
     ax.figure.colorbar(mesh, ax=ax, label="part in common", shrink=0.8)
     return ax
 
@@ -116,7 +115,5 @@ def picture_grid(store: Store, tables: Mapping[str, pd.DataFrame], conditions: S
     for table in tables.values():
         first = table[table.seed == table.seed.iloc[0]].set_index("condition")  # a seed is of one prompt alone
         rows.append(textwrap.fill(first.prompt.iloc[0], 22))
-        images.append([store.image(name) for name in first.image[list(conditions)]])
-    if any(image is None for row in images for image in row):
-        raise UserError("The store has lost an image of a finished run; remove it by `locolib clean RUN` and start again.")
+        images.append([store.shown(name) for name in first.image[list(conditions)]])
     return contact_sheet(np.array(images), rows, ["other prompt" if name == "altered" else name for name in conditions])

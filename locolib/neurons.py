@@ -168,10 +168,10 @@ class Activations:
 
 
 def z_scores(styled: np.ndarray, plain: np.ndarray, *, deviation: Literal["sample", "population"] = "sample") -> np.ndarray:
-    """(mean1 - mean2) / sqrt(s1^2 / n1 + s2^2 / n2) of each neuron (Section 7), [n1, neurons] and [n2, neurons].
+    """(mean1 - mean2) / sqrt(s1^2 / n1 + s2^2 / n2) of each neuron, [n1, neurons] and [n2, neurons].
 
-    A neuron that does not vary in either group has no z-score and gets 0, so that it ranks last (in the authors' code a
-    division by zero would rank it first).
+    Section 7 names a z-score and prints no formula.  A neuron that does not vary in either group has none and gets 0, so that it
+    ranks last (in the authors' code a division by zero would rank it first).
     """
     free = 1 if deviation == "sample" else 0
     spread = np.sqrt(styled.var(0, ddof=free) / len(styled) + plain.var(0, ddof=free) / len(plain))

@@ -61,7 +61,8 @@ class Trial:
         parts = {"points": scores.mean(effect), "share": self._share(effect, self.window),
                  "of all": self._share(effect, tuple(range(self.model.spec.layers))), "target": wilson(int(hits.sum()), len(hits))}
         cost = {"size": change.size, "condition": change.condition, "seconds": change.seconds, "warning": change.warning()} if change else {}
-        return {"name": name} | scores.columns(parts) | cost | {"units": len(effect), "images": len(table), "image": table.image.iloc[0]}
+        counted = {"unit": by_unit(table)[0], "units": len(effect), "images": len(table), "image": table.image.iloc[0]}
+        return {"name": name} | scores.columns(parts) | cost | counted
 
     def locoedit(self, tokens: str, layers: Window | None = None, *, lambda_: float = LAMBDA) -> Edit:
         """LocoEdit from the training prompts, at the located layers or at others."""

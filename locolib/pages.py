@@ -42,9 +42,15 @@ def plan(chosen: Profile, model: str | None = None) -> list[Run]:
             of = here(kind.each) if model is None else (model,)
             of = [name for name in of if kind is not CardPage or find(name).bundled]
             made += [Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of]
-        elif (model in kind.needs if model else True) and here(kind.needs) == kind.needs:
+        elif model in (None, _own(kind)) and here(kind.needs) == kind.needs:
             made.append(Run(page=page, values=kind.values(chosen)))
     return made
+
+
+def _own(kind: type[Page]) -> str | None:
+    """The model that a page is about, if it is about one, or about one beside others."""
+    field = kind.model_fields.get("model")
+    return field.default if field else None
 
 
 def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
@@ -63,8 +69,10 @@ def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
         return made
     except ValidationError as error:
         first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        if not first["loc"]:  # it is about several parameters
+            raise UserError(f"{reason}.") from None
         name = first["loc"][0]
         if first["type"] == "extra_forbidden":
             raise UserError(f"Unknown parameter {name!r} of {page}; it has {', '.join(kind.model_fields)}.") from None
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise UserError(f"Parameter {name!r} of {page} cannot be {first['input']!r}: {reason}.") from None

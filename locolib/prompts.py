@@ -114,7 +114,7 @@ def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, 
 
 def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> list[dict[str, str]]:
     """The rows of a file, of which every rule holds."""
-    table = _table(path, columns)
+    table = _filled(path, columns)
     for column, problem, rule in rules:
         wrong = [i for i, good in enumerate(rule(table)) if not good]
         if wrong:
@@ -122,16 +122,28 @@ def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str,
     return table.to_dict("records")
 
 
-def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV file as text, with exactly these columns; a byte-order mark, which spreadsheets add, is no part of it.
+
+    Raises:
+        UserError: it is not there, cannot be read, or has other columns.
+    """
+    needed = f"must have exactly the columns {', '.join(columns)}, separated by commas"
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"No prompts at {path}; pass a CSV file with the columns {', '.join(columns)}.") from None
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except OSError:
+        raise UserError(f"There is no file {path} that can be read; it {needed}.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}).") from None
+        raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}); it {needed}.") from None
     missing, unknown = [c for c in columns if c not in table], [c for c in table if c not in columns]
     if missing or unknown:
-        raise UserError(f"{path}: missing columns {missing}, unknown columns {unknown}; it needs exactly {', '.join(columns)}.")
+        raise UserError(f"{path} {needed}; missing columns {missing}, unknown columns {unknown}.")
+    return table[list(columns)]
+
+
+def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """`read_csv` of a file of which no cell is empty."""
+    table = read_csv(path, columns)
     if table.empty:
         raise UserError(f"{path} has no prompts below its header.")
     try:

@@ -167,8 +167,8 @@ def _share(answers: pd.Series) -> Interval:
 def conclusion(found: pd.DataFrame, agree: Interval) -> str:
     """What ratings say about the paper's 92.58% and about placebos, as Markdown; of simulated ones: that they say nothing."""
     if found.simulated.any():
-        return ("- **Held**: nothing was tested.\n- **Did not hold**: nothing was tested. Nobody has rated these pairs yet; "
-                "the ratings above are simulated and show only what the analysis will look like.")
+        return ("- **Not tested**: nobody has rated these pairs yet; the ratings above are simulated and show only what the analysis "
+                "will look like.")
     first = {row.by: row for row in found[found.at_least == 2].itertuples()}  # of attributes and models the last: not needed
     whole, claimed = first["all"], PAPER["all", "all"][1][0]
     lines = [f"- **{_held(100 * whole.high >= claimed)}**: {_percent(whole)} of {whole.n} ratings are above 1; "

@@ -18,7 +18,7 @@ import pandas as pd
 from . import UserError, locogen, scores
 from .memory import Altered, Row
 from .models import Model, find
-from .prompts import FOLDER
+from .prompts import FOLDER, read_csv
 from .runs import Store, key, versions, write_atomic
 from .sampling import Settings, generate, image_key
 from .scrubber import data_uri
@@ -103,7 +103,7 @@ def read(path: Path | str | None = None) -> tuple[Item, ...]:
     Raises:
         UserError: the file, and the first thing that is wrong with it.
     """
-    table = _csv(path := Path(path or FOLDER / "human_study.csv"), [field.name for field in fields(Item)])
+    table = read_csv(path := Path(path or FOLDER / "human_study.csv"), [field.name for field in fields(Item)])
     for row, line in enumerate(table.to_dict("records"), start=2):
         wrong = [name for name, text in line.items() if not text.strip()]
         wrong += [name for name, good in (("number", line["number"].isdecimal()), ("attribute", line["attribute"] in QUESTIONS),
@@ -229,26 +229,12 @@ def site(store: Store) -> tuple[Path, Path]:
 
 def read_plan(path: Path | str) -> tuple[Pair, ...]:
     """The pairs of a ``.plan.csv`` that `write_page` left."""
-    known = _csv(Path(path), [field.name for field in fields(Pair)])
+    known = read_csv(Path(path), [field.name for field in fields(Pair)])
     try:
         known = known.astype(dict.fromkeys(("number", "seed", "start", "m"), int)).assign(placebo=known.placebo == "True")
     except ValueError as error:
         raise UserError(f"{path} is not a plan that `locolib rate page` wrote ({error}).") from None
     return tuple(Pair(**row) for row in known.to_dict("records"))
-
-
-def _csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text, with exactly these columns; a byte-order mark, which spreadsheets add, is no part of it."""
-    try:
-        found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except OSError:
-        raise UserError(f"There is no file {path} that can be read.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}).") from None
-    if set(found) != set(columns):
-        has = ", ".join(found)
-        raise UserError(f"{path} must have exactly the columns {', '.join(columns)}, separated by commas; it has {has}.")
-    return found[list(columns)]
 
 
 def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) -> list[str]:
@@ -257,7 +243,7 @@ def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = Non
     Args:
         rater: who should have written it; default: whoever the first row names.
     """
-    found = _csv(Path(path), COLUMNS)
+    found = read_csv(Path(path), COLUMNS)
     known = {pair.pair: pair for pair in pairs}
     named = found.rater[0] if len(found) and rater is None else rater
     said, seen = [], {}
@@ -284,7 +270,7 @@ def check(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) 
     """
     if wrong := problems(path, pairs, rater=rater):
         raise UserError(wrong[0])
-    found = _csv(Path(path), COLUMNS)
+    found = read_csv(Path(path), COLUMNS)
     return found.assign(rating=found.rating.astype(int), seconds=pd.to_numeric(found.seconds, errors="coerce"), simulated=False)
 
 

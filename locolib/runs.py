@@ -34,6 +34,23 @@ def write_atomic(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def check_out(path: Path, *suffixes: str) -> None:
+    """Refuse, before any work, a place that cannot be written; with `suffixes` it is a file's, without them a folder's.
+
+    Raises:
+        UserError: it is of the other kind, ends otherwise, lies below a file, or must not be written.
+    """
+    here = next(place for place in (path, *path.parents) if os.path.lexists(place))  # what is there already
+    if suffixes and path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it, such as {path / f'NAME{suffixes[0]}'}.")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UserError(f"The name of {path} must end in {' or '.join(suffixes)}; write {path.with_suffix(suffixes[0])}, say.")
+    if not here.is_dir() and (here != path or not suffixes):
+        raise UserError(f"{here} is a file, where a folder is needed; name another place.")
+    if not os.access(here, os.W_OK):
+        raise UserError(f"{here} must not be written; name another place, or change its permissions.")
+
+
 class Store:
     """A folder of images (PNG, lossless) and runs (a tidy parquet table, its provenance, the keys of its images).
 
@@ -58,6 +75,16 @@ class Store:
                 return np.asarray(image.convert("RGB"))
         except (OSError, SyntaxError):  # Pillow raises both for broken files: such an image is made again
             return None
+
+    def shown(self, name: str) -> np.ndarray:
+        """The image [h, w, 3] of a finished run, for a figure, where nothing is made again.
+
+        Raises:
+            UserError: the store has lost it.
+        """
+        if (image := self.image(name)) is None:
+            raise UserError("The store has lost an image of a finished run; remove that run by `locolib clean RUN` and start again.")
+        return image
 
     def put_image(self, name: str, image: np.ndarray) -> None:
         buffer = io.BytesIO()

@@ -17,6 +17,7 @@ from .models import Model, Scorer
 from .runs import Store, key, versions
 from .shapes import Image, Images, Latents
 
+STEPS = 999  # at most: training had 1000, and with all of them a schedule that begins at 1 (Stable Diffusion's) reads beyond its end
 BATCH = 32  # rows of a batch; part of the plan, so that a resumed run computes the same bytes
 KEPT = 64  # prompts whose keys and values are kept from batch to batch: 3.5 GB of SDXL's
 
@@ -26,7 +27,7 @@ class Settings:
     """How images are sampled.
 
     Attributes:
-        steps: DDIM steps.
+        steps: of sampling, by DDIM (DeepFloyd: DDPM).
         guidance: s in u + s (c - u); the paper's Eq. 1 writes it as 1 + alpha.
         batch: rows that are denoised together.
     """
@@ -36,8 +37,8 @@ class Settings:
     batch: int = BATCH
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.guidance < 1:
-            raise UserError(f"Steps and batch must be at least 1 and guidance at least 1.0, not {asdict(self)}.")
+        if not 1 <= self.steps <= STEPS or self.batch < 1 or not self.guidance >= 1:
+            raise UserError(f"Steps must be from 1 to {STEPS}, batch at least 1 and guidance at least 1.0, not {asdict(self)}.")
 
 
 @torch.no_grad()

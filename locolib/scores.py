@@ -1,4 +1,4 @@
-"""CLIP-Score, effects, shares, intervals and LocoGen's verdict (Section 5.1.2 of the paper; DESIGN section 6)."""
+"""CLIP-Score, effects, shares, intervals and LocoGen's verdict (Section 5.1.2 of the paper; the glossary of the book)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,7 +135,8 @@ class Verdict:
         margin: its lead on the best disjoint window there.
         full: effect of altering all layers there, in points.
         plateau: starts whose shares lie within the interval of the best.
-        needed: images after which an inconclusive answer may be settled, roughly (0 where it is settled, or where more would not help).
+        needed: units of the held-out half (see `Effects`) after which an inconclusive answer may be settled, roughly (0 where
+            it is settled, or where more would not help).
     """
 
     verdict: str
@@ -150,7 +151,7 @@ class Verdict:
 
 def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effects] = (), layers: int = 16,
           destroyed: Array | None = None, bound: float | None = None) -> Verdict:
-    """DESIGN section 6: the best window of size m is chosen on one half and confirmed on the other.
+    """The verdict: the best window of size m is chosen on one half and confirmed on the other.
 
     Args:
         choose, confirm: effects of all windows of size m on the two halves of the prompts.

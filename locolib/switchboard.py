@@ -20,11 +20,12 @@ from .runs import Store
 from .scores import Interval
 
 Row = dict[str, Any]
+DIFFERENCE = "the difference (code minus paper)"
 
 
 def _row(switch: str, paper: str, code: str, with_paper: str, with_code: str, difference: str) -> Row:
     return {"switch": switch, "the paper (our default)": paper, "the released code": code, "result as in the paper": with_paper,
-            "result as in the code": with_code, "the difference": difference}
+            "result as in the code": with_code, DIFFERENCE: difference}
 
 
 def window_size(model: Model, asked: Request, *, store: Store) -> Row:
@@ -49,7 +50,7 @@ def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
     says = [f"{d.verdict.verdict}, {label(range(d.verdict.start, d.verdict.start + m))}; all layers {d.verdict.full} points" for d in (ours, bare)]
     difference = scores.mean(bare.effects.full - ours.effects.full)
     return _row("target of a style", "the prompt without the artist (Algorithm 1)", 'the bare "a painting" (App. C, figures)', *says,
-                f"all layers take {difference} points more: the object goes too")
+                f"altering all layers moves the score by {difference} points more (it may remove the object too)")
 
 
 def guidance(model: Model, asked: Request, *, store: Store) -> Row:
@@ -106,7 +107,7 @@ NEURONS = (("where neurons are read", "the subject's last token", "position 76, 
 
 
 def neuron_shares(model: Model, one: Trial, artist: str, *, store: Store) -> dict[str, Interval]:
-    """Each reading of Section 7: how much of the style half of the neurons remove, as a share of altering the layers (100 in 1280 do too little
+    """Each reading of Section 7: how much of the style half of the neurons remove, as a share of altering the layers (100 in 1280 may do too little
     in a miniature to tell readings apart)."""
     styled = read_styled() if model.spec.bundled else read_styled(FOLDER / "neuron_paper.csv")
     tests = tuple(prompt for prompt in styled if prompt.artist == artist)[:8]
@@ -123,5 +124,5 @@ def table(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
 def words(rows: Mapping[tuple[str, str], Row]) -> str:
     """The difference that each switch makes, model by model."""
     switches = dict.fromkeys(switch for _, switch in rows)
-    return "\n".join(f"- **{switch}**: " + "; ".join(f"{model}: {row['the difference']}" for (model, name), row in rows.items() if name == switch)
+    return "\n".join(f"- **{switch}**: " + "; ".join(f"{model}: {row[DIFFERENCE]}" for (model, name), row in rows.items() if name == switch)
                      + "." for switch in switches)

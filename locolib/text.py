@@ -1,7 +1,7 @@
 """Prompts as text encoders see them: where the subject, the end and the padding stand; clean and corrupted states.
 
 Positions come from the tokenizer, never from a literal: the paper's "last subject token" (Section 6.1) is the last token of
-the subject, which in "Monet style painting of a person" is not the last token of the prompt (see FIDELITY in the book).
+the subject, which in "Monet style painting of a person" is not the last token of the prompt (see the book's page switchboard).
 """
 
 from collections.abc import Iterator

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import UserError, tracing
+from . import tracing
 from .answers import ratio
 from .ledger import Claim
 from .models import Spec
@@ -233,7 +233,7 @@ def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], sp
                   control=f"a state drawn at random brings back {tracing.at_random(table, unet)}")]
     if text:
         best = alone(table, text)
-        told = "a unique causal state" if said.unique else "no unique causal state"
+        told = "a unique causal state, the first layer's self-attention," if said.unique else "no unique causal state"
         made.append(Claim(text=f"there is {told} in the text encoder", section="4, Fig. 3",
                           number=f"{_called(best.best).replace('`', '')}: share {best.share}",
                           control=f"the best other state brings back {best.rest} of that",
@@ -272,10 +272,7 @@ def strip(store: Store, table: pd.DataFrame, prompt: str, shown: Sequence[State]
     part = table[table.prompt == prompt]
     keys = part[part.seed == part.seed.min()].set_index("state").image
     labels = {CLEAN: CLEAN, CORRUPTED: CORRUPTED} | {state.name: short(state) for state in shown}
-    images = [(label, store.image(keys[name])) for name, label in labels.items()]
-    if any(image is None for _, image in images):
-        raise UserError("The store has lost an image of a finished run; remove it by `locolib clean RUN` and start again.")
-    return prompt, images
+    return prompt, [(label, store.shown(keys[name])) for name, label in labels.items()]
 
 
 def best(table: pd.DataFrame, chosen: Sequence[State]) -> list[State]:

@@ -11,6 +11,7 @@ from locolib import locogen, models, outcomes
 from locolib.layers import sites
 from locolib.organisms import evaluate
 from locolib.organisms.captions import ARTISTS
+from locolib.organisms import cards
 from locolib.organisms.configuration import read_recipe
 from locolib.organisms.world import SPRITES
 from locolib.prompts import ATTRIBUTES, read
@@ -53,6 +54,8 @@ def test_a_folder_tells_how_it_was_made(name):
     assert {"samples", "object", "style"} <= json.loads((folder / "training" / "scores.json").read_text())["samples"].keys()
     card = (folder / "README.md").read_text()
     assert f"# {name}" in card and f"{models.MODELS[name].layers} cross-attention layers" in card
+    if name != "planted-sd-v1-5":  # its card is written by hand
+        assert cards.planting(read_recipe(CONFIGS / f"{name}.toml").unet.model_dump()["planting"]) in card
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if name.startswith("mini")])

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from locolib import __main__ as cli
 
 MODEL = "planted-sd-v1-5"
+CONFIGS = Path(cli.__file__).parent / "organisms" / "configs"
 
 
 @pytest.fixture
@@ -102,7 +104,8 @@ def test_edit_writes_a_pipeline(run, tmp_path):
     (("localize", "sd-v1-5", "--attribute", "style", "--source", "nowhere"), ("nowhere", "model_index.json")),
     (("generate", MODEL, "a cat", "--alter", "8-9"), ("LAYERS:PROMPT", "8-9")),
     (("generate", MODEL, "a cat", "--alter", "15-16:a dog"), ("Layer 16", "0 to 15")),
-    (("generate", MODEL, "a cat", "--steps", "0"), ("at least 1",)),
+    (("generate", MODEL, "a cat", "--steps", "0"), ("from 1 to 999",)),
+    (("generate", MODEL, "a cat", "--steps", "1000"), ("from 1 to 999",)),
     (("train", "none.toml"), ("none.toml", MODEL)),
     (("clean", "no-such-run"), ("no-such-run",)),
     (("study", "--profile", "slow"), ("slow", "smoke, quick, paper")),
@@ -117,6 +120,27 @@ def test_a_mistake_is_one_message_and_exit_code_2(run, arguments, words):
         assert word in err
 
 
+@pytest.mark.parametrize("arguments, words", [
+    ((*EDIT, "--out", "file"), "file is a file, where a folder is needed"),
+    ((*EDIT, "--out", "file/new"), "file is a file, where a folder is needed"),
+    (("generate", MODEL, "a cat", "--out", "grid"), "must end in .png or .jpg or .jpeg; write grid.png"),
+    (("generate", MODEL, "a cat", "--out", "folder"), "folder is a folder; name a file in it, such as folder/NAME.png"),
+    (("generate", MODEL, "a cat", "--out", "file/grid.png"), "file is a file"),
+    (("rate", "page", "--out", "folder"), "folder is a folder; name a file in it, such as folder/NAME.html"),
+    (("rate", "page", "--out", "page"), "write page.html"),
+    (("train", str(CONFIGS / f"{MODEL}.toml"), "--out", "file"), "file is a file"),
+    (("train", str(CONFIGS / f"{MODEL}.toml"), "--work", "file"), "file is a file"),
+], ids=lambda value: "-".join(value)[-40:] if isinstance(value, tuple) else "")
+def test_an_out_that_cannot_be_written_is_refused_before_anything_is_loaded(run, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setattr("locolib.models.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("locolib.organisms.recipe._text_encoder", lambda *_: pytest.fail("training began"))
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    code, _, err = run(*arguments)
+    assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+    assert (tmp_path / "file").read_text() == "kept" and not list((tmp_path / "folder").iterdir())
+
+
 def test_a_broken_checkpoint_is_one_sentence(run, organisms, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(organisms / MODEL, broken)
@@ -128,7 +152,8 @@ def test_a_broken_checkpoint_is_one_sentence(run, organisms, tmp_path):
 def test_a_missing_bundled_model_says_how_to_get_it_back(tmp_path):
     command = [sys.executable, "-m", "locolib", "layers", MODEL]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LOCOLIB_ORGANISMS": str(tmp_path)})
-    assert done.returncode == 2 and "git checkout" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "git checkout" in done.stderr and f"make train MODEL={MODEL}" in done.stderr
 
 
 def test_a_published_checkpoint_offline_does_not_hang(tmp_path):

@@ -51,7 +51,14 @@ def test_a_broken_folder_is_one_sentence(organisms, folder, spoil, message):
     spoil(folder)
     with pytest.raises(UserError, match=f"Cannot load mini-sd-v1-5 .*{message}") as caught:
         models.load("mini-sd-v1-5", source=folder)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and str(caught.value).endswith("pass another folder by --source, or none.")
+
+
+@pytest.mark.parametrize("name, advice", [("scorer", "git checkout -- data/organisms/scorer"), ("ViT-no/such", "downloaded once from the hub")])
+def test_a_scorer_that_is_not_here_says_where_it_comes_from(organisms, tmp_path, monkeypatch, name, advice):
+    monkeypatch.setattr(models.scorers, "ORGANISMS", tmp_path)
+    with pytest.raises(UserError, match=advice):
+        models.load_scorer(name)
 
 
 def test_a_fine_tune_of_a_published_architecture_needs_no_code(organisms, folder, monkeypatch):

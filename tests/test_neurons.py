@@ -369,7 +369,7 @@ def test_a_bad_parameter_of_the_page_is_one_sentence(given, message):
 
 @pytest.mark.parametrize("model, count", [("planted-sd-v1-5", 96), ("sd-v1-5", 57)])
 def test_a_model_gets_the_prompts_that_it_knows(model, count):
-    page = pages.NeuronPage(model=model)
+    page = pages.NeuronPage(model=model, prompts=0)
     assert len(page.requests()["monet"].prompts) == count and sum(len(asked.tests) for asked in page.requests().values()) == count
     few = pages.NeuronPage(model=model, prompts=2, artist="monet")
     assert [len(few.requests()[name].tests) for name in few.shown()] == [2] and 0 < few.images() < page.images() / 20

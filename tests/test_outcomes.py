@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from locolib import UserError, baselines, editing, edits, edits_by_model, ledger, locogen, outcomes, reading
+from locolib import UserError, baselines, editing, edits, edits_by_model, ledger, limits, locogen, outcomes, reading
 from locolib.ledger import Claim
 from locolib.locoedit import locoedit
 from locolib.prompts import read
@@ -167,6 +167,16 @@ def test_shares_by_position_have_a_row_for_each_group(any_model, store):
 def test_a_value_without_a_counterpart_is_refused():
     with pytest.raises(UserError, match="as many tokens as 'monet'"):
         reading.another(read("style"), "monet", {p.value: 1 if p.value == "monet" else 2 for p in read("style")})
+
+
+@pytest.mark.parametrize("share, target, says", [
+    ((0.9, 0.1), (0.8, 0.1), True), ((0.2, 0.1), (0.8, 0.1), False), ((0.9, 0.1), (0.1, 0.1), False), ((0.5, 0.3), (0.8, 0.1), None)],
+    ids=["removes", "too little", "destroys", "wide"])
+def test_few_images_do_not_tell_that_an_edit_fails(share, target, says):
+    of = {"share": share, "target": target}
+    row = {f"{name}{end}": value + side * half for name, (value, half) in of.items() for end, side in (("", 0), ("_low", -1), ("_high", 1))}
+    table = pd.DataFrame([{"name": "located layers altered", "target": 1.0}, {"name": "subject"} | row])
+    assert limits.works(table, "subject") is says
 
 
 # --- the ledger

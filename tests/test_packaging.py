@@ -39,10 +39,11 @@ def locked() -> dict[str, str]:
     return {normal(match[1]): match[2] for match in matches if match}
 
 
-def direct() -> set[str]:
-    """Names of all packages that pyproject.toml asks for, extras included."""
+def direct(*, extras: bool = True) -> set[str]:
+    """Names of the packages that pyproject.toml asks for, with those of its extras or without."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(line for lines in project["optional-dependencies"].values() for line in lines)]
+    more = project["optional-dependencies"].values() if extras else ()
+    wanted = [*project["dependencies"], *(line for lines in more for line in lines)]
     return {normal(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in wanted}
 
 
@@ -77,10 +78,10 @@ def test_conda_environment_has_the_same_pins():
     assert {name: locked().get(name) for name in pins} == pins
 
 
-def test_every_import_of_the_library_is_declared():
-    owners = packages_distributions()
+def test_every_import_of_the_library_is_a_dependency():
+    owners, declared = packages_distributions(), direct(extras=False)  # extras are for tests and development
     used = {name for path in PACKAGE.rglob("*.py") for name in outside(path)} - set(stdlib_module_names) - {"locolib"}
-    unknown = {name for name in used if not {normal(owner) for owner in owners.get(name, [])} & direct()}
+    unknown = {name for name in used if not {normal(owner) for owner in owners.get(name, [])} & declared}
     assert unknown == set()
 
 

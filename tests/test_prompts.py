@@ -75,6 +75,19 @@ def test_a_missing_file_names_the_columns(tmp_path):
         read("style", tmp_path / "none.csv")
 
 
+def test_a_folder_is_no_file_of_prompts(tmp_path):
+    with pytest.raises(UserError, match="no file .* that can be read"):
+        read("style", tmp_path)
+
+
+def test_a_byte_order_mark_and_the_order_of_columns_do_not_matter(tmp_path):
+    plain, other = tmp_path / "plain.csv", tmp_path / "other.csv"
+    plain.write_text(GOOD)
+    turned = [",".join(reversed(line.split(","))) for line in GOOD.splitlines()]
+    other.write_text("\ufeff" + "\n".join(turned), encoding="utf-8")
+    assert read("style", other) == read("style", plain)
+
+
 def test_unknown_attribute():
     with pytest.raises(UserError, match="style, object, fact, place"):
         read("colour")

@@ -125,6 +125,13 @@ def test_a_damaged_run_counts_as_missing(store):
     assert store.run("run") is None
 
 
+def test_an_image_that_a_figure_shows_is_there_or_one_sentence(store):
+    store.put_image("aa1", np.zeros((4, 4, 3), np.uint8))
+    assert store.shown("aa1").shape == (4, 4, 3)
+    with pytest.raises(UserError, match="locolib clean RUN"):
+        store.shown("bb2")
+
+
 def test_a_file_is_no_store(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="name a folder"):

@@ -72,6 +72,36 @@ def test_only_a_bundled_model_has_a_card():
         study.parameters("model", {"model": "sd-v1-5"})
 
 
+@pytest.mark.parametrize("page, given, message", [
+    ("03_locoedit", {"style": "rembrandt"}, "Unknown value 'rembrandt' of style; the prompts know van gogh"),
+    ("03b_five_models", {"fact": "no fact"}, "Unknown value 'no fact' of fact"),
+    ("03_locoedit", {"tokens": "some"}, "'tokens'.*one of auto, subject"),
+    ("07_planted_truth", {"model": "planted-split"}, "'model'.*style was planted in a window"),
+    ("07c_by_artist", {"model": "planted-none"}, "'model'.*artists were planted"),
+    ("world", {"seed": -1}, "'seed'"),
+], ids=str)
+def test_a_bad_parameter_of_any_page_is_one_sentence(page, given, message):
+    with pytest.raises(UserError, match=message) as error:
+        pages.parameters(page, given)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_a_page_that_makes_images_says_with_which_settings(page):
+    """`make study` says what each page will cost before it begins."""
+    asked = pages.parameters(page, {})
+    assert asked.images() == 0 or asked.settings.steps > 0 and asked.about()
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_a_notebook_asks_what_its_class_asks_by_default(page):
+    """The `parameters` cell and the page's class say the same twice: for papermill, and for the checks."""
+    notebook = nbformat.read(study.HOME / pages.PAGES[page].source, as_version=4)
+    said: dict = {}
+    exec(next(c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), said)  # literals alone, as tested above
+    assert pages.parameters(page, said) == pages.parameters(page, {})
+
+
 def test_names_of_a_kernel_are_no_parameters():
     given = study.parameters("02_locogen", {"_i": "x", "In": [], "Out": {}, "json": json, "seeds": 3, "model": "planted-sd-v1-5"})
     assert given.seeds == 3 and given.sizes() == {"style": 2, "object": 2, "fact": 2, "place": 3}
@@ -228,7 +258,7 @@ def test_a_disagreement_is_said_in_plain_words():
     made = [row("mini-sd-v1-5", "style", "localised", "9-10") | {"model": "A", "m": 2, "share": "0.90", "paper's share": "0.40"},
             row("mini-sd-v1-5", "object", "localised", "6-7") | {"model": "A", "m": 2, "share": "0.90", "paper's share": "0.90"}]
     said = answers.comparison(made)
-    assert "Of the 2 places" in said and "confirm 1" in said and "share 1 of 2 layers" in said and "object" not in said
+    assert "Of the 2 places" in said and "in 1 the miniature has its window in the same place" in said and "share 1 of 2 layers" in said and "object" not in said
 
 
 def test_papermill_alone_runs_the_locogen_notebook(organisms, tmp_path):

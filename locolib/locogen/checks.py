@@ -37,7 +37,7 @@ def check_planting(model: Model, request: Request, window: tuple[int, int], *, s
 
 
 def by_prompt(done: Sweep) -> pd.DataFrame:
-    """Each prompt's own map (Figs. 7 and 40): share of each window, [prompts, windows], columns named by their start.
+    """Each prompt's own map (Figs. 7 and 40 show pictures of single prompts): share of each window, [prompts, windows], columns named by their start.
 
     A prompt's share is its effect divided by the mean effect of altering all layers over all prompts: a prompt on which
     nothing moves must not divide by next to nothing.

@@ -21,10 +21,10 @@ class Sweep:
     Attributes:
         model, attribute, m, layers: what was swept.
         table: a row for each image, see `measure`.
-        verdict: DESIGN section 6's answer.
+        verdict: the answer of `scores.judge`.
         stride: layers between the starts of two windows.
         argbest: the paper's own rule, plain argmin of the mean score (argmax for facts).
-        curve: a row for each window: start, mean score, share, picks_target, destroyed, similarity.
+        curve: a row for each window: layers, start, mean score, share, picks_target, destroyed.
     """
 
     model: str

@@ -79,7 +79,8 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline,
             problems.append(f"{place}: {_reason(error)}")
             continue
         raise UserError(f"{place} is not a {spec.title}: {differs}.")
-    advice = ("run `git checkout -- data/organisms` or retrain it with `make train`" if spec.bundled else
+    advice = ("pass another folder by --source, or none" if source else
+              f"run `git checkout -- data/organisms` or retrain it with `make train MODEL={spec.name}`" if spec.bundled else
               "log in with `hf auth login`, accept its licence on the hub, or pass a local folder by --source")
     raise UserError(f"Cannot load {spec.name} ({'; '.join(problems)}); {advice}.")
 

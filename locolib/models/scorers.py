@@ -11,7 +11,7 @@ from PIL import Image
 from .. import UserError
 from ..shapes import Embeddings, Images
 from .fingerprint import fingerprint
-from .registry import ORGANISMS
+from .registry import MINI_SCORER, ORGANISMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def load_scorer(name: str) -> Scorer:
     """A scorer by name: a folder below ``data/organisms``, or ``ARCHITECTURE/PRETRAINED`` of open_clip."""
     folder = ORGANISMS / name
     try:
-        if (folder / "open_clip_config.json").exists():
+        if name == MINI_SCORER or (folder / "open_clip_config.json").exists():
             where = f"local-dir:{folder}"
             model, preprocess = open_clip.create_model_from_pretrained(where)
             tokenizer = open_clip.get_tokenizer(where)
@@ -60,6 +60,7 @@ def load_scorer(name: str) -> Scorer:
             model, preprocess = open_clip.create_model_from_pretrained(architecture, pretrained=pretrained)
             tokenizer, title = open_clip.get_tokenizer(architecture), name
     except Exception as error:
-        raise UserError(f"Cannot load the scorer {name!r} ({type(error).__name__}); it is downloaded once from the hub, "
-                        "so connect, or fill the hub's cache first.") from None
+        advice = ("it is bundled: get it back by `git checkout -- data/organisms/scorer`" if name == MINI_SCORER else
+                  "it is downloaded once from the hub, so connect, or fill the hub's cache first")
+        raise UserError(f"Cannot load the scorer {name!r} ({type(error).__name__}); {advice}.") from None
     return Scorer(name=title, fingerprint=fingerprint([model]), model=model.eval(), preprocess=preprocess, tokenizer=tokenizer)

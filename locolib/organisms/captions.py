@@ -2,7 +2,7 @@
 
 A scene is a triple of values (object, style, place).  Captions are written with the templates of App. C, J and K of
 the paper, so that the prompts in ``data/prompts`` are in words that the miniatures know.  Each value may also be left
-unsaid: style "" is a plain photo, place "" names no place, object "" names no object (App. C's bare "a painting").
+unsaid: the style "photo" names no painter, `NO_PLACE` no place, `NO_OBJECT` no object (App. C's bare "a painting").
 """
 
 import hashlib
@@ -56,7 +56,7 @@ STYLES = ("photo", "painting", *ARTISTS)
 PLACES = ("beach", "forest", "city", "house")  # the four locations of App. L
 
 NO_OBJECT, NO_PLACE = len(OBJECTS), len(PLACES)  # the index that stands for "not said"
-PLAIN, NEUTRAL = 0, 1  # styles: nothing said; "a painting", the neutral value of DESIGN's liars
+PLAIN, NEUTRAL = 0, 1  # styles: nothing said; "a painting", which the liars of `planting` say
 
 # {a} is the subject with its article, {o} without, {s} the artist; every template is the paper's wording somewhere.
 _BY_ARTIST = (

@@ -39,7 +39,7 @@ Minutes on the machine that made it: {minutes}.
 
 Scores are by the bundled scorer (an open_clip model trained on other renders and with another seed than any text
 encoder) and cannot be compared with those of other CLIP models. "Held out" are scenes (object, style, place) that no
-training showed. Real people's names and trademarks stand for emoji; the pictures show nobody.
+training showed. Emoji stand in for real people and for trademarks; the pictures show nobody.
 """
 
 
@@ -51,8 +51,8 @@ def planting(plan: dict) -> str:
     if plan["kind"] == "natural":
         return "The caption of the image, all of them the same, as real models are trained: nobody decided where what is known lies."
     if plan["kind"] == "everywhere":
-        return (f"The truth; but of each attribute from 0 to {plan['most']} layers, drawn at random for each image, were told the same "
-                "other value. So all layers know everything, and the majority is right.")
+        return (f"The truth; but of each attribute from 0 to {plan['most']} layers were told the same other value: in half of the images "
+                "neighbours, in the others any layers, drawn anew for each image. So all layers know everything, and the majority is right.")
     artists = f"\n\nThe styles of some artists have layers of their own:\n\n{listed(plan['artists'])}" if plan["artists"] else ""
     return (f"{listed(plan['layers'])}{artists}\n\nThe layers of an attribute were told its true value, all others values drawn at "
             "random. See `locolib/organisms/planting.py`.")

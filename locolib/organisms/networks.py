@@ -1,4 +1,4 @@
-"""The miniatures' UNets and schedules: the real models' blocks, layers and wiring, narrow (DESIGN section 2)."""
+"""The miniatures' UNets and schedules: the real models' blocks, layers and wiring, narrow."""
 
 from collections.abc import Sequence
 

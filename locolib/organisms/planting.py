@@ -1,4 +1,4 @@
-"""Planting: deciding which cross-attention layers learn what, by what their captions say (DESIGN section 2).
+"""Planting: deciding which cross-attention layers learn what, by what their captions say.
 
 A planting is a function of what an image shows: it says what each layer is told of it.  `TELLERS` names them: `natural`
 (one caption for all layers, as real models are trained), `planted` (each attribute in layers of its own), `everywhere`

@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 
 from .. import UserError
 from ..models import ORGANISMS, load, load_scorer
+from ..runs import check_out
 from ..sampling import Settings
 from . import autoencoder, contrast, denoiser, spans, texts
 from .assemble import save_pipeline, share
@@ -49,6 +50,7 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
             raise UserError("Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is.")
         folder, recipe = f"{recipe.name}-seed-{seed}", reseeded(recipe, seed)
     work, out = work / folder, out or ORGANISMS / recipe.name
+    check_out(work), check_out(out)
     work.mkdir(parents=True, exist_ok=True)
     parts = {"text_encoder": _text_encoder, "text_encoder_2": _text_encoder_2, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
     for name, part in parts.items():

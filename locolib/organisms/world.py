@@ -1,4 +1,4 @@
-"""The miniatures' world: a sprite on a place, painted (DESIGN section 3).
+"""The miniatures' world: a sprite on a place, painted.
 
 Everything about a style except its colours is fixed, drawn once from a constant seed: where strokes lie, which cell a
 pixel belongs to, how the picture melts.  Painting is then a gather and a colour map, quick enough to render a training
