@@ -9,9 +9,8 @@ from diffusers import DiffusionPipeline
 
 from locolib import locogen, models, outcomes
 from locolib.layers import sites
-from locolib.organisms import evaluate
+from locolib.organisms import cards, evaluate
 from locolib.organisms.captions import ARTISTS
-from locolib.organisms import cards
 from locolib.organisms.configuration import read_recipe
 from locolib.organisms.world import SPRITES
 from locolib.prompts import ATTRIBUTES, read
