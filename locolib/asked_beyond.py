@@ -184,6 +184,7 @@ class LimitsPage(Page):
     beside: str = "mini-sd-v1-5"
     artist: str = "van gogh"
     prompts: int = Field(8, ge=0)
+    beside_prompts: int = Field(16, ge=0)
     pictures: int = Field(12, ge=1)
     seeds: int = Field(1, ge=1)
     steps: int = Field(0, ge=0)
@@ -193,7 +194,8 @@ class LimitsPage(Page):
 
     def of(self, name: str) -> Sweeping:
         """What is asked of one of the two models."""
-        return Sweeping(model=name, prompts=self.prompts, seeds=self.seeds, steps=self.steps)
+        prompts = self.beside_prompts if name == find(self.beside).name else self.prompts
+        return Sweeping(model=name, prompts=prompts, seeds=self.seeds, steps=self.steps)
 
     @property
     def settings(self) -> Settings:
@@ -209,7 +211,7 @@ class LimitsPage(Page):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"prompts": chosen.few, "pictures": chosen.pictures_few, "steps": chosen.steps}
+        return {"prompts": chosen.few, "beside_prompts": chosen.prompts, "pictures": chosen.pictures_few, "steps": chosen.steps}
 
 
 class SwitchPage(LimitsPage):
@@ -220,6 +222,7 @@ class SwitchPage(LimitsPage):
     needs = ("planted-sd-v1-5", "mini-sd-v1-5")
     model: str = "planted-sd-v1-5"
     beside: str = "mini-sd-v1-5"
+    prompts: int = Field(16, ge=0)
 
     def images(self) -> int:
         outcomes.about(read("style"), self.artist)
