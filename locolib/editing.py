@@ -214,6 +214,9 @@ def hase_words(correlations: Mapping[str, Interval], compared: Mapping[str, pd.D
     lines = []
     for attribute, found in correlations.items():
         table = compared[attribute]
+        if table["of all"].isna().all():
+            lines.append(f"- **{attribute}**: altering all layers does nothing here, so there are no shares to compare.")
+            continue
         best = table.loc[table["of all"].idxmax()]
         says = "rises with the share" if found.low > 0 else "falls with the share" if found.high < 0 else "says nothing sure"
         lines.append(f"- **{attribute}**: Spearman's rank correlation {found} over {len(table)} windows: the edit's effect {says}. The best window to edit is "

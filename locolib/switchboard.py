@@ -35,8 +35,7 @@ def window_size(model: Model, asked: Request, *, store: Store) -> Row:
     sets = [tuple(range(i, i + 3)) if i < layers - 2 else (i,) for i in range(layers)]
     table = locogen.measure(model, asked, [(), tuple(range(layers)), *sets], store=store)
     found = locogen.effects(table, sets, layers, asked.attribute)
-    best = int(scores.shares(found).argmax())
-    own = int(done.curve.share.argmax())
+    best, own = (int(effects.windows.mean(0).argmax()) for effects in (found, done.effects))
     difference = scores.resample(lambda a, b, full: (b - a) / full, done.effects.windows[:, own], found.windows[:, best], found.full)
     return _row("layers in a window", f"exactly m = {m}", "3 layers from 0 to 13, 1 layer at 14 and 15",
                 f"best window {done.curve.layers[own]}, share {scores.share(done.effects, own)}",
@@ -66,11 +65,13 @@ def guidance(model: Model, asked: Request, *, store: Store) -> Row:
 def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
     """The best window of an average over prompts, against that of a single prompt and seed."""
     done = locogen.sweep(model, asked, model.spec.m[asked.attribute], store=store)
-    maps = locogen.by_prompt(done)
+    maps = locogen.by_prompt(done).dropna(how="all")
+    switch = ("prompts behind an answer", f"an average over prompts (here {len(asked.prompts)})", "one prompt, one seed, judged by eye")
+    if maps.empty:
+        return _row(*switch, *["altering all layers does nothing here"] * 2, "nothing to compare")
     own, first = maps.idxmax(axis=1), done.curve.start[int(done.curve.share.argmax())]
     agree = scores.wilson(int((own == first).sum()), len(own))
-    return _row("prompts behind an answer", f"an average over prompts (here {len(own)})", "one prompt, one seed, judged by eye",
-                f"best window begins at layer {first}", f"begins at {', '.join(map(str, sorted(set(own))))}, by prompt",
+    return _row(*switch, f"best window begins at layer {first}", f"begins at {', '.join(map(str, sorted(set(own))))}, by prompt",
                 f"a single prompt names the same window in a share of {agree}")
 
 

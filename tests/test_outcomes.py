@@ -109,6 +109,12 @@ def test_uce_keeps_what_it_is_told_to_keep_better_than_time(model):
     assert moved[0] < moved[1]
 
 
+def test_where_altering_does_nothing_there_is_nothing_to_compare():
+    nothing = pd.DataFrame({"name": ["0-1", "1-2"], "of all": np.nan, "located": np.nan})
+    said = editing.hase_words({"style": outcomes.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))}, {"style": nothing})
+    assert "no shares to compare" in said
+
+
 # --- several models
 
 def rows(located, apart):
