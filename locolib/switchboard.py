@@ -65,11 +65,10 @@ def guidance(model: Model, asked: Request, *, store: Store) -> Row:
 def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
     """The best window of an average over prompts, against that of a single prompt and seed."""
     done = locogen.sweep(model, asked, model.spec.m[asked.attribute], store=store)
-    maps = locogen.by_prompt(done).dropna(how="all")
     switch = ("prompts behind an answer", f"an average over prompts (here {len(asked.prompts)})", "one prompt, one seed, judged by eye")
-    if maps.empty:
+    if done.curve.share.isna().all():
         return _row(*switch, *["altering all layers does nothing here"] * 2, "nothing to compare")
-    own, first = maps.idxmax(axis=1), done.curve.start[int(done.curve.share.argmax())]
+    own, first = locogen.by_prompt(done).idxmax(axis=1), done.curve.start[int(done.curve.share.argmax())]
     agree = scores.wilson(int((own == first).sum()), len(own))
     return _row(*switch, f"best window begins at layer {first}", f"begins at {', '.join(map(str, sorted(set(own))))}, by prompt",
                 f"a single prompt names the same window in a share of {agree}")
