@@ -8,6 +8,9 @@ from locolib.memory import Altered, Dropped, Row, TextMemory
 from locolib.models import text_states
 from locolib.sampling import Settings, denoise
 from locolib.text import Corrupted, encode, positions
+from rounding import assert_same, close
+
+pytestmark = pytest.mark.computing
 
 SETTINGS = Settings(steps=3, guidance=4.0, batch=16)
 PROMPT, SUBJECT = "a cat in a beach", "cat"
@@ -24,10 +27,6 @@ def latents(model, rows, settings=SETTINGS):
 
 def corrupted(size=3.0, **more):
     return Corrupted(prompt=PROMPT, subject=SUBJECT, size=size, seed=7, **more)
-
-
-def close(a, b):
-    return torch.allclose(a, b, atol=1e-5)
 
 
 def test_no_noise_is_the_clean_prompt(model):
@@ -66,7 +65,7 @@ def test_a_restored_row_alone_is_the_same_row_in_a_batch(model):
     rows = [Row(prompt=corrupted(), seed=i, restored=path) for path in ("mid_block", "conv_in") for i in (1, 2)]
     together = latents(model, rows)
     for row, made in zip(rows, together):
-        torch.testing.assert_close(latents(model, [row])[0], made, atol=1e-4, rtol=0)
+        assert_same(latents(model, [row])[0], made)
 
 
 def test_restoring_what_text_has_not_reached_changes_little(model):
@@ -79,7 +78,7 @@ def test_restoring_what_text_has_not_reached_changes_little(model):
 def test_dropping_nothing_changes_nothing(model):
     rows = [Row(prompt=PROMPT, seed=1), Row(prompt=PROMPT, seed=1, changes=(Dropped(layer=3, matrix="value", neurons=()),))]
     plain, dropped = latents(model, rows)
-    assert torch.equal(plain, dropped)
+    assert_same(plain, dropped)
 
 
 def test_dropped_neurons_are_set_in_the_conditional_branch_alone(model):
@@ -100,8 +99,16 @@ def test_altering_every_position_alters_the_layer(model):
     every = tuple(range(77))
     whole, placed, none = latents(model, [Row(prompt=PROMPT, seed=1, changes=(Altered(layers=(2, 3), prompt="a dog", positions=at),))
                                           for at in ((), every, (0,))])
-    assert torch.equal(whole, placed)
+    assert_same(whole, placed)
     assert not close(whole, none)
+
+
+def test_what_is_placed_at_every_position_is_what_is_gathered(model):
+    """The same bytes in the same layout: it is the place in the batch that makes the images of the test above differ in their last bits."""
+    changed = (Altered(layers=(2, 3), prompt="a dog", positions=at) for at in ((), tuple(range(77))))
+    gathered, placed = (TextMemory(model).gather([Row(prompt=PROMPT, seed=1, changes=(change,))], guided=True)[:2] for change in changed)
+    for one, other in zip((*gathered[0], *gathered[1]), (*placed[0], *placed[1])):
+        assert torch.equal(one, other) and one.stride() == other.stride()
 
 
 def test_a_causal_encoders_first_token_says_nothing(model):

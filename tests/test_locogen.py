@@ -16,6 +16,8 @@ from locolib.prompts import read
 from locolib.sampling import Settings
 from locolib.scores import Effects
 
+pytestmark = pytest.mark.computing
+
 SETTINGS = Settings(steps=1, guidance=2.0, batch=32)
 
 

@@ -20,6 +20,9 @@ from locolib.prompts import FOLDER, read_styled
 from locolib.sampling import Settings, denoise
 from locolib.scores import Interval
 from locolib.text import token_ids
+from rounding import assert_same, close
+
+pytestmark = pytest.mark.computing
 
 SETTINGS = Settings(steps=2, guidance=3.0, batch=16)
 WORLD, PAPER = read_styled(), read_styled(FOLDER / "neuron_paper.csv")
@@ -205,7 +208,7 @@ def test_no_neurons_change_nothing(model, known):
     made = drops(rank(known, request()), request(), top=(0,), random=())["0"]
     assert len(made) == 4 and all(change.neurons == () for change in made)
     plain, dropped = latents(model, [Row(prompt="a cat by monet", seed=1), Row(prompt="a cat by monet", seed=1, changes=made)])
-    assert torch.equal(plain, dropped)
+    assert_same(plain, dropped)
 
 
 def test_with_all_neurons_of_all_layers_neutral_the_prompt_is_not_read(model):
@@ -215,9 +218,9 @@ def test_with_all_neurons_of_all_layers_neutral_the_prompt_is_not_read(model):
     for to in ("neutral", "zero"):
         changes = ranking.dropped(ranking.top(WIDTH), to)
         one, other = latents(model, [Row(prompt=text, seed=1, changes=changes) for text in ("a cat by monet", "a pizza by van gogh")])
-        assert torch.equal(one, other)
+        assert_same(one, other)
     plain, other = latents(model, [Row(prompt=text, seed=1) for text in ("a cat by monet", "a pizza by van gogh")])
-    assert not torch.allclose(plain, other)
+    assert not close(plain, other)
 
 
 def test_neutral_neurons_have_the_mean_of_prompts_without_a_style(known):

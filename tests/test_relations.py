@@ -9,6 +9,9 @@ from locolib.layers import sites
 from locolib.memory import Altered, KeysValues, Row, TextMemory
 from locolib.models.attention import project
 from locolib.sampling import Settings, denoise, generate
+from rounding import assert_same, assert_same_picture, close
+
+pytestmark = pytest.mark.computing
 
 SETTINGS = Settings(steps=3, guidance=4.0, batch=16)
 A, B = "a house in the style of van gogh", "a painting of a house"
@@ -43,29 +46,29 @@ def test_sampler_equals_diffusers_pipeline(model, guidance):
     settings = Settings(steps=4, guidance=guidance)
     ours = latents(model, [Row(prompt=A, seed=1), Row(prompt=B, seed=2)], settings)
     theirs = diffusers_output(model, [A, B], [1, 2], settings)
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    assert_same(ours, theirs)
 
 
 def test_negative_prompt_equals_diffusers_pipeline(model):
     ours = latents(model, [Row(prompt=A, seed=1, negative="a cat")])
     theirs = diffusers_output(model, [A], [1], SETTINGS, negative=["a cat"])
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    assert_same(ours, theirs)
 
 
 def test_images_equal_diffusers_pipeline(model):
     ours = generate(model, [Row(prompt=A, seed=1)], SETTINGS)[0]
     theirs = diffusers_output(model, [A], [1], SETTINGS, output_type="np")[0]
-    assert np.abs(ours / 255 - theirs).max() <= 1.01 / 255
+    assert_same_picture(ours, np.round(255 * theirs))
 
 
 def test_empty_alteration_is_the_untouched_row(model):
     plain, empty = latents(model, [Row(prompt=A, seed=3)]), latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=(), prompt=B),))])
-    assert torch.equal(plain, empty)
+    assert_same(plain, empty)
 
 
 def test_altering_all_layers_is_the_targets_own_image(model):
     altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),), pooled=B)])
-    assert torch.equal(altered, latents(model, [Row(prompt=B, seed=3)]))
+    assert_same(altered, latents(model, [Row(prompt=B, seed=3)]))
 
 
 def test_what_bypasses_the_layers_is_the_rows_own_unless_told_otherwise(model):
@@ -74,21 +77,21 @@ def test_what_bypasses_the_layers_is_the_rows_own_unless_told_otherwise(model):
                                              Row(prompt=A, seed=3, pooled=B)])
     bypass = model.encode([A]).pooled is not None
     assert bypass == (model.spec.name in ("mini-sdxl", "mini-deepfloyd"))
-    assert torch.allclose(plain, altered, atol=1e-5) == (not bypass)
-    assert torch.allclose(pooled, latents(model, [Row(prompt=A, seed=3)])[0], atol=1e-5) == (not bypass)
+    assert close(plain, altered) == (not bypass)
+    assert close(pooled, latents(model, [Row(prompt=A, seed=3)])[0]) == (not bypass)
 
 
 def test_altering_with_the_own_prompt_changes_nothing(model):
     altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5), prompt=A),))])
-    assert torch.equal(altered, latents(model, [Row(prompt=A, seed=3)]))
+    assert_same(altered, latents(model, [Row(prompt=A, seed=3)]))
 
 
 def test_two_alterations_compose(model):
     once = Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5, 6), prompt=B),))
     twice = Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5), prompt=B), Altered(layers=(6,), prompt=B)))
     undone = Row(prompt=A, seed=3, changes=(*once.changes, Altered(layers=(4, 5, 6), prompt=A)))
-    assert torch.equal(latents(model, [once]), latents(model, [twice]))
-    assert torch.equal(latents(model, [undone]), latents(model, [Row(prompt=A, seed=3)]))
+    assert_same(latents(model, [once]), latents(model, [twice]))
+    assert_same(latents(model, [undone]), latents(model, [Row(prompt=A, seed=3)]))
 
 
 def test_every_layer_matters(model):
@@ -104,12 +107,12 @@ def test_a_row_in_a_batch_of_16_is_the_row_alone(model):
                 changes=(Altered(layers=(i,), prompt=B),)) for i in range(16)]
     together = latents(model, rows)
     alone = torch.cat([latents(model, [row]) for row in rows])
-    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+    assert_same(together, alone)
 
 
 def test_order_of_rows_does_not_matter(model):
     rows = [Row(prompt=A, seed=i) for i in range(4)]
-    torch.testing.assert_close(latents(model, rows[::-1]).flip(0), latents(model, rows), atol=1e-4, rtol=0)
+    assert_same(latents(model, rows[::-1]).flip(0), latents(model, rows))
 
 
 def test_cached_keys_and_values_are_what_the_projections_give(model):
@@ -119,8 +122,8 @@ def test_cached_keys_and_values_are_what_the_projections_give(model):
         module = model.unet.get_submodule(site.path)
         for branch, prompt in enumerate(["", B if site.index in (8, 9) else A]):
             key, value = project(module, model.encode([prompt]).states)
-            assert torch.equal(keys[site.index][branch], key[0])
-            assert torch.equal(values[site.index][branch], value[0])
+            assert_same(keys[site.index][branch], key[0])
+            assert_same(values[site.index][branch], value[0])
 
 
 def test_the_unet_is_left_as_it_was(model):

@@ -17,6 +17,8 @@ from locolib.memory import Row
 from locolib.runs import Store, key
 from locolib.sampling import Settings, generate, image_key
 
+pytestmark = pytest.mark.computing
+
 SETTINGS = Settings(steps=2, guidance=2.0, batch=4)
 ROWS = [Row(prompt=f"a cat {i}", seed=i) for i in range(10)]
 

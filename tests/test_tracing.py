@@ -18,6 +18,8 @@ from locolib.sampling import Settings
 from locolib.scores import Interval
 from locolib.tracing import AGAIN, CLEAN, CORRUPTED, Request, State
 
+pytestmark = pytest.mark.computing
+
 ROOT = Path(__file__).resolve().parents[1]
 SITES = {"planted-sd-v1-5": 16, "mini-sd-v2-1": 16, "mini-sdxl": 70, "mini-deepfloyd": 22}
 SETTINGS = Settings(steps=1, guidance=2.0)
