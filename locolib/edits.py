@@ -23,8 +23,8 @@ from .prompts import Prompt
 from .runs import key
 from .text import Tokens, pairs
 
-# Beyond these an edit is out of the ordinary: users report edits that do nothing, and edits that turn images into noise.
-LARGEST_SIZE, LARGEST_CONDITION = 1.0, 1e8
+# Beyond it the solution is mostly rounding.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
+LARGEST_CONDITION = 1e8
 
 Told = tuple[str, str, list[tuple[int, int]]]
 """A prompt, what it should act like, and which tokens of the two are paired."""
@@ -65,8 +65,6 @@ class Edit:
         """One sentence if the edit is out of the ordinary, else nothing."""
         if not self.size > 1e-6:
             return f"{self.method} changes next to nothing (relative size {self.size:.1e}): its keys and targets are the same."
-        if self.size > LARGEST_SIZE:
-            return f"{self.method} changes a matrix by {self.size:.1f} times its own size: expect damage; a larger lambda makes it smaller."
         if self.condition > LARGEST_CONDITION:
             return f"{self.method} solved a system with condition number {self.condition:.0e}: a larger lambda makes it better posed."
         return ""
@@ -153,6 +151,11 @@ def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
     values = torch.linalg.svdvals(x) ** 2
     smallest = values[-1] if n >= width else 0.0
     return Solution(left=left, right=right, condition=float((values[0] + lambda_) / (smallest + lambda_)))
+
+
+def staying(model: Model, texts: Sequence[str]) -> list[Told]:
+    """Texts that must act as they do, at every position, padding included."""
+    return [(text, text, [(i, i) for i in range(model.tokens)]) for text in texts]
 
 
 def told(model: Model, prompts: Sequence[Prompt], tokens: Tokens) -> list[Told]:

@@ -14,7 +14,7 @@ from .locoedit import LAMBDA, locoedit
 from .locogen import SEED, Request, Window, by_unit, changes, label
 from .memory import Row
 from .models import Model, load_scorer
-from .prompts import Prompt, halves, revalued
+from .prompts import Prompt, about, halves
 from .runs import Store
 from .sampling import Settings, generate
 from .scores import Interval, wilson
@@ -77,16 +77,6 @@ class Trial:
         every = tuple(range(self.model.spec.layers))
         rows = [self.row("located layers altered", self.measured(altered=self.window)), self.row("all layers altered", self.measured(altered=every))]
         return pd.DataFrame([*rows, *(self.row(name, self.measured(change), change) for name, change in named.items())])
-
-
-def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
-    """The prompts about one value of an attribute: for style all prompts with that artist, else those that name the value."""
-    known = list(dict.fromkeys(prompt.value for prompt in prompts))
-    if value not in known:
-        raise UserError(f"Unknown value {value!r} of {prompts[0].attribute}; the prompts know {', '.join(known)}.")
-    if prompts[0].attribute == "style":
-        return tuple(dict.fromkeys(revalued(prompt, value) for prompt in prompts))
-    return tuple(prompt for prompt in prompts if prompt.value == value)
 
 
 def trial(model: Model, asked: Request, value: str, window: Window, *, store: Store) -> Trial:

@@ -1,6 +1,10 @@
 """Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C, J and K.1 of the paper)."""
 
+import csv
+import io
 import re
+import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 
-from . import UserError
+from . import Notice, UserError
 
 ATTRIBUTES = ("style", "object", "fact", "place")
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "prompts"
@@ -40,8 +44,8 @@ class Prompt:
 COLUMNS = ("original", "target", "scored", "subject", "value", "source")
 _TEXT = pa.Column(str, [pa.Check(lambda s: s.str.strip().str.len() > 0, error="is empty")])
 _WITHIN = [
-    ("subject", "does not occur in the original prompt", lambda d: [s in o for s, o in zip(d.subject, d.original)]),
-    ("value", "does not occur in the original prompt", lambda d: [v in o for v, o in zip(d.value, d.original)]),
+    ("subject", "does not occur in the original prompt", lambda d: [s.lower() in o.lower() for s, o in zip(d.subject, d.original)]),
+    ("value", "does not occur in the original prompt", lambda d: [v.lower() in o.lower() for v, o in zip(d.value, d.original)]),
     ("target", "is the same as the original prompt", lambda d: d.target != d.original),
     ("scored", "is neither the original nor the target", lambda d: (d.scored == d.original) | (d.scored == d.target)),
     ("original", "is listed twice", lambda d: ~d.original.duplicated()),
@@ -112,33 +116,73 @@ def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, 
     return tuple(row["prompt"] for row in rows)
 
 
+def generic_halves(without: Sequence[str], path: Path | str = FOLDER / "generic_world.csv") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Generic prompts in two halves that share no object, without those that name one of some words: one is told, one is asked."""
+    rows = [row for row in _checked(Path(path), GENERIC_COLUMNS, _GENERIC)
+            if not any(word.lower() in row["prompt"].lower() for word in without)]
+    order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
+    return tuple(tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
+
+
 def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> list[dict[str, str]]:
     """The rows of a file, of which every rule holds."""
     table = _filled(path, columns)
     for column, problem, rule in rules:
         wrong = [i for i, good in enumerate(rule(table)) if not good]
         if wrong:
-            raise UserError(f"{path}, row {wrong[0] + 2}, column {column!r}: {table[column][wrong[0]]!r} {problem}.")
+            cell = table[column].iloc[wrong[0]]
+            raise UserError(f"{path}, row {table.index[wrong[0]] + 2}, column {column!r}: {cell!r} {problem}.")
     return table.to_dict("records")
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text, with exactly these columns; a byte-order mark, which spreadsheets add, is no part of it.
+    """A CSV file as text, with exactly these columns, separated by commas, semicolons or tabs, as its header is.
+
+    What spreadsheets add is no part of it: a byte-order mark, empty rows, empty cells behind the last column, spaces before a
+    cell.  Accents are composed (NFC), as tokenizers read them; a `Notice` says so where that changed anything.  The index
+    counts rows of the file below its header from 0, also those that are left out.
 
     Raises:
-        UserError: it is not there, cannot be read, or has other columns.
+        UserError: it is not there, cannot be read, has other columns, or a row with more cells than the header.
     """
     needed = f"must have exactly the columns {', '.join(columns)}, separated by commas"
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = Path(path).read_text(encoding="utf-8-sig")
+        separator = max(",;\t", key=(text.lstrip().splitlines() or [""])[0].count)  # a comma where there is none
+        cells = [_trimmed(row) for row in csv.reader(io.StringIO(composed(text, path)), delimiter=separator, skipinitialspace=True, strict=True)]
     except OSError:
         raise UserError(f"There is no file {path} that can be read; it {needed}.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}); it {needed}.") from None
-    missing, unknown = [c for c in columns if c not in table], [c for c in table if c not in columns]
-    if missing or unknown:
-        raise UserError(f"{path} {needed}; missing columns {missing}, unknown columns {unknown}.")
-    return table[list(columns)]
+    if not any(cells):
+        raise UserError(f"{path} is not a readable CSV file (it is empty); it {needed}.")
+    header = [name.strip() for name in cells[0]]
+    missing, unknown = [c for c in columns if c not in header], [c for c in header if c not in columns]
+    if missing or unknown or len(header) != len(columns):
+        twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
+        raise UserError(f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}.")
+    rows = {i: row for i, row in enumerate(cells[1:]) if row}
+    for i, row in rows.items():
+        if len(row) > len(header):
+            raise UserError(f"{path}, row {i + 2} has {len(row)} cells for {len(header)} columns; put text that contains {separator!r} in quotes.")
+    filled = [row + [""] * (len(header) - len(row)) for row in rows.values()]
+    return pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)[list(columns)]
+
+
+def _trimmed(row: list[str]) -> list[str]:
+    """A row without the empty cells at its end."""
+    while row and not row[-1].strip():
+        row = row[:-1]
+    return row
+
+
+def composed(text: str, where: Path | str) -> str:
+    """The text with its accents composed (NFC), and a `Notice` where that changed it: "i" and an accent are two signs, "í" is one."""
+    found = unicodedata.normalize("NFC", text)
+    if found != text:
+        warnings.warn(f"{where}: accents that stood beside their letters were joined to them (Unicode NFC), as tokenizers read them.",
+                      Notice, stacklevel=2)
+    return found
 
 
 def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -149,7 +193,7 @@ def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         return pa.DataFrameSchema({column: _TEXT for column in columns}, strict=True).validate(table)
     except pa.errors.SchemaError as error:
-        row, column = int(error.failure_cases["index"].iloc[0]), error.schema.name
+        row, column = int(error.failure_cases["index"].iloc[0]), error.schema.name  # the index counts rows of the file
         raise UserError(f"{path}, row {row + 2}, column {column!r} is empty.") from None
 
 
@@ -166,4 +210,29 @@ def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Promp
 
 def revalued(prompt: Prompt, value: str) -> Prompt:
     """The same prompt with another value of its attribute: "a cat in the style of monet" to "... of van gogh"."""
-    return replace(prompt, value=value, **{column: getattr(prompt, column).replace(prompt.value, value) for column in ("original", "scored", "subject")})
+    return replace(prompt, value=value, **{column: swapped(getattr(prompt, column), prompt.value, value)
+                                           for column in ("original", "scored", "subject")})
+
+
+def swapped(text: str, old: str, new: str) -> str:
+    """The text with one value in the place of another, however its letters are written: tokenizers read both alike."""
+    return re.sub(re.escape(old), lambda _: new, text, flags=re.IGNORECASE)
+
+
+def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
+    """The prompts about one value of an attribute: for style all prompts with that artist, else those that name the value.
+
+    Raises:
+        UserError: no prompt names it.
+    """
+    known = list(dict.fromkeys(prompt.value for prompt in prompts))
+    if value not in known:
+        raise UserError(f"Unknown value {value!r} of {prompts[0].attribute}; the prompts know {', '.join(known)}.")
+    if prompts[0].attribute == "style":
+        return tuple(dict.fromkeys(revalued(prompt, value) for prompt in prompts))
+    return tuple(prompt for prompt in prompts if prompt.value == value)
+
+
+def others(prompts: Sequence[Prompt], value: str) -> dict[str, tuple[Prompt, ...]]:
+    """The prompts `about` each other value of the attribute: those that an edit of `value` must leave alone."""
+    return {other: about(prompts, other) for other in dict.fromkeys(prompt.value for prompt in prompts) if other != value}

@@ -7,6 +7,7 @@ layer with it: if the attribute lies in the window, nothing should change.  The 
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -104,7 +105,7 @@ def read(path: Path | str | None = None) -> tuple[Item, ...]:
         UserError: the file, and the first thing that is wrong with it.
     """
     table = read_csv(path := Path(path or FOLDER / "human_study.csv"), [field.name for field in fields(Item)])
-    for row, line in enumerate(table.to_dict("records"), start=2):
+    for row, line in zip(table.index + 2, table.to_dict("records")):
         wrong = [name for name, text in line.items() if not text.strip()]
         wrong += [name for name, good in (("number", line["number"].isdecimal()), ("attribute", line["attribute"] in QUESTIONS),
                                           ("asked", line["asked"] in line["original"])) if not good]
@@ -245,9 +246,9 @@ def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = Non
     """
     found = read_csv(Path(path), COLUMNS)
     known = {pair.pair: pair for pair in pairs}
-    named = found.rater[0] if len(found) and rater is None else rater
+    named = found.rater.iloc[0] if len(found) and rater is None else rater
     said, seen = [], {}
-    for row, line in enumerate(found.itertuples(index=False), start=2):
+    for row, line in zip(found.index + 2, found.itertuples(index=False)):
         where = f"{path}, row {row}"
         if line.pair not in known:
             said.append(f"{where}: there is no pair {line.pair!r} in this plan; name the plan of the rating page.")
@@ -258,8 +259,16 @@ def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = Non
         if not line.rater.strip() or line.rater != named:
             said.append(f"{where}: the rater is {line.rater!r}, not {named!r}; a file is of one rater, with a name.")
         seen.setdefault(line.pair, row)
-    end = f"{path} ends at row {len(found) + 1} without pair"
+    end = f"{path} ends at row {found.index.max() + 2 if len(found) else 1} without pair"
     return said + [f"{end} {name!r}; open the page again and rate it." for name in known if name not in seen]
+
+
+def listed(wrong: Sequence[str], most: int = 20) -> list[str]:
+    """The first `most` problems of each kind (they differ in numbers and names only), then how many more there are."""
+    kinds: dict[str, list[str]] = {}
+    for problem in wrong:
+        kinds.setdefault(re.sub(r"\d+|'[^']*'", "", problem), []).append(problem)
+    return [line for kind in kinds.values() for line in (*kind[:most], *([f"... and {len(kind) - most:,} more like this"] if len(kind) > most else []))]
 
 
 def check(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) -> pd.DataFrame:
@@ -271,7 +280,7 @@ def check(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) 
     if wrong := problems(path, pairs, rater=rater):
         raise UserError(wrong[0])
     found = read_csv(Path(path), COLUMNS)
-    return found.assign(rating=found.rating.astype(int), seconds=pd.to_numeric(found.seconds, errors="coerce"), simulated=False)
+    return found.assign(rating=found.rating.astype(int), seconds=pd.to_numeric(found.seconds.str.replace(",", "."), errors="coerce"), simulated=False)
 
 
 def collect(folder: Path | str, pairs: Sequence[Pair]) -> pd.DataFrame | None:
@@ -279,7 +288,7 @@ def collect(folder: Path | str, pairs: Sequence[Pair]) -> pd.DataFrame | None:
     tables: dict[str, pd.DataFrame] = {}
     for path in sorted(Path(folder).glob("*.csv")):
         ratings = check(path, pairs)
-        if (rater := ratings.rater[0]) in tables:
+        if (rater := ratings.rater.iloc[0]) in tables:
             raise UserError(f"{path} is a second file of the rater {rater!r}; keep one of the two.")
         tables[rater] = ratings
     return pd.concat(tables.values(), ignore_index=True) if tables else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import UserError
@@ -59,11 +60,18 @@ def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextM
     with KeysValues(model.unet) as layers, all_of(_restorations(model, rows, donors, guided)):
         keys, values, pooled = memory.gather(rows, guided=guided)
         layers.load(keys, values)
-        for t in scheduler.timesteps:
+        for step, t in enumerate(scheduler.timesteps, start=1):
             noisy = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, t)
             predicted = model.guide(model.unet(noisy, t, **model.conditions(pooled)).sample, settings.guidance)
             latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
+            check_finite(latents, f"{model.name}, step {step} of {len(scheduler.timesteps)}")
     return latents[:wanted]
+
+
+def check_finite(values: Tensor, where: str) -> None:
+    """Refuse NaN and infinity before anything is stored: a picture of them is black, and its score a number like any other."""
+    if not torch.isfinite(values).all():
+        raise UserError(f"{where}: the latents are no finite numbers; try a smaller guidance, other steps, full precision, or a smaller edit.")
 
 
 def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], guided: bool) -> Iterator[AbstractContextManager]:

@@ -4,7 +4,7 @@ Positions come from the tokenizer, never from a literal: the paper's "last subje
 the subject, which in "Monet style painting of a person" is not the last token of the prompt (see the book's page switchboard).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -62,6 +62,47 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
     if not wanted or not starts:
         raise UserError(f"The subject {subject!r} does not occur in {prompt!r} within {len(ids)} tokens; name words of the prompt.")
     return Positions(subject=tuple(range(starts[-1], starts[-1] + len(wanted))), eos=eos, pads=tuple(range(eos + 1, len(ids))))
+
+
+def cut(model: Model, prompt: str) -> str:
+    """The words of a prompt that the text encoder never reads, because it takes no more tokens; nothing where it reads all."""
+    ids = model.tokenizer(prompt, truncation=False).input_ids
+    special = len(ids) - len(model.tokenizer(prompt, add_special_tokens=False, truncation=False).input_ids)
+    if len(ids) <= model.tokens:
+        return ""
+    start = int(special > 1)  # CLIP's start token; T5 has none
+    return model.tokenizer.decode(ids[start:][model.tokens - special : len(ids) - special]).strip()
+
+
+def ends_early(model: Model, prompt: str) -> str:
+    """A special token that is written out in a prompt, such as "<|endoftext|>": the tokenizer takes it for its own."""
+    return next((mark for mark in model.tokenizer.all_special_tokens if len(mark) > 1 and mark in prompt), "")
+
+
+def check_prompts(model: Model, prompts: Sequence[Prompt], where: str = "") -> None:
+    """Refuse prompts of which the model does not read what counts.
+
+    Args:
+        where: the file that they are the rows of, in order; without it a prompt is named by its words.
+
+    Raises:
+        UserError: the original and the target are the same tokens, one contains a special token, the value or the subject
+            stands behind the last token that the encoder reads, or the target's end does.
+    """
+    for i, prompt in enumerate(prompts):
+        place = f"{where}, row {i + 2}" if where else f"Prompt {prompt.original!r}"
+        for column in ("original", "target"):
+            text = getattr(prompt, column)
+            if mark := ends_early(model, text):
+                raise UserError(f"{place}, column {column!r}: {model.name} reads {mark!r} as a sign of its own and nothing behind it; remove it.")
+            if behind := cut(model, text):
+                lost = [word for word in (prompt.value, prompt.subject) if word.lower() in behind.lower()] if column == "original" else [behind]
+                if lost:
+                    raise UserError(f"{place}, column {column!r}: {model.name} reads {model.tokens} tokens, and {lost[0]!r} stands behind them; "
+                                    "shorten the prompt.")
+        if token_ids(model, prompt.original) == token_ids(model, prompt.target):
+            raise UserError(f"{place}, column 'target': to the tokenizer of {model.name} {prompt.target!r} is the same as the original, "
+                            "so altering it can have no effect; name another target.")
 
 
 def check_tokens(tokens: str) -> None:

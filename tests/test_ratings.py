@@ -138,6 +138,30 @@ def test_a_byte_order_mark_of_a_spreadsheet_is_no_mistake(good, pairs, tmp_path)
     assert ratings.problems(write(tmp_path / "a.csv", ["\ufeff" + good[0], *good[1:]]), pairs) == []
 
 
+@pytest.mark.parametrize("written", [
+    lambda lines: [line + "," for line in lines],
+    lambda lines: [line.replace(",", ";") for line in lines],
+    lambda lines: [line.replace(",", ", ") for line in lines],
+    lambda lines: [*lines, "", ",,,,"],
+    lambda lines: [line.replace(",", "\t") for line in lines],
+], ids=["trailing comma", "semicolons", "blanks", "blank rows", "tabs"])
+def test_what_spreadsheets_write_is_read(good, pairs, tmp_path, written):
+    plain = ratings.check(write(tmp_path / "a.csv", good), pairs)
+    found = ratings.check(write(tmp_path / "b.csv", written(good)), pairs)
+    assert found.drop(columns="question").equals(plain.drop(columns="question"))
+
+
+def test_a_decimal_comma_is_read(good, pairs, tmp_path):
+    seconds = [line.rsplit(",", 1)[0].replace(",", ";") + ";1,5" for line in good[1:]]
+    assert ratings.check(write(tmp_path / "a.csv", [good[0].replace(",", ";"), *seconds]), pairs).seconds.eq(1.5).all()
+
+
+def test_a_long_list_of_one_kind_of_problem_is_counted(good, pairs, tmp_path):
+    wrong = ratings.problems(write(tmp_path / "a.csv", [*good[:1], *(rated(line, "9") for line in good[1:])]), pairs)
+    said = ratings.listed([*wrong, "another kind"])
+    assert len(wrong) == 144 and len(said) == 22 and said[20] == "... and 124 more like this" and said[:20] == wrong[:20]
+
+
 def rated(line: str, rating: str) -> str:
     pair, rater, _, rest = line.split(",", 3)
     return f"{pair},{rater},{rating},{rest}"
@@ -154,9 +178,9 @@ def rated(line: str, rating: str) -> str:
     (lambda lines: [*lines, lines[1].replace(lines[1][:10], "0123456789")], "row 146: there is no pair '0123456789'"),
     (lambda lines: [*lines[:7], lines[7].replace(",ann,", ",bob,"), *lines[8:]], "row 8: the rater is 'bob', not 'ann'"),
     (lambda lines: [line.replace(",ann,", ",,") for line in lines], "row 2: the rater is ''"),
-    (lambda lines: [line.replace(",", ";") for line in lines], "must have exactly the columns pair, rater, rating, question, seconds"),
+    (lambda lines: ["pair,rater,rating", *lines[1:]], "must have exactly the columns pair, rater, rating, question, seconds"),
     (lambda lines: lines[:1], "ends at row 1 without pair"),
-], ids=["missing", "doubled", "6", "0", "3.5", "word", "empty", "unknown", "two raters", "no rater", "semicolons", "no rows"])
+], ids=["missing", "doubled", "6", "0", "3.5", "word", "empty", "unknown", "two raters", "no rater", "columns", "no rows"])
 def test_every_mistake_of_a_file_is_named_by_its_row(good, pairs, tmp_path, spoil, message):
     path = write(tmp_path / "a.csv", spoil(good))
     with pytest.raises(UserError, match=message) as error:

@@ -10,10 +10,11 @@ import pandas as pd
 from .. import UserError
 from ..memory import Altered, Row
 from ..models import Model, Scorer, load_scorer
-from ..prompts import Prompt, revalued
+from ..prompts import Prompt, revalued, swapped
 from ..runs import Store, key
 from ..sampling import Settings, generate, image_key, provenance
 from ..scores import Effects, Interval, clip_score, columns, mean, share, wilson
+from ..text import check_prompts
 
 Window = tuple[int, ...]
 SEED = 1000  # the seeds of a sweep's first prompt are SEED, SEED + 1, ...; each further prompt begins SEED higher
@@ -87,7 +88,7 @@ def rows(request: Request, altered: Window) -> list[Row]:
 def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
     """Texts among which the scorer picks what an image shows: the target, then the original with every known value."""
     values = [prompt.value, *(p.value for p in prompts if p.value != prompt.value)]
-    return list(dict.fromkeys([prompt.target, *(prompt.original.replace(prompt.value, v) for v in values)]))
+    return list(dict.fromkeys([prompt.target, prompt.original, *(swapped(prompt.original, prompt.value, v) for v in values[1:])]))
 
 
 def _measure(images: np.ndarray, request: Request, scorer: Scorer) -> pd.DataFrame:
@@ -117,6 +118,7 @@ def measure(model: Model, request: Request, sets: Sequence[Window], *, store: St
     name = f"{model.name}-{request.attribute}-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]
+    check_prompts(model, request.prompts)
     started = monotonic()
     plan = [row for altered in sets for row in rows(request, altered)]
     images = generate(model, plan, request.settings, store=store, label=f"{model.name} {request.attribute}")

@@ -5,7 +5,9 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
@@ -72,6 +74,10 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline,
             problems.append(f"{place} does not exist")
             continue
         try:
+            if pickled(place):
+                problems.append(f"{place} holds pickled weights only, which can run any program when they are read; "
+                                "save it again by diffusers' save_pretrained with safe_serialization=True")
+                continue
             differs = difference(spec, lambda part, name: _configuration(place, part, name))
             if not differs:
                 return _from_pretrained(spec, place), place
@@ -83,6 +89,12 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline,
               f"run `git checkout -- data/organisms` or retrain it with `make train MODEL={spec.name}`" if spec.bundled else
               "log in with `hf auth login`, accept its licence on the hub, or pass a local folder by --source")
     raise UserError(f"Cannot load {spec.name} ({'; '.join(problems)}); {advice}.")
+
+
+def pickled(place: str) -> bool:
+    """Whether a local folder keeps the weights of its UNet as pickles and in no other form."""
+    unet = Path(place, "unet")
+    return any(unet.glob("*.bin")) and not any(unet.glob("*.safetensors"))
 
 
 def _offline(place: str) -> bool:
@@ -117,7 +129,7 @@ def _has_half(place: str) -> bool:
 def _quiet() -> Iterator[None]:
     """No bars and warnings about parts that load in a second; downloads still show theirs."""
     before = diffusers_logging.get_verbosity()
-    diffusers_logging.set_verbosity_error()
+    diffusers_logging.set_verbosity(CRITICAL)  # its errors are raised too, and said in our own sentence
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()
     try:
@@ -137,7 +149,7 @@ def _reason(error: Exception) -> str:
         return "its licence must be accepted on the hub first"
     if kind in ("RepositoryNotFoundError", "EntryNotFoundError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"):
         return "it is not on this machine and the hub does not give it"
-    return f"{kind}: {(str(error).strip().splitlines() or [''])[0][:160]}"
+    return f"{kind}: {shorten((str(error).strip().splitlines() or [''])[0], 160, placeholder=' ...')}"
 
 
 def _fingerprint(pipeline: DiffusionPipeline, parts: tuple[str, ...]) -> str:

@@ -37,12 +37,17 @@ class Scorer:
         for i in range(0, len(images), batch):
             pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images[i : i + batch]])
             parts.append(self.model.encode_image(pixels, normalize=True))
-        return torch.cat(parts).numpy()
+        return self._finite(torch.cat(parts), "an image")
 
     @torch.no_grad()
     def texts(self, texts: list[str]) -> Embeddings:
         """Unit embeddings [n, d] of texts."""
-        return self.model.encode_text(self.tokenizer(texts), normalize=True).numpy()
+        return self._finite(self.model.encode_text(self.tokenizer(texts), normalize=True), "a text")
+
+    def _finite(self, embedded: torch.Tensor, what: str) -> Embeddings:
+        if not torch.isfinite(embedded).all():
+            raise UserError(f"The scorer {self.name} gave NaN or infinity for {what}; load it in full precision, or name another scorer.")
+        return embedded.numpy()
 
 
 @lru_cache(maxsize=2)

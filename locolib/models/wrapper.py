@@ -7,6 +7,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
+from .. import UserError
 from ..shapes import Images, Latents, Noise, TextStates
 from .registry import Spec
 
@@ -112,5 +113,11 @@ class Model:
 
 
 def to_images(pixels: Tensor) -> Images:
-    """uint8 [n, height, width, 3] of pixels [n, 3, h, w] in [-1, 1]."""
+    """uint8 [n, height, width, 3] of pixels [n, 3, h, w] in [-1, 1].
+
+    Raises:
+        UserError: the decoder gave NaN or infinity.
+    """
+    if not torch.isfinite(pixels).all():
+        raise UserError("After the last step, decoding the latents gave NaN or infinity; load the decoder (VAE) in full precision.")
     return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
