@@ -2,26 +2,37 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from . import UserError
+from . import Notice, UserError
+from .edit_command import edit
+from .options import Source, parse_layers
 
+_showwarning = warnings.showwarning
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="Where text-to-image models keep what they know.")
 
-Source = Annotated[Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")]
-
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message and exit code 2."""
+    """Run the command line; a user's mistake is one message and exit code 2, a notice one sentence."""
+    warnings.showwarning = _told
     try:
         app()
     except UserError as error:
         typer.echo(f"locolib: {error}", err=True)
         sys.exit(2)
+
+
+def _told(message, category, *place, **more) -> None:
+    """A warning as the command line shows it: a notice of ours as its sentence, another library's as ever."""
+    if issubclass(category, Notice):
+        typer.echo(f"locolib: {message}", err=True)
+    else:
+        _showwarning(message, category, *place, **more)
 
 
 @app.command()
@@ -56,19 +67,6 @@ def parse_alteration(text: str) -> tuple[tuple[int, ...], str]:
     if not colon:
         raise UserError(f"{asked}, not {text!r}.")
     return parse_layers(where, asked), prompt
-
-
-def parse_layers(text: str, asked: str) -> tuple[int, ...]:
-    """"6,8-9" to (6, 8, 9); `asked` says what the option takes."""
-    from .locogen import labelled
-
-    try:
-        chosen = labelled(text)
-    except ValueError:
-        chosen = ()
-    if not chosen:
-        raise UserError(f"{asked}, not {text!r}.")
-    return chosen
 
 
 @app.command()
@@ -163,46 +161,7 @@ def _chart(sweep) -> str:
     return "\n".join(lines)
 
 
-@app.command()
-def edit(
-    model: str,
-    attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
-    value: Annotated[str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
-    layers: Annotated[str, typer.Option(help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all.")] = "auto",
-    tokens: Annotated[str, typer.Option(help="Which give the keys: subject (the paper), last (the authors' code), onward, eos or all.")] = "subject",
-    lambda_: Annotated[float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")] = 0.01,
-    prompts: Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")] = None,
-    kind: Annotated[str, typer.Option("--as", help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.")] = "lora",
-    source: Source = None,
-) -> None:
-    """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values."""
-    from . import edits, locogen, outcomes, profiles
-    from .locoedit import locoedit
-    from .models import find, load
-    from .prompts import read
-    from .runs import Store, check_out
-    from .text import check_tokens
-
-    if kind not in ("lora", "pipeline"):
-        raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
-    check_out(out)
-    known, count = read(attribute, prompts), find(model).layers
-    chosen = outcomes.about(known, value)
-    window = tuple(range(count)) if layers in ("auto", "all") else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
-    edits.check_layers(window, count), edits.check_lambda(lambda_), check_tokens(tokens)
-    loaded = load(model, source=source)
-    if layers == "auto":
-        request = profiles.request(profiles.profile("quick"), loaded.spec, known)
-        found = locogen.sweep(loaded, request, loaded.spec.m[attribute], store=Store()).verdict
-        window = tuple(range(found.start, found.start + found.m))
-        typer.echo(f"LocoGen: {found.verdict}, layers {locogen.label(window)}, share {found.share} on held-out prompts")
-    change = locoedit(loaded, chosen, window, tokens=tokens, lambda_=lambda_)
-    rank = edits.save_lora(loaded, change, out) if kind == "lora" else edits.save_pipeline(loaded, change, out)
-    typer.echo(f"{out}: layers {locogen.label(window)}, {len(chosen)} prompts, largest relative size {change.size:.2f}, condition number "
-               f"{change.condition:.1e}, {change.seconds:.2f} s" + (f", LoRA of rank {rank}" if rank else ""))
-    if change.warning():
-        typer.echo(f"Warning: {change.warning()}", err=True)
+app.command()(edit)
 
 
 @app.command()

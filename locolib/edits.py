@@ -13,6 +13,8 @@ from pathlib import Path
 from time import monotonic
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from . import UserError
@@ -20,7 +22,7 @@ from .layers import sites
 from .models import Model
 from .models.attention import read
 from .prompts import Prompt
-from .runs import key
+from .runs import key, write_atomic
 from .text import Tokens, pairs
 
 # Beyond it the solution is mostly rounding.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
@@ -231,3 +233,11 @@ def save_pipeline(model: Model, edit: Edit, folder: Path) -> None:
     """Write the edited model as an ordinary diffusers folder."""
     with applied(model, edit) as edited:
         edited.pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def annotate(folder: Path, facts: Mapping[str, str]) -> None:
+    """Add entries to the metadata of the weights of a folder (its first safetensors file); the tensors stay what they are."""
+    file = min(folder.glob("*.safetensors"))
+    with safe_open(file, "pt") as opened:
+        tensors, before = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}
+    write_atomic(file, save(tensors, {"format": "pt"} | before | dict(facts)))

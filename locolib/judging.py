@@ -1,10 +1,13 @@
 """What an edit does, measured before it is written: is the value gone, are other values kept, are plain pictures unmoved?"""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from .edits import Edit, applied
 from .locogen import SEED, candidates
@@ -70,8 +73,15 @@ class Judgement:
                  for name, part in (("gone", self.gone), ("kept", self.kept), ("moved", self.moved))}
         return {"value": self.value, "scorer": self.scorer, "pictures": dict(self.counts)} | parts
 
-    def sheet(self):
-        """Pictures before and after for each of the three questions, as a figure."""
+    def png(self) -> bytes:
+        """The `sheet` as a file."""
+        buffer, figure = io.BytesIO(), self.sheet()
+        figure.savefig(buffer, format="png", dpi=150)
+        plt.close(figure)
+        return buffer.getvalue()
+
+    def sheet(self) -> Figure:
+        """Pictures before and after for each of the three questions."""
         titles = {"gone": f"told {self.value}: gone {self.gone}", "kept": f"told other values: kept {self.kept}",
                   "moved": f"told neither: moved by {self.moved} of 255 levels"}
         rows = [(f"{titles[name]} (left as it was, right edited)",
