@@ -124,9 +124,8 @@ def _located(model, asked: Asked, store) -> tuple[int, ...]:
 def _solved(model, asked: Asked, window: tuple[int, ...], settings, store) -> tuple[Any, str]:
     """(edit, tokens) by the method that was asked."""
     from . import outcomes
-    from .locoedit import locoedit
+    from .locoedit import kept, locoedit, sparing
     from .locogen import SEED, Request
-    from .sparing import kept, sparing
 
     if asked.method == "spares":
         tokens = "onward" if asked.tokens == "auto" else asked.tokens

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from . import baselines, locogen, outcomes
+from . import baselines, locogen, outcomes, specificity
 from .answers import ratio
 from .edits import Edit, applied
 from .ledger import Claim, settled
-from .locoedit import LAMBDA, locoedit
+from .locoedit import LAMBDA, SPARES, locoedit
 from .locogen import Request, Sweep, Window, label
 from .models import Model
 from .outcomes import Trial
@@ -18,11 +18,12 @@ from .prompts import read
 from .runs import Store
 from .sampling import Settings
 from .scores import Interval
+from .specificity import APART, EVERY, OURS, PAPER, locoedits, solved
 from .text import TOKENS
 
 LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0)
 # Table 1 of the paper: CLIP-Score of 320 generic prompts; App. L does not name the model.
-TABLE_1 = {"no edit": {"style": 30.04, "object": 30.04}, "DiffQuickFix": {"style": 29.61, "object": 29.32}, "LocoEdit": {"style": 29.99, "object": 29.40}}
+TABLE_1 = {"no edit": {"style": 30.04, "object": 30.04}, "DiffQuickFix": {"style": 29.61, "object": 29.32}, PAPER: {"style": 29.99, "object": 29.40}}
 SHOWN = {"points": "effect, points", "share": "share", "of all": "of all layers", "target": "target picked"}
 
 
@@ -44,10 +45,8 @@ def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial]) -> pd.Data
 
 
 def controls(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
-    """LocoEdit at the located layers, at a random window, at all layers."""
-    every = tuple(range(one.model.spec.layers))
-    named = {"LocoEdit, located": one.window, "LocoEdit, random window": apart, "LocoEdit, all layers": every}
-    return one.tried({name: one.locoedit(tokens, layers) for name, layers in named.items()})
+    """LocoEdit at the located layers (as the paper has it, by the chosen tokens, sparing), at a random window, at all layers."""
+    return one.tried({name: make(one) for name, make in locoedits(tokens, apart).items()})
 
 
 def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list:
@@ -55,8 +54,8 @@ def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart
     rows = []
     for attribute, one in trials.items():
         images = tried[attribute].set_index("name").image
-        shown = {f"altered {label(one.window)}": "located layers altered", f"edited {label(one.window)}": "LocoEdit, located",
-                 f"edited {label(apart[attribute])}": "LocoEdit, random window", "edited all": "LocoEdit, all layers"}
+        shown = {f"altered {label(one.window)}": "located layers altered", "the paper's": PAPER, f"edited {label(one.window)}": OURS, "sparing": SPARES,
+                 f"edited {label(apart[attribute])}": APART, "edited all": EVERY}
         edited = [(title, one.store.shown(images[name])) for title, name in shown.items()]
         rows.append((one.held.prompts[0].original, [("as it is", _first(one, one.measured())), *edited]))
     return rows
@@ -91,17 +90,25 @@ def against(everywhere: pd.DataFrame, done: Sweep) -> pd.DataFrame:
     return everywhere.assign(located=done.curve.set_index("start").share.reindex(everywhere.start).to_numpy())
 
 
-def methods(one: Trial, tokens: str) -> dict[str, Edit]:
-    """Every editing method that can do it, from the same training prompts; LocoEdit takes the tokens that did best for it, the others their own."""
-    model, settings = one.model, one.held.settings
-    keep = [prompt.target for prompt in read("object")] + [p.original for p in read(one.attribute) if p.value != one.train[0].value]
-    training = baselines.Training()
-    found = {"LocoEdit": one.locoedit(tokens), "DiffQuickFix": baselines.diffquickfix(model, one.train), "TIME": baselines.time(model, one.train),
-             "UCE": baselines.uce(model, one.train, keep)}
-    if one.attribute == "fact":  # App. I: the fine-tuned ones do not edit facts
-        return found
-    return found | {"Concept Ablation": baselines.concept_ablation(model, one.train, training, settings),
-                    "ESD-x": baselines.esd_x(model, one.train, training, settings)}
+def trained(one: Trial) -> dict[str, Edit]:
+    """The baselines that are fine-tuned, which do not edit facts (App. I)."""
+    if one.attribute == "fact":
+        return {}
+    training, settings = baselines.Training(), one.held.settings
+    return {"Concept Ablation": baselines.concept_ablation(one.model, one.train, training, settings),
+            "ESD-x": baselines.esd_x(one.model, one.train, training, settings)}
+
+
+def methods(one: Trial, tokens: str, tuned: Mapping[str, Edit]) -> dict[str, Edit]:
+    """Every editing method, from the same training prompts: LocoEdit as the paper has it, by the chosen tokens, and sparing; the baselines by
+    their own tokens; `tuned` are those of `trained`."""
+    own = {name: make for name, make in locoedits(tokens, one.window).items() if name in (PAPER, OURS, SPARES)}
+    return {name: make(one) for name, make in (own | solved()).items()} | dict(tuned)
+
+
+def every_value(one: Trial, tokens: str, apart: Window, tuned: Mapping[str, Edit], count: int) -> pd.DataFrame:
+    """Edited value x other values (see `specificity.matrix`) of all methods and controls; those of `tuned` edit the page's own value alone."""
+    return specificity.matrix(one, locoedits(tokens, apart) | solved(), trained=tuned, count=count)
 
 
 def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) -> pd.DataFrame:
@@ -164,13 +171,13 @@ def _number(value: float, form: str) -> str:
 
 
 def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Time, size and condition number of each method's edit, by attribute; out of the ordinary is what `Edit.warning` warns of."""
+    """Time, size and condition number of each method's edit, by attribute, and what `Edit.warning` says of it."""
     rows = {}
     for attribute, table in tables.items():
         for row in table.dropna(subset=["size"]).to_dict("records"):
             rows[attribute, row["name"]] = {"seconds": f"{row['seconds']:.2f}", "relative size": f"{row['size']:.2f}",
                                             "condition number": _number(row["condition"], ".0e"),
-                                            "out of the ordinary": "yes" if row["warning"] else "no"}
+                                            "solved well": "no: " + row["warning"].split(": ")[-1] if row["warning"] else "yes"}
     return pd.DataFrame(rows).T
 
 
@@ -202,9 +209,9 @@ def edit_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) ->
     lines = []
     for attribute, table in tables.items():
         at = table.set_index("name")
-        located, apart, whole = (ratio(at.loc[f"LocoEdit, {where}"]) for where in ("located", "random window", "all layers"))
-        lines.append(f"- **{attribute}** (tokens: {chosen[attribute]}): at the located layers the edit does {located} of what altering "
-                     f"them does, at the random window {apart}, at all layers {whole} "
+        paper, located, spares, apart, whole = (ratio(at.loc[name]) for name in (PAPER, OURS, SPARES, APART, EVERY))
+        lines.append(f"- **{attribute}**: at the located layers the paper's edit does {paper} of what altering them does, the edit by the tokens "
+                     f"{chosen[attribute]} {located}, the one that spares {spares}; at the random window {apart}, at all layers {whole} "
                      f"(n = {int(table.images.iloc[0])} images; intervals over {int(table.units.iloc[0])} {table.unit.iloc[0]}s).")
     return "\n".join(lines)
 
@@ -241,13 +248,14 @@ def claims(tried: Mapping[str, pd.DataFrame], correlations: Mapping[str, Interva
     told = []
     for attribute, table in tried.items():
         at, seen = table.set_index("name"), by_tokens[attribute].set_index("name")
-        edited, apart, whole = (at.loc[f"LocoEdit, {where}"] for where in ("located", "random window", "all layers"))
+        edited, apart, whole = (at.loc[name] for name in (OURS, APART, EVERY))
         best = outcomes.best_tokens(by_tokens[attribute])
         told += [
             Claim(text=f"{attribute}: editing the located layers moves the score the way it should", section="6.2, Fig. 8",
                   number=f"{ratio(edited, 'points')} points", control=f"random window {ratio(apart, 'points')}",
                   held=settled(edited.points_low > 0, edited.points_high < 0)),
-            does_most(attribute, edited, apart),
+            does_most(attribute, at.loc[PAPER], apart, ", by the paper's tokens,"), does_most(attribute, edited, apart),
+            does_most(attribute, at.loc[SPARES], apart, ", sparing others,"),
             Claim(text=f"{attribute}: editing the located layers is better than editing all",
                   section="6.2" if attribute == "style" else "App. F", number=ratio(edited, "target"),
                   control=f"all layers {ratio(whole, 'target')}, in how many images the target is picked",
@@ -258,14 +266,14 @@ def claims(tried: Mapping[str, pd.DataFrame], correlations: Mapping[str, Interva
             Claim(text=f"{attribute}: editing works where LocoGen localises", section="6.2 (asked as Hase et al. did)",
                   number=f"rank correlation {correlations[attribute]}", held=settled(correlations[attribute].low > 0, correlations[attribute].high < 0))]
     for attribute, table in generic.items():
-        row = table.set_index("name").loc["LocoEdit"]
+        row = table.set_index("name").loc[PAPER]
         told.append(Claim(text=f"{attribute}: LocoEdit does not harm generic prompts (by more than half a point)", section="App. L, Table 1",
-                          number=f"difference {ratio(row, 'difference')} points", control=f"the paper's {TABLE_1['LocoEdit'][attribute] - 30.04:.2f}",
+                          number=f"difference {ratio(row, 'difference')} points", control=f"the paper's {TABLE_1[PAPER][attribute] - 30.04:.2f}" if attribute in TABLE_1[PAPER] else "",
                           held=settled(row.difference_low > -0.5, row.difference_high < -0.5)))
     return told
 
 
-def does_most(attribute: str, edited: pd.Series, apart: pd.Series) -> Claim:
+def does_most(attribute: str, edited: pd.Series, apart: pd.Series, how: str = "") -> Claim:
     """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `outcomes.Trial.tried`)."""
-    return Claim(text=f"{attribute}: editing the located layers does most of what altering them does", section="6.2, Fig. 8 (the half is ours)",
+    return Claim(text=f"{attribute}: editing the located layers{how} does most of what altering them does", section="6.2, Fig. 8 (the half is ours)",
                  number=ratio(edited), control=f"random window {ratio(apart)}", held=settled(edited.share_low > 0.5, edited.share_high < 0.5))

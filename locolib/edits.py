@@ -145,14 +145,15 @@ def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
     check_lambda(lambda_)
     x, change = keys.double(), (targets - keys).double()
     n, width = x.shape
-    eye = torch.eye(min(n, width), dtype=x.dtype, device=x.device)
+    gram = x @ x.T if n < width else x.T @ x
+    eye = torch.eye(len(gram), dtype=x.dtype, device=x.device)
     if n < width:
-        left, right = torch.linalg.solve(x @ x.T + lambda_ * eye, x).T, change
+        left, right = torch.linalg.solve(gram + lambda_ * eye, x).T, change
     else:
-        left, right = torch.linalg.solve(x.T @ x + lambda_ * eye, x.T @ change), eye
-    values = torch.linalg.svdvals(x) ** 2
-    smallest = values[-1] if n >= width else 0.0
-    return Solution(left=left, right=right, condition=float((values[0] + lambda_) / (smallest + lambda_)))
+        left, right = torch.linalg.solve(gram + lambda_ * eye, x.T @ change), eye
+    values = torch.linalg.eigvalsh(gram).clamp(min=0)
+    smallest = values[0] if n >= width else 0.0
+    return Solution(left=left, right=right, condition=float((values[-1] + lambda_) / (smallest + lambda_)))
 
 
 def staying(model: Model, texts: Sequence[str]) -> list[Told]:
@@ -170,7 +171,9 @@ def told(model: Model, prompts: Sequence[Prompt], tokens: Tokens) -> list[Told]:
 @torch.no_grad()
 def keys(model: Model, lines: Sequence[Told], layers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
     """X_orig and X_target [n, width] of Section 6.1 for each layer: text states as its matrices read them."""
-    states = {text: model.encode([text]).states for text in dict.fromkeys(text for line in lines for text in line[:2])}
+    texts = list(dict.fromkeys(text for line in lines for text in line[:2]))
+    batches = [texts[i : i + 32] for i in range(0, len(texts), 32)]
+    states = {text: state[None] for batch in batches for text, state in zip(batch, model.encode(batch).states)}
     every = sites(model.unet)
     for layer in layers:
         seen = {text: read(model.unet.get_submodule(every[layer].path), state)[0] for text, state in states.items()}

@@ -140,13 +140,17 @@ def generic(model: Model, texts: Sequence[str], changes: Mapping[str, Edit], set
     """App. L: CLIP-Score of generic prompts, which no edit is about, before and after edits, with the paired difference.
 
     Returns:
-        A row for the model as it is and one for each edit: name, score, difference (each with _low, _high), prompts.
+        A row for the model as it is and one for each edit: name, score, difference, moved (mean absolute change of a pixel's
+        channel, of 255 levels; each with _low, _high), prompts.
     """
     scorer, rows = load_scorer(model.spec.scorer), [Row(prompt=text, seed=SEED * i) for i, text in enumerate(texts)]
-    wanted, found = scorer.texts(list(texts)), {}
+    wanted, found, levels = scorer.texts(list(texts)), {}, {}
     for name, change in ({"no edit": ()} | {name: (change,) for name, change in changes.items()}).items():
         with applied(model, *change) as edited:
             images = generate(edited if change else model, rows, settings, store=store, label=f"generic prompts, {name}")
+        plain = images if not change else plain
         found[name] = scores.clip_score(scorer.images(images), wanted)
-    return pd.DataFrame([{"name": name} | scores.columns({"score": scores.mean(value), "difference": scores.mean(value - found["no edit"])})
+        levels[name] = np.abs(images.astype(float) - plain).mean((1, 2, 3))
+    return pd.DataFrame([{"name": name} | scores.columns({"score": scores.mean(value), "difference": scores.mean(value - found["no edit"]),
+                                                          "moved": scores.mean(levels[name])})
                          | {"prompts": len(texts)} for name, value in found.items()])

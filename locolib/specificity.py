@@ -1,0 +1,154 @@
+"""What else an edit changes: every value edited in turn, and how often each of the attribute's values is still seen after it.
+
+The paper asks prompts about other objects (App. L, Table 1), so an edit that erases every painter looks perfect there.  Here
+the same edit is asked for the other values of its own attribute, by prompts that no edit was told of, and for plain pictures.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from . import baselines, outcomes, scores
+from .edits import Edit, applied
+from .judging import GONE, KEPT, MOVED, shows
+from .ledger import Claim, settled
+from .locoedit import SPARES, kept, sparing
+from .locogen import SEED, Window
+from .memory import Row
+from .models import load_scorer
+from .outcomes import Trial
+from .profiles import choose
+from .prompts import Prompt, about, halves, read
+from .sampling import generate
+from .scores import Interval, wilson
+
+PAPER, OURS, APART, EVERY = "LocoEdit, the paper's", "LocoEdit, located", "LocoEdit, random window", "LocoEdit, all layers"
+NONE = "no edit"
+Make = Callable[[Trial], Edit]
+
+
+def values_of(attribute: str) -> list[str]:
+    """The values of an attribute that the study's prompts know, in their order."""
+    return list(dict.fromkeys(prompt.value for prompt in read(attribute)))
+
+
+def rows_that_stay(one: Trial) -> tuple[str, ...]:
+    """What `locoedit.kept` keeps when only the training halves of all values may be told: the other halves judge."""
+    known = read(one.attribute)
+    told = [prompt for value in values_of(one.attribute) for prompt in halves(about(known, value))[0]]
+    return kept(told, one.train[0].value, one.train)
+
+
+def spared(one: Trial, layers: Window | None = None) -> Edit:
+    """LocoEdit that spares, from a trial's training prompts, at the located layers or at others."""
+    return sparing(one.model, one.train, one.window if layers is None else layers, rows_that_stay(one))
+
+
+def locoedits(tokens: str, apart: Window) -> dict[str, Make]:
+    """LocoEdit as the paper has it, by the tokens that do it, sparing, and its controls."""
+    return {PAPER: lambda one: one.locoedit("subject"), OURS: lambda one: one.locoedit(tokens), SPARES: spared,
+            APART: lambda one: one.locoedit(tokens, apart), EVERY: lambda one: one.locoedit(tokens, tuple(range(one.model.spec.layers)))}
+
+
+def solved() -> dict[str, Make]:
+    """The baselines that are solved in closed form; UCE keeps the rows that LocoEdit that spares keeps."""
+    return {"DiffQuickFix": lambda one: baselines.diffquickfix(one.model, one.train), "TIME": lambda one: baselines.time(one.model, one.train),
+            "UCE": lambda one: baselines.uce(one.model, one.train, rows_that_stay(one))}
+
+
+def of_value(one: Trial, value: str) -> Trial:
+    """The same trial of another value."""
+    return outcomes.trial(one.model, replace(one.held, prompts=read(one.attribute)), value, one.window, store=one.store)
+
+
+def matrix(one: Trial, makers: Mapping[str, Make], *, trained: Mapping[str, Edit] | None = None, count: int = 2) -> pd.DataFrame:
+    """Each method edits each value in turn; then every value is asked for, by held-out prompts.
+
+    Args:
+        one: the trial of the page's own value.
+        makers: edits that are made anew for each value.
+        trained: edits of the page's own value alone.
+        count: pictures of each value that is asked for.
+
+    Returns:
+        A row for each method, edited value and asked value: ``still``, how many of the ``n`` pictures that showed the asked
+        value before the edit still show it, and ``rate``; of the model as it is (`NONE`) n counts all pictures.
+    """
+    trials = {value: of_value(one, value) for value in values_of(one.attribute)}
+    asked = [prompt for trial in trials.values() for prompt in choose(trial.held.prompts, count)]
+    before, rows = _seen(one, asked, ()), []
+    whole = [(NONE, "", np.ones(len(asked), bool), before)]
+    whole += [(name, value, before, _seen(one, asked, (make(trial),))) for name, make in makers.items() for value, trial in trials.items()]
+    whole += [(name, one.train[0].value, before, _seen(one, asked, (change,))) for name, change in (trained or {}).items()]
+    for name, edited, had, has in whole:
+        for value in trials:
+            about_it = np.array([prompt.value == value for prompt in asked])
+            rows.append({"method": name, "edited": edited, "asked": value, "n": int((had & about_it).sum()), "still": int((had & has & about_it).sum())})
+    table = pd.DataFrame(rows)
+    return table.assign(rate=table.still / table.n.where(table.n > 0))
+
+
+def _seen(one: Trial, asked: Sequence[Prompt], edits: Sequence[Edit]) -> np.ndarray:
+    """Whether the scorer sees each asked prompt's value in its picture: bool [asked]."""
+    scorer, rows = load_scorer(one.model.spec.scorer), [Row(prompt=p.original, seed=SEED * (i + 1)) for i, p in enumerate(asked)]
+    with applied(one.model, *edits) as edited:
+        images = generate(edited if edits else one.model, rows, one.held.settings, store=one.store, label=f"{one.attribute}, other values")
+    return shows(scorer, images, asked, read(one.attribute))
+
+
+def rates(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:
+    """Of a `matrix`, for each method: how often the edited value is gone, and other values are kept (with 95% intervals by Wilson).
+
+    Args:
+        value: of this edited value alone; None: of all that the method edited.
+    """
+    found = []
+    for name, part in table[table.method != NONE].groupby("method", sort=False):
+        part = part[part.edited == value] if value else part
+        own = part.edited == part.asked
+        (had, gone), (knew, kept_) = ((int(half.n.sum()), int(count)) for half, count in (
+            (part[own], (part[own].n - part[own].still).sum()), (part[~own], part[~own].still.sum())))
+        found.append({"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew}
+                     | scores.columns({"gone": _rate(gone, had), "kept": _rate(kept_, knew)}))
+    return pd.DataFrame(found)
+
+
+def _rate(hits: int, of: int) -> Interval:
+    return wilson(hits, of) if of else scores.NOTHING
+
+
+def summary(table: pd.DataFrame, generic: pd.DataFrame) -> pd.DataFrame:
+    """`rates` of each method over all values it edited, with how far generic pictures moved (of `outcomes.generic`)."""
+    moved = generic.set_index("name")[["moved", "moved_low", "moved_high", "prompts"]]
+    return rates(table).join(moved, on="name")
+
+
+def words(attribute: str, summed: pd.DataFrame) -> str:
+    """The three numbers of each method, as a list."""
+    lines = [f"- **{attribute}, {row['name']}**: gone {_told(row, 'gone', '.2f')} (n = {row['n gone']} pictures), other values kept {_told(row, 'kept', '.2f')} "
+             f"(n = {row['n kept']})" + ("" if np.isnan(row["moved"]) else f", generic pictures moved by {_told(row, 'moved', '.1f')} of 255 levels")
+             for _, row in summed.iterrows()]
+    return "\n".join(lines)
+
+
+def _told(row: pd.Series, column: str, form: str) -> str:
+    value, low, high = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
+    return "nothing to ask" if np.isnan(value) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def claims(attribute: str, summed: pd.DataFrame) -> list[Claim]:
+    """Whether LocoEdit, as the paper has it and sparing, removes what it should and leaves the rest alone: bars of `judging`."""
+    at, told = summed.set_index("name"), []
+    bars = (("gone", f"removes the edited value (from at least {GONE} of the pictures)", GONE, 1),
+            ("kept", f"keeps the other values (in at least {KEPT} of the pictures)", KEPT, 1),
+            ("moved", f"leaves generic pictures alone (moved by at most {MOVED:g} of 255 levels)", MOVED, -1))
+    for name, section, control in ((PAPER, "6.2; asked of other values by us", OURS), (SPARES, "ours", PAPER)):
+        for column, what, bar, sign in bars:
+            row, other = at.loc[name], at.loc[control]
+            ends = sorted(sign * row[f"{column}_{end}"] for end in ("low", "high"))
+            told.append(Claim(text=f"{attribute}: {name} {what}", section=section, number=_told(row, column, ".2f"),
+                              control=f"{control} {_told(other, column, '.2f')}",
+                              held=settled(ends[0] >= sign * bar, ends[1] < sign * bar) if np.isfinite(ends).all() else None))
+    return told
