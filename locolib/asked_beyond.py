@@ -10,7 +10,7 @@ from . import UserError, editing, locogen, neurons, outcomes, ratings, tracing
 from .asked import MINIATURES, FivePage, ModelPage, Page, Sweeping
 from .models import Model, Spec, find
 from .profiles import Profile, choose, count, in_turn
-from .prompts import FOLDER, read, read_generic, read_styled
+from .prompts import FOLDER, generic_halves, generic_of, read, read_styled
 from .runs import Store
 from .sampling import Settings
 from .text import TOKENS
@@ -88,14 +88,14 @@ class EditPage(_Edits, Sweeping):
     needs = ("planted-sd-v1-5",)
     model: str = "planted-sd-v1-5"
     prompts: int = Field(16, ge=0)
+    each: int = Field(2, ge=1)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> outcomes.Trial:
         return editing.trial(model, done.attribute, self.values_of()[done.attribute], done, self.settings, self.pictures, store=store)
 
     def generic(self) -> tuple[str, ...]:
-        """Generic prompts, four for each picture."""
-        bundled = find(self.model).bundled
-        return choose(read_generic() if bundled else read_generic(FOLDER / "generic.csv"), 4 * self.pictures)
+        """Generic prompts of which no edit was told, three for each picture."""
+        return choose(generic_halves(list(self.values_of().values()), generic_of(find(self.model).bundled))[1], 3 * self.pictures)
 
     def values_known(self, attribute: str) -> list[str]:
         return list(dict.fromkeys(prompt.value for prompt in read(attribute)))
@@ -103,12 +103,13 @@ class EditPage(_Edits, Sweeping):
     def images(self) -> int:
         layers, three = find(self.model).layers, len(self.values_of())
         sweeps = sum(count(self.request(name), layers + 1) for name in self.values_of())
-        edits = self.pictures * three * (7 + 5 + layers + 6) + self.pictures * 10  # tokens, controls, windows, methods; lambdas
-        return sweeps + edits + 2 * 7 * len(self.generic()) + 8 * 6 * 9 + 2 * count(self.request("style"), layers + 1)
+        edits = self.pictures * three * (7 + 7 + layers + 8) + self.pictures * 10  # tokens, controls, windows, methods; lambdas
+        others = sum(self.each * known * (8 * known + 3) for known in (len(self.values_known(name)) for name in self.values_of()))
+        return sweeps + edits + others + 3 * 8 * len(self.generic()) + 8 * 6 * 9 + 2 * count(self.request("style"), layers + 1)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "steps": chosen.steps}
+        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "each": chosen.each, "steps": chosen.steps}
 
 
 class FiveEditPage(_Edits, FivePage):
@@ -117,13 +118,15 @@ class FiveEditPage(_Edits, FivePage):
     source = "notebooks/03b_five_models.ipynb"
     after = ("02_locogen",)
     pictures: int = Field(8, ge=1)
+    each: int = Field(2, ge=1)
 
     def images(self) -> int:
-        return len(self.about()) * len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 5)
+        known = sum(len({prompt.value for prompt in read(name)}) for name in self.values_of())
+        return len(self.about()) * (len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7) + known * self.each * 5)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"pictures": chosen.pictures_five}
+        return super().values(chosen, spec) | {"pictures": chosen.pictures_five, "each": chosen.each}
 
 
 class NeuronPage(ModelPage):

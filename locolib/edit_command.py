@@ -129,7 +129,7 @@ def _solved(model, asked: Asked, window: tuple[int, ...], settings, store) -> tu
 
     if asked.method == "spares":
         tokens = "onward" if asked.tokens == "auto" else asked.tokens
-        keep = kept(asked.known, asked.value, asked.chosen)
+        keep = kept(asked.known, asked.value, asked.chosen, bundled=model.spec.bundled)
         return sparing(model, asked.chosen, window, keep, tokens=tokens, lambda_=asked.lambda_), tokens
     tokens = asked.tokens
     if asked.method == "paper":

@@ -17,7 +17,7 @@ from .specificity import NONE
 @styled
 def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, title: str, what: str, scorer: str,
                  order: Sequence[str] = ()) -> Axes:
-    """A value of each edit with its 95% interval, horizontally, one colour for each attribute (Figs. 8 and 57 of the paper).
+    """A value of each edit with its 95% interval, horizontally, one colour for each attribute or condition (Figs. 8 and 57 of the paper).
 
     Args:
         tables: of `outcomes.Trial.tried` by attribute; `column` and its _low and _high are drawn.
@@ -29,7 +29,7 @@ def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, t
     for i, (attribute, table) in enumerate(tables.items()):
         part = table.set_index("name").reindex(names).reset_index()
         at = np.arange(len(names)) + height * (i - (len(tables) - 1) / 2)
-        ax.barh(at, part[column], height=0.92 * height, color=PALETTE[attribute], label=f"{attribute}, n = {int(table.images.iloc[0])} images",
+        ax.barh(at, part[column], height=0.92 * height, color=PALETTE.get(attribute, PALETTE[str(1 + i % 3)]), label=f"{attribute}, n = {int(table.images.iloc[0])} images",
                 xerr=bars(part, column), error_kw={"elinewidth": 1, "capsize": 2})
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(names)), names)

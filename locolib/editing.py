@@ -17,14 +17,14 @@ from .outcomes import Trial
 from .prompts import read
 from .runs import Store
 from .sampling import Settings
-from .scores import Interval
+from .scores import Interval, columns, mean
 from .specificity import APART, EVERY, OURS, PAPER, locoedits, solved
 from .text import TOKENS
 
 LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0)
 # Table 1 of the paper: CLIP-Score of 320 generic prompts; App. L does not name the model.
 TABLE_1 = {"no edit": {"style": 30.04, "object": 30.04}, "DiffQuickFix": {"style": 29.61, "object": 29.32}, PAPER: {"style": 29.99, "object": 29.40}}
-SHOWN = {"points": "effect, points", "share": "share", "of all": "of all layers", "target": "target picked"}
+GENERIC = {"difference": "change of CLIP-Score (points)", "moved": "mean absolute change of a pixel\n(of 255 levels)"}
 
 
 def trial(model: Model, attribute: str, value: str, done: Sweep, settings: Settings, pictures: int, *, store: Store) -> Trial:
@@ -111,27 +111,25 @@ def every_value(one: Trial, tokens: str, apart: Window, tuned: Mapping[str, Edit
     return specificity.matrix(one, locoedits(tokens, apart) | solved(), trained=tuned, count=count)
 
 
-def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) -> pd.DataFrame:
+def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) -> dict[str, pd.DataFrame]:
     """All artists in one solve, then the solve without one: what is removed of each artist, as share of altering the located layers.
 
     Returns:
-        A row for each artist: with all edited, with him alone left out, and the mean of the others when he is left out.
+        By condition a row for each artist: name, share with its interval, images.
     """
     each = {artist: trial_of(one, artist, settings) for artist in artists}
-    train = {artist: t.train for artist, t in each.items()}
+    train, images = {artist: t.train for artist, t in each.items()}, len(next(iter(each.values())).held.prompts)
 
     def removed(without: str | None) -> dict[str, Interval]:
         edited = [prompt for artist, prompts in train.items() if artist != without for prompt in prompts]
         change = locoedit(one.model, edited, one.window, tokens=tokens)
         return {artist: share_of(t, t.measured(change)) for artist, t in each.items()}
 
-    every, rows = removed(None), {}
-    for artist in artists:
-        left = removed(artist)
-        others = np.mean([found.value for name, found in left.items() if name != artist])
-        rows[artist] = {"all edited": str(every[artist]), "he alone left out": str(left[artist]), "the others then, mean": f"{others:.2f}"}
-    images = len(next(iter(each.values())).held.prompts)
-    return pd.DataFrame(rows).T.rename_axis(f"artist ({images} held-out images each)")
+    every, alone = removed(None), {artist: removed(artist) for artist in artists}
+    others = {artist: mean(np.array([found.value for name, found in left.items() if name != artist])) for artist, left in alone.items()}
+    found = {"all edited": every, "he alone left out": {artist: left[artist] for artist, left in alone.items()}, "the others then, mean": others}
+    return {what: pd.DataFrame([{"name": artist, "images": images} | columns({"share": share}) for artist, share in shares.items()])
+            for what, shares in found.items()}
 
 
 def trial_of(one: Trial, artist: str, settings: Settings, *, images: int = 6) -> Trial:
@@ -157,14 +155,6 @@ def relocated(one: Trial, tokens: str, asked: Request, artist: str) -> dict[str,
 
 # --- tables and sentences
 
-def shown(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Outcomes as a table to read: value [95% interval]."""
-    rows = [{"attribute": attribute, "what was done": row["name"]} | {title: ratio(row, column) for column, title in SHOWN.items()}
-            | {"size": _number(row["size"], ".2f"), "condition number": _number(row["condition"], ".0e"), "images": row["images"]}
-            for attribute, table in tables.items() for _, row in table.iterrows()]
-    return pd.DataFrame(rows).set_index(["attribute", "what was done"])
-
-
 def _number(value: float, form: str) -> str:
     """A number as text; nothing where there is none."""
     return "" if np.isnan(value) else f"{value:{form}}"
@@ -178,18 +168,6 @@ def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             rows[attribute, row["name"]] = {"seconds": f"{row['seconds']:.2f}", "relative size": f"{row['size']:.2f}",
                                             "condition number": _number(row["condition"], ".0e"),
                                             "solved well": "no: " + row["warning"].split(": ")[-1] if row["warning"] else "yes"}
-    return pd.DataFrame(rows).T
-
-
-def robustness(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Generic prompts before and after each edit, beside the paper's Table 1 where it has a number."""
-    rows = {}
-    for attribute, table in tables.items():
-        for _, row in table.iterrows():
-            printed = TABLE_1.get(row["name"], {}).get(attribute)
-            rows[attribute, row["name"]] = {"score": ratio(row, "score"), "difference": ratio(row, "difference"), "prompts": row["prompts"],
-                                            "the paper's score": printed or "not printed",
-                                            "the paper's difference": f"{printed - TABLE_1['no edit'][attribute]:.2f}" if printed else "not printed"}
     return pd.DataFrame(rows).T
 
 

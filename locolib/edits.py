@@ -25,8 +25,8 @@ from .prompts import Prompt
 from .runs import key, write_atomic
 from .text import Tokens, pairs
 
-# Beyond it the solution is mostly rounding.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
-LARGEST_CONDITION = 1e8
+# Beyond it float64 gives fewer than six digits.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
+LARGEST_CONDITION = 1e10
 
 Told = tuple[str, str, list[tuple[int, int]]]
 """A prompt, what it should act like, and which tokens of the two are paired."""

@@ -14,7 +14,7 @@ from .locogen import SEED, candidates
 from .memory import Row
 from .models import Model, Scorer, load_scorer
 from .pictures import image_rows, short
-from .prompts import Prompt, about, generic_halves, others
+from .prompts import Prompt, about, generic_halves, generic_of, others
 from .profiles import choose, in_turn
 from .runs import Store
 from .sampling import Settings, generate
@@ -111,7 +111,7 @@ def judge(model: Model, known: Sequence[Prompt], value: str, change: Edit, setti
     scorer = load_scorer(model.spec.scorer)
     told = choose(about(known, value), most)
     rest = in_turn([prompt for prompts in others(known, value).values() for prompt in prompts], most)
-    plain = generic_halves([value])[1]
+    plain = generic_halves([value], generic_of(model.spec.bundled))[1]
     plain = tuple(plain[i * len(plain) // most] for i in range(min(most, len(plain))))
 
     def both(texts: Sequence[str], label: str) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ prompt's last one.
 
 LocoEdit that spares (ours): the paper's system holds only pairs that change, so it is free in all other directions, and other
 artists and plain photos change with it.  `sparing` adds rows that must stay, with themselves as targets, at all positions:
-other values of the attribute, the edit's own targets, some generic prompts, and the empty prompt of the unconditional branch.
+other values of the attribute, the edit's own targets, other prompts, and the empty prompt of the unconditional branch (`kept`).
 UCE (Gandikota et al. 2024) keeps rows too, of all layers; this changes the located ones only.
 """
 
@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 from .edits import Edit, closed_form, staying, told
 from .models import Model
-from .prompts import Prompt, generic_halves, others, revalued
+from .prompts import ATTRIBUTES, Prompt, generic_halves, generic_of, others, read, revalued
 from .text import Tokens
 
 LAMBDA = 0.01  # lambda_K and lambda_V of App. H
 SPARES = "LocoEdit that spares"
-GENERIC = 8  # generic prompts among the rows that must stay
 
 
 def locoedit(
@@ -34,24 +33,27 @@ def locoedit(
     return closed_form(model, "LocoEdit", told(model, prompts, tokens), layers, lambda_)
 
 
-def kept(known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, generic: Sequence[str] | None = None) -> tuple[str, ...]:
+def kept(known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, bundled: bool = True) -> tuple[str, ...]:
     """The texts that must stay when `value` is edited by the prompts `train`.
 
     Args:
         known: prompts of the attribute, of which those about other values stay: the training prompts with another artist in
             them for a style, else those that name another value.
-        generic: prompts that no edit is about; default: eight whose objects `judging` does not ask for.
+        bundled: whether the model is a miniature, whose generic prompts are of its own world.
+
+    Returns:
+        Those; the targets; the study's prompts about other attributes; half of the generic prompts (`judging` asks the objects
+        of the other half); the empty prompt.  None names the value.  A few generic prompts are not enough: objects of which
+        nothing was told move with the edited one, where a layer holds them all.
     """
-    if generic is None:
-        pool = generic_halves([value])[0]
-        generic = pool[:: max(1, len(pool) // GENERIC)][:GENERIC]
-    if train[0].attribute == "style":
+    attribute = train[0].attribute
+    if attribute == "style":
         stay = [revalued(prompt, other).original for other in others(known, value) for prompt in train]
     else:
         stay = [prompt.original for prompts in others(known, value).values() for prompt in prompts]
-    texts = [*stay, *(prompt.target for prompt in train), *generic, ""]
-    changed = {prompt.original for prompt in train}
-    return tuple(text for text in dict.fromkeys(texts) if text not in changed)
+    besides = [prompt.original for other in ATTRIBUTES if other != attribute for prompt in read(other)]
+    texts = [*stay, *(prompt.target for prompt in train), *besides, *generic_halves([value], generic_of(bundled))[0], ""]
+    return tuple(text for text in dict.fromkeys(texts) if value.lower() not in text.lower())
 
 
 def sparing(model: Model, prompts: Sequence[Prompt], layers: Sequence[int], keep: Sequence[str], *, tokens: Tokens = "onward",

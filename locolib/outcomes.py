@@ -153,4 +153,4 @@ def generic(model: Model, texts: Sequence[str], changes: Mapping[str, Edit], set
         levels[name] = np.abs(images.astype(float) - plain).mean((1, 2, 3))
     return pd.DataFrame([{"name": name} | scores.columns({"score": scores.mean(value), "difference": scores.mean(value - found["no edit"]),
                                                           "moved": scores.mean(levels[name])})
-                         | {"prompts": len(texts)} for name, value in found.items()])
+                         | {"prompts": len(texts), "images": len(texts)} for name, value in found.items()])

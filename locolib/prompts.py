@@ -116,11 +116,19 @@ def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, 
     return tuple(row["prompt"] for row in rows)
 
 
+def generic_of(bundled: bool) -> Path:
+    """The file of generic prompts for a model: a miniature knows the words of its own world only."""
+    return FOLDER / ("generic_world.csv" if bundled else "generic.csv")
+
+
 def generic_halves(without: Sequence[str], path: Path | str = FOLDER / "generic_world.csv") -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Generic prompts in two halves that share no object, without those that name one of some words: one is told, one is asked."""
-    rows = [row for row in _checked(Path(path), GENERIC_COLUMNS, _GENERIC)
-            if not any(word.lower() in row["prompt"].lower() for word in without)]
+    """Generic prompts in two halves that share no object, without those that name one of some words: one is told, one is asked.
+
+    Which half an object is in does not depend on `without`.
+    """
+    rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC)
     order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
+    rows = [row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)]
     return tuple(tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
 
 

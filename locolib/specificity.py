@@ -26,6 +26,7 @@ from .scores import Interval, wilson
 
 PAPER, OURS, APART, EVERY = "LocoEdit, the paper's", "LocoEdit, located", "LocoEdit, random window", "LocoEdit, all layers"
 NONE = "no edit"
+RATES = {"gone": "images that no longer show the edited value (share)", "kept": "images that still show another value (share)"}
 Make = Callable[[Trial], Edit]
 
 
@@ -38,7 +39,7 @@ def rows_that_stay(one: Trial) -> tuple[str, ...]:
     """What `locoedit.kept` keeps when only the training halves of all values may be told: the other halves judge."""
     known = read(one.attribute)
     told = [prompt for value in values_of(one.attribute) for prompt in halves(about(known, value))[0]]
-    return kept(told, one.train[0].value, one.train)
+    return kept(told, one.train[0].value, one.train, bundled=one.model.spec.bundled)
 
 
 def spared(one: Trial, layers: Window | None = None) -> Edit:
@@ -110,7 +111,7 @@ def rates(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:
         own = part.edited == part.asked
         (had, gone), (knew, kept_) = ((int(half.n.sum()), int(count)) for half, count in (
             (part[own], (part[own].n - part[own].still).sum()), (part[~own], part[~own].still.sum())))
-        found.append({"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew}
+        found.append({"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew, "images": had + knew}
                      | scores.columns({"gone": _rate(gone, had), "kept": _rate(kept_, knew)}))
     return pd.DataFrame(found)
 

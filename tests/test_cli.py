@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
 from locolib import __main__ as cli
 from rounding import assert_same_picture
@@ -78,14 +79,16 @@ EDIT = ("edit", MODEL, "--attribute", "style", "--value", "van gogh", "--out", "
 
 
 def test_edit_writes_a_lora(run, tmp_path):
-    code, out, _ = run(*EDIT, "--layers", "8-9", "--tokens", "onward")
+    code, out, _ = run(*EDIT, "--layers", "8-9", "--tokens", "onward", "--pictures", "1", "--force")
     assert code == 0 and "layers 8-9" in out and "condition number" in out and "LoRA of rank" in out
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["pytorch_lora_weights.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["before_after.png", "pytorch_lora_weights.safetensors"]
 
 
 def test_edit_writes_a_pipeline(run, tmp_path):
-    code, out, _ = run(*EDIT, "--layers", "all", "--as", "pipeline")
+    code, out, _ = run(*EDIT, "--layers", "all", "--as", "pipeline", "--pictures", "1", "--force")
     assert code == 0 and (tmp_path / "new" / "model_index.json").exists()
+    with safe_open(tmp_path / "new" / "unet" / "diffusion_pytorch_model.safetensors", "pt") as file:
+        assert file.metadata()["format"] == "pt" and json.loads(file.metadata()["locolib"])["value"] == "van gogh"
     assert run("layers", MODEL, "--source", "new")[0] == 0
 
 
@@ -95,6 +98,9 @@ def test_edit_writes_a_pipeline(run, tmp_path):
     ((*EDIT, "--layers", "some"), ("auto, all, or layers", "some")),
     ((*EDIT, "--tokens", "first"), ("first", "subject, last, onward, eos, all")),
     ((*EDIT, "--lambda", "0"), ("above 0",)),
+    ((*EDIT, "--method", "magic"), ("spares, locoedit, paper", "magic")),
+    ((*EDIT, "--method", "paper", "--tokens", "eos"), ("--method locoedit", "eos")),
+    ((*EDIT, "--pictures", "0"), ("at least 1",)),
     (("edit", MODEL, "--attribute", "style", "--value", "rembrandt", "--out", "new"), ("rembrandt", "van gogh")),
     (("layers", "sd-v9"), ("sd-v9", MODEL, "sd-v1-5")),
     (("localize", MODEL, "--attribute", "colour"), ("colour", "style, object, fact, place")),
