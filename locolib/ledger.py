@@ -3,16 +3,18 @@
 A page keeps its claims in the store when it is run; the ledger's page reads what is kept, and types nothing.
 """
 
-import json
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from . import answers
+from . import Notice, answers
 from .models import NOWHERE, find
-from .runs import Store, write_atomic
+from .runs import Store, read_bytes, sealed, unsealed
 
 HELD = {True: "held", False: "did not hold", None: "not settled"}
 
@@ -54,14 +56,26 @@ def listing(claims: Sequence[Claim]) -> str:
 def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
     """Keep the claims of a page about a model, in the place of those that it kept before."""
     content = {"page": page, "model": model, "claims": [asdict(claim) for claim in claims]}
-    write_atomic(store.root / "claims" / f"{page}-{model}.json", json.dumps(content, indent=1).encode())
+    path = store.root / "claims" / f"{page}-{model}.json"
+    store.write(path, sealed("kept", content, os.fsencode(path.name)))
+
+
+def kept_in(path: Path) -> dict | None:
+    """What `keep` kept in a file; None where it is missing, damaged, or another's: such a page is run again (see `study`)."""
+    return unsealed(read_bytes(path), "kept", os.fsencode(path.name))
 
 
 def table(store: Store) -> pd.DataFrame:
-    """All claims kept in a store, a row each: claim, section, model, page, number, control, outcome."""
+    """All claims kept in a store, a row each: claim, section, model, page, number, control, outcome.
+
+    A damaged file is left out, and a `Notice` says so.
+    """
     rows = []
     for path in sorted((store.root / "claims").glob("*.json")):
-        kept = json.loads(path.read_text())
+        if (kept := kept_in(path)) is None:
+            warnings.warn(f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",
+                          Notice, stacklevel=2)
+            continue
         rows += [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
                   "control": c["control"], "outcome": HELD[c["held"]]} for c in kept["claims"]]
     return pd.DataFrame(rows, columns=["claim", "section", "model", "page", "number", "control", "outcome"])

@@ -1,15 +1,22 @@
-"""What was asked, what is done: a store of images and results under keys of all that determines them."""
+"""What was asked, what is done: a store of images and results under keys of all that determines them.
+
+Nothing is believed because it is there.  Every file says by a hash of its own bytes, and of the name under which it was
+written, that it is whole and in its place; what does not fit is as good as missing, and is made again.
+"""
 
 import hashlib
 import io
 import json
 import os
 import platform
+import secrets
 import shutil
-import tempfile
+import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +25,9 @@ from PIL import Image
 from . import UserError
 
 DEFAULT = Path("build/store")
+SEAL = b"loCk"  # the chunk that seals a PNG: private, and ancillary, so that every other reader skips it
+END = b"\0\0\0\0IEND\xaeB`\x82"  # a PNG's last chunk
+ENDING = 44 + len(END)  # bytes of `_ending`
 
 
 def key(content: dict) -> str:
@@ -25,13 +35,54 @@ def key(content: dict) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
+def digest(*parts: Any) -> str:
+    """A hash of several parts, of bytes as they are and of all else its canonical JSON; with their lengths, so that none runs into the next."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode()
+        whole.update(len(data).to_bytes(8, "big") + data)
+    return whole.hexdigest()
+
+
+def sealed(what: str, value: Any, *beside: bytes) -> bytes:
+    """A JSON file {"content": hash, `what`: value} whose hash is of the value and of what belongs to it: its name, other files."""
+    value = json.loads(json.dumps(value))  # as it will be read: tuples become lists, all keys words
+    return json.dumps({"content": digest(value, *beside), what: value}, indent=1).encode()
+
+
+def unsealed(data: bytes, what: str, *beside: bytes) -> Any:
+    """The value in the bytes of a `sealed` file; None where anything of it, or of what belongs to it, is not as it was written."""
+    try:
+        read = json.loads(data)
+        return read[what] if read["content"] == digest(read[what], *beside) else None
+    except (ValueError, LookupError, TypeError, RecursionError):  # no JSON, or JSON of another kind
+        return None
+
+
+def _ending(name: str, rest: bytes) -> bytes:
+    """The last bytes of a key's PNG: the chunk that seals it, a hash of the key and of all other bytes, then the end."""
+    body = SEAL + hashlib.sha256(name.encode() + rest + END).digest()
+    return (len(body) - len(SEAL)).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + END
+
+
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write to a temporary name beside `path`, then rename: a reader never sees half a file, nor do two writers clash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(temporary, path)
+    """Write to a temporary name beside `path`, then rename: a reader never sees half a file, nor do two writers clash.
+
+    Raises:
+        UserError: it cannot be written, the disk being full, say; nothing is left behind.
+    """
+    temporary = path.with_name(f"{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:  # unlike tempfile's, such a file may be read by all whom the umask allows to
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} could not be written ({error.strerror}); what was finished before is kept: "
+                        "make room there, or let it be written, and run the same again.") from error
+    finally:
+        with suppress(OSError):  # it is there only where something went wrong
+            temporary.unlink()
 
 
 def check_out(path: Path, *suffixes: str) -> None:
@@ -64,77 +115,137 @@ class Store:
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"The store {self.root} is a file; name a folder.")
         self.used: dict[str, dict] = {}
+        self._whole: set[str] = set()  # images of runs that were found whole: many runs share them
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file of the store in the place of whatever is there: a file where a folder belongs, or a folder, was left by no run."""
+        for folder in (self.root / place for place in path.relative_to(self.root).parents):
+            if folder.is_file():
+                remove(folder)
+        if path.is_dir():
+            remove(path)
+        write_atomic(path, data)
 
     def _image_path(self, name: str) -> Path:
         return self.root / "images" / name[:2] / f"{name}.png"
 
+    def _image(self, name: str) -> bytes | None:
+        """The bytes of a stored PNG, whole and of this key."""
+        data = read_bytes(self._image_path(name))
+        at = max(0, len(data) - ENDING)
+        return data if data[at:] == _ending(name, data[:at]) else None
+
     def image(self, name: str) -> np.ndarray | None:
-        """The image [h, w, 3] stored under a key; None where there is none, or where the file is damaged."""
-        try:
-            with Image.open(self._image_path(name)) as image:
-                return np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError):  # Pillow raises both for broken files: such an image is made again
+        """The image [h, w, 3] stored under a key; None where there is none, or where the file is not as it was written."""
+        if (data := self._image(name)) is None:
             return None
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
 
     def shown(self, name: str) -> np.ndarray:
         """The image [h, w, 3] of a finished run, for a figure, where nothing is made again.
 
         Raises:
-            UserError: the store has lost it.
+            UserError: the store has lost it since the run was read.
         """
         if (image := self.image(name)) is None:
-            raise UserError("The store has lost an image of a finished run; remove that run by `locolib clean RUN` and start again.")
+            self._whole.discard(name)  # so that its run, when it is asked for again, is made again
+            raise UserError(f"{self._image_path(name)} was lost or damaged while it was needed; run the same again, and it is made again.")
         return image
 
     def put_image(self, name: str, image: np.ndarray) -> None:
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, format="PNG")
-        write_atomic(self._image_path(name), buffer.getvalue())
+        rest = buffer.getvalue().removesuffix(END)
+        self.write(self._image_path(name), rest + _ending(name, rest))
+
+    def _read(self, name: str) -> tuple[bytes, list[str], dict] | None:
+        """Table, keys of the images and provenance of a run; None where one is missing, damaged, or of another run."""
+        table, images, said = (read_bytes(self.root / "runs" / name / file) for file in ("table.parquet", "images.txt", "run.json"))
+        facts = unsealed(said, "provenance", os.fsencode(name), table, images)
+        return None if facts is None else (table, images.decode().split(), facts)
 
     def run(self, name: str) -> tuple[pd.DataFrame, dict] | None:
-        """(table, provenance) of a finished run; None where it is missing or damaged."""
-        folder = self.root / "runs" / name
-        try:
-            found = pd.read_parquet(folder / "table.parquet"), json.loads((folder / "run.json").read_text())
-        except (OSError, ValueError):
+        """(table, provenance) of a finished run; None where anything of it, its images included, is missing or damaged."""
+        if (found := self._read(name)) is None:
             return None
-        self.used[name] = found[1]
-        return found
+        table, images, facts = found
+        for image in images:
+            if image not in self._whole and self._image(image) is None:
+                return None
+            self._whole.add(image)
+        self.used[name] = facts
+        return pd.read_parquet(io.BytesIO(table)), facts
 
     def put_run(self, name: str, table: pd.DataFrame, provenance: dict, images: Iterable[str]) -> None:
-        """Keep a run; ``run.json`` is written last and says that the rest is whole."""
-        folder = self.root / "runs" / name
-        buffer = io.BytesIO()
+        """Keep a run; ``run.json`` is written last and says, by a hash of all, that the rest is whole."""
+        folder, buffer, keys = self.root / "runs" / name, io.BytesIO(), "\n".join(images).encode()
         table.to_parquet(buffer)
-        write_atomic(folder / "images.txt", "\n".join(images).encode())
-        write_atomic(folder / "table.parquet", buffer.getvalue())
-        write_atomic(folder / "run.json", json.dumps(provenance, indent=2).encode())
+        self.write(folder / "images.txt", keys)
+        self.write(folder / "table.parquet", buffer.getvalue())
+        self.write(folder / "run.json", sealed("provenance", provenance, os.fsencode(name), buffer.getvalue(), keys))
         self.used[name] = provenance
+
+    def _folders(self) -> dict[str, Path]:
+        """The folders of runs, finished or not."""
+        return {path.name: path for path in sorted((self.root / "runs").glob("*")) if path.is_dir()}
 
     def runs(self) -> dict[str, dict]:
         """Provenance of every finished run, by name."""
-        found = sorted((self.root / "runs").glob("*/run.json"))
-        return {path.parent.name: json.loads(path.read_text()) for path in found}
+        return {name: found[2] for name in self._folders() if (found := self._read(name))}
 
     def size(self) -> int:
         """Bytes in the store."""
-        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+        total = 0
+        for folder, _, files in os.walk(self.root):
+            for file in files:
+                with suppress(OSError):  # another process took it away
+                    total += os.stat(os.path.join(folder, file)).st_size
+        return total
 
     def clean(self, name: str | None = None) -> int:
-        """Remove one run and the images that no other run uses, or everything; returns the bytes freed."""
-        before = self.size()
+        """Remove one run, finished or not, and the images that no other run uses, or everything; returns the bytes freed."""
+        before, folders = self.size(), self._folders()
         if name is None:
-            shutil.rmtree(self.root / "images", ignore_errors=True)
-            shutil.rmtree(self.root / "runs", ignore_errors=True)
+            remove(self.root / "images")
+            remove(self.root / "runs")
             return before - self.size()
-        folders = {path.parent.name: path for path in (self.root / "runs").glob("*/images.txt")}
         if name not in folders:
             raise UserError(f"No run {name!r} in {self.root}; there are: {', '.join(folders) or 'none'}.")
-        used = set().union(*(path.read_text().split() for run, path in folders.items() if run != name))
-        for image in set(folders[name].read_text().split()) - used:
-            self._image_path(image).unlink(missing_ok=True)
-        shutil.rmtree(folders[name].parent)
+        own, used = _keys(folders.pop(name)), set().union(*map(_keys, folders.values()))
+        for image in own - used:
+            remove(self._image_path(image))
+        remove(self.root / "runs" / name)
         return before - self.size()
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes, read once, to be hashed and parsed; none where there is no such file, or where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError):  # ValueError: no system can have a file of such a name
+        return b""
+
+
+def _keys(folder: Path) -> set[str]:
+    """The images that a run's folder names; a damaged list may say anything, but nothing that is no key."""
+    words = read_bytes(folder / "images.txt").decode(errors="replace").split()
+    return {word for word in words if word.isascii() and word.isalnum()}
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there.
+
+    Raises:
+        UserError: it must not be removed.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)  # another process may be at it too: what counts is whether it is gone
+    else:
+        with suppress(OSError):
+            path.unlink()
+    if os.path.lexists(path):
+        raise UserError(f"{path} could not be removed; change its permissions, or remove it yourself.")
 
 
 def versions() -> dict[str, str]:

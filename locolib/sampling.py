@@ -89,7 +89,13 @@ def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int
 
 
 def image_key(model: Model, row: Row, settings: Settings) -> str:
-    """The key under which an image is stored: a hash of all that determines it."""
+    """The key under which an image is stored: a hash of all that determines it, up to rounding.
+
+    Left out on purpose, as no picture should be made twice for them: a row's place in its batch, the count of threads, the
+    processor.  With two or more threads the rows of a matrix product are dealt out to them, and a row at the edge of a
+    share is summed up in another order; so the same key, made in another company of rows, may differ: by 1e-7 in the
+    UNet's output, by one level of 255 at most in a picture (measured).  Nothing may assume that two stores agree bit for bit.
+    """
     return key({"model": model.fingerprint, "row": asdict(row), "steps": settings.steps, "guidance": settings.guidance,
                 "sampler": model.sampler, "size": model.latent_shape, "batch": settings.batch})
 

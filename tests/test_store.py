@@ -130,7 +130,7 @@ def test_a_damaged_run_counts_as_missing(store):
 def test_an_image_that_a_figure_shows_is_there_or_one_sentence(store):
     store.put_image("aa1", np.zeros((4, 4, 3), np.uint8))
     assert store.shown("aa1").shape == (4, 4, 3)
-    with pytest.raises(UserError, match="locolib clean RUN"):
+    with pytest.raises(UserError, match="run the same again"):
         store.shown("bb2")
 
 
