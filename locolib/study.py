@@ -20,11 +20,12 @@ from tqdm import tqdm
 from . import UserError, locogen
 from .book import HOME, build_book, executed, tidy
 from .execute import FAILED
+from .ledger import kept_in
 from .memory import Row, TextMemory
 from .models import ORGANISMS, Model, find, load, load_scorer
 from .pages import PAGES, Run, absent, parameters, plan
 from .profiles import Profile, count, profile, request
-from .runs import Store, write_atomic
+from .runs import Store, digest, read_bytes, remove, write_atomic
 from .sampling import Settings, denoise
 
 __all__ = ["build_book", "cost", "parameters", "profile", "request", "run_notebooks", "study"]
@@ -89,7 +90,7 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     asked = {run.name: parameters(run.page, run.values) for run in planned}
     weights = {name: _weights(name) for name in sorted({name for page in asked.values() for name in page.about()})}
     code, file = _digest(_read_by_pages()), root / "pages.json"
-    done = json.loads(file.read_text()) if file.exists() else {}
+    done = marks(file)
 
     def mark(run: Run) -> str:
         """What the page's numbers depend on; read anew each time, as the ledger depends on what other pages keep."""
@@ -97,12 +98,16 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
         return (f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}")
 
     def stale(run: Run) -> bool:
-        return done.get(run.name) != mark(run) or not executed(run, root).exists()
+        now = {"mark": mark(run)} | left(run, root)
+        return done.get(run.name) != now or None in now["claims"].values()
 
     def finish(run: Run) -> None:
         started = monotonic()
+        for path in _claims(run):
+            if kept_in(path) is None:
+                remove(path)  # a page need not keep again what it kept once: of fewer models, say
         _execute(run, root)
-        done[run.name] = mark(run)
+        done[run.name] = {"mark": mark(run)} | left(run, root)
         write_atomic(file, json.dumps(done, indent=1).encode())
         tqdm.write(f"{run.name}: {(monotonic() - started) / 60:.1f} minutes", file=sys.stdout)
 
@@ -115,6 +120,29 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     _kernel(root)
     with tqdm(total=sum(asked[run.name].images() for run in todo), unit="image", desc="pages", disable=not todo, mininterval=1) as bar:
         _in_turn(order, stale, finish, lambda run: bar.update(asked[run.name].images()))
+
+
+def marks(file: Path) -> dict[str, Any]:
+    """What each page depended on when it was last run, and what it left; nothing where the file is missing or damaged."""
+    try:
+        read = json.loads(read_bytes(file))
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def left(run: Run, root: Path) -> dict[str, Any]:
+    """What a page leaves, by hashes of what is there now: its executed copy, and the claims that it keeps (None: a damaged file).
+
+    A page whose work is not as it left it is run again, so that neither the book nor the ledger shows what no page said.
+    """
+    return {"copy": digest(read_bytes(executed(run, root))),
+            "claims": {path.name: None if kept_in(path) is None else digest(read_bytes(path)) for path in _claims(run)}}
+
+
+def _claims(run: Run) -> list[Path]:
+    """The files in which a page keeps claims: of its own model, or of all that it is about."""
+    return sorted((Store().root / "claims").glob(f"{run.name}.json" if run.model else f"{run.name}-*.json"))
 
 
 def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Callable[[Run], None], tell: Callable[[Run], object]) -> None:
@@ -163,7 +191,7 @@ def _weights(model: str) -> str:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in paths)).hexdigest()[:16]
+    return hashlib.sha256(b"".join(path.name.encode() + read_bytes(path) for path in paths)).hexdigest()[:16]
 
 
 def _kernel(root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from locolib import UserError, answers, asked, book, pages, profiles, study
+from locolib import UserError, answers, asked, book, ledger, pages, profiles, runs, study
 from locolib.models import MODELS
 from locolib.prompts import ATTRIBUTES, read
 
@@ -183,6 +183,54 @@ def test_a_failed_page_stops_those_that_have_not_begun(monkeypatch):
     with pytest.raises(UserError, match="broken"):
         study._in_turn(planned, lambda run: True, finish, lambda run: None)
     assert done == ["world", "models"]
+
+
+@pytest.fixture
+def again(monkeypatch, tmp_path):
+    """``again()`` is `make study` of two pages that do nothing but keep claims, of one model and of two: the pages that it runs."""
+    planned = [pages.Run(page="01_causal_tracing", values={}, model="mini-sdxl"), pages.Run(page="07b_no_window", values={})]
+    ran, store = [], runs.Store(tmp_path / "store")
+
+    def execute(run, root):
+        ran.append(run.name)
+        for model in (run.model,) if run.model else ("planted-none", "planted-split"):
+            ledger.keep(store, run.page, model, [ledger.Claim(text="a", section="5", number="1", held=True)])
+        runs.write_atomic(book.executed(run, root), b"{}")
+
+    for name, instead in {"plan": lambda *a: planned, "_execute": execute, "_weights": str, "announce": lambda *a: {}, "_kernel": lambda *a: None}.items():
+        monkeypatch.setattr(study, name, instead)
+    monkeypatch.setenv("LOCOLIB_STORE", str(store.root))
+
+    def once() -> list[str]:
+        ran.clear()
+        study.run_notebooks(profiles.profile("smoke"), None, tmp_path)
+        return sorted(ran)
+
+    return once
+
+
+BOTH = ["01_causal_tracing-mini-sdxl", "07b_no_window"]
+
+
+@pytest.mark.parametrize("place, found", [
+    ("book/notebooks/07b_no_window.ipynb", BOTH[1:]), ("book/notebooks/01_causal_tracing-mini-sdxl.ipynb", BOTH[:1]),
+    ("store/claims/07b_no_window-planted-split.json", BOTH[1:]), ("store/claims/01_causal_tracing-mini-sdxl.json", BOTH[:1]), ("pages.json", BOTH),
+], ids=str)
+def test_a_page_whose_work_is_damaged_is_run_again(again, tmp_path, place, found):
+    assert again() == BOTH and again() == []
+    whole = (tmp_path / place).read_bytes()
+    for data in (None, b"", b"[1]", b"\xff", whole[:-1], whole.replace(b"1", b"2"), b"[" * 100_000):
+        (tmp_path / place).unlink()
+        if data is not None:
+            (tmp_path / place).write_bytes(data)
+        assert again() == found or data == whole, data
+        assert again() == []
+
+
+def test_claims_that_belong_to_no_page_any_more_stop_nothing(again, tmp_path):
+    again()
+    (tmp_path / "store" / "claims" / "07b_no_window-other.json").write_text("{}")
+    assert again() == BOTH[1:] and again() == []
 
 
 @pytest.fixture
