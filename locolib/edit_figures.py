@@ -110,6 +110,21 @@ def matrices(table: pd.DataFrame, *, attribute: str, scorer: str) -> Figure:
     return figure
 
 
+@styled
+def others_by_model(tables: Mapping[str, pd.DataFrame], *, attribute: str, value: str, scorer: str) -> Figure:
+    """`other_values` in several models, a panel each (tables of `specificity.matrix` by the models' titles)."""
+    figure, axes = plt.subplots(len(tables), 1, figsize=(WIDTH, 1.5 + 2.1 * len(tables)), layout="constrained", squeeze=False)
+    for ax, (title, table) in zip(axes[:, 0], tables.items()):
+        asked = [value, *(name for name in dict.fromkeys(table.asked) if name != value)]
+        grid = table.pivot(index="method", columns="asked", values="rate").loc[list(dict.fromkeys(table.method)), asked]
+        _heat(ax, grid, marked=[(i, 0) for i in range(1, len(grid))])
+        ax.set_title(f"{title}, n = {table[table.method == NONE].n.sum()} images a row")
+    for ax in axes[:-1, 0]:
+        ax.set_xticklabels([])
+    figure.suptitle(f"{attribute}: {value} edited away, which values are still seen (percent),\n{scorer}", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
 def _heat(ax: Axes, grid: pd.DataFrame, *, marked: Sequence[tuple[int, int]]) -> None:
     """Rates as colours and whole percentages; a dash where there was nothing to ask; `marked` cells (row, column) should be 0."""
     ax.imshow(grid.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto")

@@ -69,11 +69,8 @@ def strip(title: str, one: Trial, table: pd.DataFrame) -> tuple[str, list[tuple[
 
 def row(title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame) -> dict[str, Any]:
     """A line of the page's table."""
-    at = table.set_index("name")
-    return {"model": title, "attribute": one.attribute, "edited layers": label(one.window), "LocoGen's verdict": done.verdict.verdict, "tokens": tokens,
-            "altered": ratio(at.loc["located layers altered"], "of all")} | {
-            name.removeprefix("LocoEdit, ").removeprefix("LocoEdit "): ratio(at.loc[name], "of all") for name in list(CONDITIONS)[1:]} | {
-            "of altering the same layers": ratio(at.loc[OURS]), "images": int(table.images.iloc[0])}
+    return {"model": title, "attribute": one.attribute, "edited layers": label(one.window), "LocoGen's verdict": done.verdict.verdict, "chosen tokens": tokens,
+            "images": int(table.images.iloc[0])}
 
 
 def words(title: str, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -98,3 +95,8 @@ def claims(tables: Mapping[str, pd.DataFrame]) -> list[Claim]:
                   Claim(text=f"{attribute}: the edit does more at the located layers than at a random window", section="6.2", number=ratio(edited, "of all"),
                         control=f"random window {ratio(apart, 'of all')}, of altering all layers", held=settled(more, less))]
     return found
+
+
+def spared(others: Mapping[str, pd.DataFrame]) -> list[Claim]:
+    """Whether the paper's edit and the sparing one remove the value and keep others, in one model (tables of `others` by attribute)."""
+    return [claim for attribute, table in others.items() for claim in specificity.claims(attribute, specificity.rates(table))]

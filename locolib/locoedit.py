@@ -42,9 +42,9 @@ def kept(known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, bundle
         bundled: whether the model is a miniature, whose generic prompts are of its own world.
 
     Returns:
-        Those; the targets; the study's prompts about other attributes; half of the generic prompts (`judging` asks the objects
-        of the other half); the empty prompt.  None names the value.  A few generic prompts are not enough: objects of which
-        nothing was told move with the edited one, where a layer holds them all.
+        Those; the targets; the study's prompts about other attributes; half of the generic prompts (`judging` asks the other
+        half); the empty prompt.  None names the value.  A few generic prompts are not enough: where a layer holds all objects,
+        those that no row names move with the edited one.
     """
     attribute = train[0].attribute
     if attribute == "style":
@@ -52,8 +52,9 @@ def kept(known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, bundle
     else:
         stay = [prompt.original for prompts in others(known, value).values() for prompt in prompts]
     besides = [prompt.original for other in ATTRIBUTES if other != attribute for prompt in read(other)]
-    texts = [*stay, *(prompt.target for prompt in train), *besides, *generic_halves([value], generic_of(bundled))[0], ""]
-    return tuple(text for text in dict.fromkeys(texts) if value.lower() not in text.lower())
+    told, asked = generic_halves([value], generic_of(bundled))
+    texts = [*stay, *(prompt.target for prompt in train), *besides, *told, ""]
+    return tuple(text for text in dict.fromkeys(texts) if value.lower() not in text.lower() and text not in asked)
 
 
 def sparing(model: Model, prompts: Sequence[Prompt], layers: Sequence[int], keep: Sequence[str], *, tokens: Tokens = "onward",

@@ -37,9 +37,10 @@ def values_of(attribute: str) -> list[str]:
 
 def rows_that_stay(one: Trial) -> tuple[str, ...]:
     """What `locoedit.kept` keeps when only the training halves of all values may be told: the other halves judge."""
-    known = read(one.attribute)
-    told = [prompt for value in values_of(one.attribute) for prompt in halves(about(known, value))[0]]
-    return kept(told, one.train[0].value, one.train, bundled=one.model.spec.bundled)
+    sides = [halves(about(read(one.attribute), value)) for value in values_of(one.attribute)]
+    told, judge = ([prompt for side in sides for prompt in side[which]] for which in (0, 1))
+    stay = kept(told, one.train[0].value, one.train, bundled=one.model.spec.bundled)
+    return tuple(text for text in stay if text not in {prompt.original for prompt in judge})
 
 
 def spared(one: Trial, layers: Window | None = None) -> Edit:
@@ -141,12 +142,12 @@ def _told(row: pd.Series, column: str, form: str) -> str:
 
 def claims(attribute: str, summed: pd.DataFrame) -> list[Claim]:
     """Whether LocoEdit, as the paper has it and sparing, removes what it should and leaves the rest alone: bars of `judging`."""
-    at, told = summed.set_index("name"), []
+    at, told = summed.set_index("name"), []  # `rates` alone, without generic pictures, lack the last number
     bars = (("gone", f"removes the edited value (from at least {GONE} of the pictures)", GONE, 1),
             ("kept", f"keeps the other values (in at least {KEPT} of the pictures)", KEPT, 1),
             ("moved", f"leaves generic pictures alone (moved by at most {MOVED:g} of 255 levels)", MOVED, -1))
     for name, section, control in ((PAPER, "6.2; asked of other values by us", OURS), (SPARES, "ours", PAPER)):
-        for column, what, bar, sign in bars:
+        for column, what, bar, sign in bars if "moved" in summed else bars[:2]:
             row, other = at.loc[name], at.loc[control]
             ends = sorted(sign * row[f"{column}_{end}"] for end in ("low", "high"))
             told.append(Claim(text=f"{attribute}: {name} {what}", section=section, number=_told(row, column, ".2f"),
