@@ -26,7 +26,8 @@ from .scores import Interval, wilson
 
 PAPER, OURS, APART, EVERY = "LocoEdit, the paper's", "LocoEdit, located", "LocoEdit, random window", "LocoEdit, all layers"
 NONE = "no edit"
-RATES = {"gone": "images that no longer show the edited value (share)", "kept": "images that still show another value (share)"}
+RATES = {"gone": "edited value gone (share of images)", "kept": "other values kept (share of images)",
+         "moved": "generic pictures moved (of 255 levels)"}
 Make = Callable[[Trial], Edit]
 
 
@@ -112,7 +113,7 @@ def rates(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:
         own = part.edited == part.asked
         (had, gone), (knew, kept_) = ((int(half.n.sum()), int(count)) for half, count in (
             (part[own], (part[own].n - part[own].still).sum()), (part[~own], part[~own].still.sum())))
-        found.append({"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew, "images": had + knew}
+        found.append({"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew}
                      | scores.columns({"gone": _rate(gone, had), "kept": _rate(kept_, knew)}))
     return pd.DataFrame(found)
 
