@@ -32,20 +32,36 @@ class Judgement:
 
     Attributes:
         value, scorer: of what, and who looked.
-        gone: pictures that showed the value and no longer do, told the prompts that made the edit.
-        kept: pictures that showed another value and still do.
-        moved: mean absolute change of a pixel's channel, of 255 levels, told prompts that do not name the value.
-        counts: pictures behind each of the three.
+        found: what was found of each picture [pictures]: ``gone``, of those that showed the value, whether they no longer do;
+            ``kept``, of those that showed another value, whether they still do; ``moved``, of those told neither, the mean
+            absolute change of a pixel's channel, of 255 levels.
         pairs: pictures before and after, (prompt, before, after), for each of the three.
     """
 
     value: str
     scorer: str
-    gone: Interval
-    kept: Interval
-    moved: Interval
-    counts: Mapping[str, int]
+    found: Mapping[str, np.ndarray] = field(repr=False)
     pairs: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]] = field(repr=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures behind each of the three."""
+        return {name: len(some) for name, some in self.found.items()}
+
+    @property
+    def gone(self) -> Interval:
+        """Share of the pictures that showed the value, told the prompts that made the edit, which no longer do."""
+        return _rate(self.found["gone"])
+
+    @property
+    def kept(self) -> Interval:
+        """Share of the pictures that showed another value which still do."""
+        return _rate(self.found["kept"])
+
+    @property
+    def moved(self) -> Interval:
+        """Levels by which pictures move that are told neither."""
+        return mean(self.found["moved"]) if len(self.found["moved"]) else NOTHING
 
     def problems(self) -> list[str]:
         """What the edit does not do, a clause each; empty: it does what was asked."""
@@ -90,6 +106,10 @@ class Judgement:
         return image_rows(rows, columns=8)
 
 
+def _rate(hits: np.ndarray) -> Interval:
+    return wilson(int(hits.sum()), len(hits)) if len(hits) else NOTHING
+
+
 def shows(scorer: Scorer, images: np.ndarray, prompts: Sequence[Prompt], known: Sequence[Prompt]) -> np.ndarray:
     """Whether the scorer sees each prompt's own value in its image [n, h, w, 3], rather than the target's or another one: bool [n]."""
     if not len(prompts):
@@ -124,13 +144,8 @@ def judge(model: Model, known: Sequence[Prompt], value: str, change: Edit, setti
 
     pictures = {"gone": both([p.original for p in told], f"told {value}"), "kept": both([p.original for p in rest], "told other values"),
                 "moved": both(plain, "told neither")}
-    seen = {name: [shows(scorer, images, prompts, known) for images in pictures[name]] for name, prompts in (("gone", told), ("kept", rest))}
-    levels = np.abs(pictures["moved"][0].astype(float) - pictures["moved"][1]).mean((1, 2, 3)) if plain else np.zeros(0)
-    had, has = seen["gone"]
-    knew, knows = seen["kept"]
-    return Judgement(
-        value=value, scorer=scorer.name, gone=wilson(int((had & ~has).sum()), int(had.sum())) if had.any() else NOTHING,
-        kept=wilson(int((knew & knows).sum()), int(knew.sum())) if knew.any() else NOTHING, moved=mean(levels) if len(levels) else NOTHING,
-        counts={"gone": int(had.sum()), "kept": int(knew.sum()), "moved": len(levels)},
-        pairs={name: list(zip(texts, *pictures[name])) for name, texts in (
-            ("gone", [p.original for p in told]), ("kept", [p.original for p in rest]), ("moved", list(plain)))})
+    (had, has), (knew, knows) = ([shows(scorer, images, prompts, known) for images in pictures[name]] for name, prompts in (("gone", told), ("kept", rest)))
+    levels = np.abs(pictures["moved"][0].astype(float) - pictures["moved"][1]).mean((1, 2, 3))
+    return Judgement(value=value, scorer=scorer.name, found={"gone": ~has[had], "kept": knows[knew], "moved": levels},
+                     pairs={name: list(zip(texts, *pictures[name])) for name, texts in (
+                         ("gone", [p.original for p in told]), ("kept", [p.original for p in rest]), ("moved", list(plain)))})

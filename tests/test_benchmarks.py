@@ -30,3 +30,17 @@ def test_a_model_that_cannot_be_compared_is_one_sentence(sweep, monkeypatch, cap
     with pytest.raises(SystemExit):
         sweep.main()
     assert words in capsys.readouterr().err
+
+
+def test_the_judge_is_judged_on_draws_of_its_own_pictures():
+    import numpy as np
+
+    from locolib.judging import Judgement
+
+    spec = importlib.util.spec_from_file_location("judging_benchmark", FOLDER / "judging.py")
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    good, bad = (Judgement(value="v", scorer="s", pairs={}, found={"gone": np.array(gone), "kept": np.ones(40, bool), "moved": np.full(40, 0.5)})
+                 for gone in (np.ones(40, bool), np.arange(40) % 2 == 0))
+    refused, written = module.rates([good, bad], 40, 10)
+    assert (refused, written) == (0, 0)  # all pictures: the same answer
+    assert 0.2 < module.rates([bad], 1, 400)[1] < 0.8  # one picture says as little as it should

@@ -128,10 +128,23 @@ def test_the_papers_own_edit_is_refused_with_its_numbers(run, tmp_path):
     assert code == 0 and "Warning" in error and (tmp_path / "E" / LORA).exists()
 
 
-def test_pictures_are_judged_by_what_they_showed():
-    """Nothing that the model never showed can be said to be gone, and the judge's prompts are of the three kinds."""
-    nothing = judging.Judgement(value="monet", scorer="s", gone=judging.NOTHING, kept=judging.NOTHING, moved=judging.NOTHING,
-                                counts={"gone": 0, "kept": 0, "moved": 0}, pairs={})
+def judged(gone, kept, moved) -> judging.Judgement:
+    return judging.Judgement(value="monet", scorer="s", found={"gone": np.array(gone, bool), "kept": np.array(kept, bool), "moved": np.array(moved, float)}, pairs={})
+
+
+def test_an_edit_is_refused_for_each_thing_that_it_does_not_do():
+    assert judged([1] * 10, [1] * 10, [2.0] * 4).problems() == []
+    assert judged([1] * 9 + [0], [0] + [1] * 9, [3.0]).problems() == []  # the bars themselves are allowed
+    (problem,) = judged([1] * 8 + [0, 0], [1] * 10, [0.1]).problems()
+    assert "monet is gone from 0.80" in problem
+    (problem,) = judged([1] * 10, [1] * 8 + [0, 0], [0.1]).problems()
+    assert "other values are kept in 0.80" in problem
+    (problem,) = judged([1] * 10, [1] * 10, [3.5, 2.7]).problems()
+    assert "move by 3.10" in problem
+
+
+def test_nothing_that_was_never_shown_can_be_gone():
+    nothing = judged([], [], [])
     assert "never shows monet" in nothing.problems()[0] and "nothing to ask" in nothing.lines()[0] and nothing.facts()["gone"] is None
 
 
