@@ -67,6 +67,7 @@ def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: S
 def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dict[str, float]:
     """What the pages `todo` will cost at most, a line each, before any of it is done; returns the seconds of each."""
     kept: dict[tuple[str, int], Speed] = {}
+    torch.set_num_threads(_threads())  # as the pages have: beside other work a second thread can make all slower
     seconds = dict.fromkeys((run.name for run in todo), 0.0)
     total = Speed(seconds=0.0, size=0.0)
     for run in todo:
@@ -171,6 +172,11 @@ def workers() -> int:
     return 1 if torch.cuda.is_available() else max(1, min(4, _processors()))
 
 
+def _threads() -> int:
+    """Threads of each page, which together are as many as there are processors."""
+    return max(1, _processors() // workers())
+
+
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -198,7 +204,7 @@ def _kernel(root: Path) -> None:
     """A kernel called python3 which is this interpreter, for this process and its children only."""
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--IPKernelApp.log_level=50",
             f"--IPKernelApp.exec_lines={KERNEL_PATCH}"]
-    env = {"OMP_NUM_THREADS": str(max(1, _processors() // workers())), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
+    env = {"OMP_NUM_THREADS": str(_threads()), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
     spec = {"argv": argv, "display_name": "Python 3", "language": "python", "env": env}
     folder = (root / "jupyter").resolve()
     write_atomic(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec).encode())
