@@ -88,7 +88,7 @@ class EditPage(_Edits, Sweeping):
     needs = ("planted-sd-v1-5",)
     model: str = "planted-sd-v1-5"
     prompts: int = Field(16, ge=0)
-    each: int = Field(2, ge=1)
+    per_value: int = Field(2, ge=1)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> outcomes.Trial:
         return editing.trial(model, done.attribute, self.values_of()[done.attribute], done, self.settings, self.pictures, store=store)
@@ -104,12 +104,12 @@ class EditPage(_Edits, Sweeping):
         layers, three = find(self.model).layers, len(self.values_of())
         sweeps = sum(count(self.request(name), layers + 1) for name in self.values_of())
         edits = self.pictures * three * (7 + 7 + layers + 8) + self.pictures * 10  # tokens, controls, windows, methods; lambdas
-        others = sum(self.each * known * (8 * known + 3) for known in (len(self.values_known(name)) for name in self.values_of()))
+        others = sum(self.per_value * known * (8 * known + 3) for known in (len(self.values_known(name)) for name in self.values_of()))
         return sweeps + edits + others + 3 * 8 * len(self.generic()) + 8 * 6 * 9 + 2 * count(self.request("style"), layers + 1)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "each": chosen.each, "steps": chosen.steps}
+        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "per_value": chosen.per_value, "steps": chosen.steps}
 
 
 class FiveEditPage(_Edits, FivePage):
@@ -118,15 +118,15 @@ class FiveEditPage(_Edits, FivePage):
     source = "notebooks/03b_five_models.ipynb"
     after = ("02_locogen",)
     pictures: int = Field(8, ge=1)
-    each: int = Field(2, ge=1)
+    per_value: int = Field(2, ge=1)
 
     def images(self) -> int:
         known = sum(len({prompt.value for prompt in read(name)}) for name in self.values_of())
-        return len(self.about()) * (len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7) + known * self.each * 5)
+        return len(self.about()) * (len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7) + known * self.per_value * 5)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"pictures": chosen.pictures_five, "each": chosen.each}
+        return super().values(chosen, spec) | {"pictures": chosen.pictures_five, "per_value": chosen.per_value}
 
 
 class NeuronPage(ModelPage):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import krippendorff
 import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
@@ -98,12 +97,22 @@ def matrix(ratings: pd.DataFrame) -> np.ndarray:
 def alpha(values: np.ndarray) -> float:
     """Krippendorff's alpha, ordinal, of ratings [raters, pairs] with NaN for missing: 1 full agreement, 0 chance.
 
+    1 - D_o / D_e of Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability": observed over expected disagreement of
+    two ratings of a pair, where two grades differ by the square of how many ratings lie between them, half of each end counted.
     NaN where it is not defined: no pair has two ratings, or all ratings are the same.
     """
     both = values[:, (~np.isnan(values)).sum(0) >= 2]
-    if not both.size or len(np.unique(both[~np.isnan(both)])) < 2:
+    grades = np.unique(both[~np.isnan(both)])
+    if len(grades) < 2:
         return float("nan")
-    return float(krippendorff.alpha(reliability_data=both, level_of_measurement="ordinal"))
+    counts = (both[:, :, None] == grades).sum(0).astype(float)  # [pairs, grades]
+    each = 1 / (counts.sum(1) - 1)
+    coincidences = (counts * each[:, None]).T @ counts - np.diag(each @ counts)  # [grades, grades]
+    total = coincidences.sum(0)
+    middle = np.cumsum(total) - total / 2  # where a grade stands among all ratings
+    distance = (middle[:, None] - middle) ** 2
+    expected = (np.outer(total, total) * distance).sum() / (total.sum() - 1)
+    return float(1 - (coincidences * distance).sum() / expected)
 
 
 def agreement(ratings: pd.DataFrame, pairs: Sequence[Pair], *, draws: int = 500, seed: int = 0) -> Interval:

@@ -247,6 +247,27 @@ def test_alpha_is_that_of_krippendorffs_example():
                        [missing, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, missing],
                        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, missing]])
     assert rating_analysis.alpha(values) == pytest.approx(0.815, abs=5e-4)
+    assert rating_analysis.alpha(values[::-1, ::-1]) == pytest.approx(rating_analysis.alpha(values))  # raters and pairs have no order
+
+
+def test_alpha_is_that_of_the_handbooks_definition():
+    """Over all pairs of ratings, one by one: the same as by coincidences; grades are ordered, not spaced, so 5 may be called 50."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(1, 6, (4, 30)).astype(float)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    units = [column[~np.isnan(column)] for column in values.T]
+    units = [unit for unit in units if len(unit) > 1]
+    pooled = np.concatenate(units)
+
+    def apart(a, b):
+        low, high = min(a, b), max(a, b)
+        between = [(pooled == g).sum() for g in np.unique(pooled) if low <= g <= high]
+        return (sum(between) - (between[0] + between[-1]) / 2) ** 2
+
+    observed = sum(apart(a, b) / (len(unit) - 1) for unit in units for i, a in enumerate(unit) for j, b in enumerate(unit) if i != j)
+    expected = sum(apart(a, b) for i, a in enumerate(pooled) for j, b in enumerate(pooled) if i != j) / (len(pooled) - 1)
+    assert rating_analysis.alpha(values) == pytest.approx(1 - observed / expected)
+    assert rating_analysis.alpha(np.where(values == 5, 50, values)) == pytest.approx(rating_analysis.alpha(values))
 
 
 @pytest.mark.parametrize("values, expected", [([[1, 3, 5], [1, 3, 5]], 1.0), ([[1, 3, 5]], np.nan), ([[2, 2], [2, 2]], np.nan)], ids=["same", "one rater", "one value"])
