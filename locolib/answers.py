@@ -16,7 +16,8 @@ from .models import NOWHERE, ORGANISMS, Model, Spec, find, load_scorer
 from .runs import Store, versions
 from .scores import Interval, wilson
 
-pd.options.display.max_colwidth = None  # cells of the pages' tables may be sentences, which are shown whole
+# The pages' tables are shown whole: all their rows and columns, and cells that are sentences.
+pd.set_option("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None)
 _UNKNOWN = "not said"
 QUALITY = ("title", "attribute", "right", "low", "high", "95% interval", "held-out scenes", "render", "of the render", "n")
 

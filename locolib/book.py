@@ -1,5 +1,6 @@
 """From executed notebooks to the site: copies for readers, the table of contents, jupyter-book."""
 
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,10 @@ MENDS = (
     (r'(>([^<"]+)</a><details[^>]*><summary)>', r'\1 aria-label="Pages below: \2">'),  # in the sidebar; they had no name at all
     (r'role="doc-biblioentry"', 'role="listitem"'),  # only these may stand in an element with the role of a list
 )
+BOX = '<div class="pst-scrollable-table-container loco-table">'
+TABLE = rf'(?<!{BOX})<table(?=[^>]* (?:class="dataframe|id="T_))([^>]*)>(.*?)</table>'  # of pandas, as it is or styled; in no box yet
+NOT_RUN = "This page has not been run."
+MANY = 8  # columns of a table that needs small letters
 
 
 def executed(run: Run, root: Path) -> Path:
@@ -118,14 +123,27 @@ def contents(text: str, root: Path) -> str:
     return yaml.safe_dump(toc, sort_keys=False)
 
 
+def linked(text: str, root: Path) -> str:
+    """A page's text in which a model's copy of a page is not linked to, but named, where it has not been run."""
+    run = {path.stem for path in (root / "book").rglob("*.ipynb")}
+
+    def said(found: re.Match) -> str:
+        name = Path(found[2]).name
+        of_a_model = any(kind.each and name.startswith(f"{page}-") for page, kind in PAGES.items())
+        return f"{found[1] or name} (not run here)" if of_a_model and name not in run else found[0]
+
+    return re.sub(r"\{doc\}`(?:([^`<]+) <)?([^`<>]+)>?`", said, text)
+
+
 def stub(page: str) -> nbformat.NotebookNode:
     """What stands in the place of a page that has not been run; what other pages quote of it says so too."""
     source = nbformat.read(HOME / PAGES[page].source, as_version=4)
     missing = [name for name in PAGES[page].needs if name in absent()]
     why = f"The bundled {', '.join(missing)} is not in data/organisms." if missing else "`make study` runs it."
-    cells = [nbformat.v4.new_markdown_cell(f"{source.cells[0].source.splitlines()[0]}\n\nThis page has not been run. {why}")]
+    cells = [nbformat.v4.new_markdown_cell(f"{source.cells[0].source.splitlines()[0]}\n\n{NOT_RUN} {why}")]
     for name in sorted(set(re.findall(r'glue\("(\w+)"', "\n".join(cell.source for cell in source.cells)))):
-        said = nbformat.v4.new_output("display_data", {"text/plain": "(not run yet)"}, metadata={"scrapbook": {"name": name, "mime_prefix": ""}})
+        data = {"text/plain": "(not run yet)", "text/html": "<p><em>(Not run yet.)</em></p>"}
+        said = nbformat.v4.new_output("display_data", data, metadata={"scrapbook": {"name": name, "mime_prefix": ""}})
         cells.append(nbformat.v4.new_code_cell("", outputs=[said], metadata={"tags": ["remove-cell"]}))
     return nbformat.v4.new_notebook(cells=cells, metadata=source.metadata)
 
@@ -135,10 +153,11 @@ def _pages_of_the_book(root: Path) -> None:
     for folder, where in ((HOME / "book", root / "book"), (HOME / "locolib", root / "book" / "locolib")):
         for path in folder.rglob("*"):
             if path.is_file() and path.suffix in (".md", ".yml", ".bib", ".css", ".py", ".png", ".html"):
-                _write(where / path.relative_to(folder), path.read_bytes() if path.name != "_toc.yml" else contents(path.read_text(), root).encode())
+                changed = {"_toc.yml": contents}.get(path.name, linked if path.suffix == ".md" else None)
+                _write(where / path.relative_to(folder), changed(path.read_text(), root).encode() if changed else path.read_bytes())
     for page, kind in PAGES.items():
         file = executed(Run(page=page, values={}), root)
-        if not kind.each and not file.exists():
+        if not kind.each and (not file.exists() or NOT_RUN.encode() in file.read_bytes()):  # what other pages quote may be new
             _write(file, nbformat.writes(stub(page)).encode())
     os.utime(root / "book" / "intro.md")  # it pastes numbers of other pages, whose changes Sphinx does not see
 
@@ -159,14 +178,29 @@ def build_book(root: Path = Path("build")) -> Path:
     shutil.copytree(root / "sphinx" / "_build" / "html", root / "site")
     for page in (root / "site").rglob("*.html"):
         page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
+    _claims_of(root)
     return root / "site" / "index.html"
 
 
+def _claims_of(root: Path) -> None:
+    """The claims that the ledger's page shows, as data beside it: claims.json."""
+    cells = nbformat.read(executed(Run(page="ledger", values={}), root), as_version=4).cells
+    for output in (output for cell in cells for output in cell.get("outputs", ()) if "application/json" in output.get("data", {})):
+        write_atomic(root / "site" / "claims.json", f"{json.dumps(output.data['application/json'], indent=1, ensure_ascii=False)}\n".encode())
+
+
 def mended(text: str) -> str:
-    """A page of the site with the accessibility of what surrounds it mended: `MENDS`."""
+    """A page of the site with the accessibility of what surrounds it mended (`MENDS`), and its tables of numbers in boxes."""
     for wrong, right in MENDS:
         text = re.sub(wrong, right, text)
-    return text
+    return re.sub(TABLE, _boxed, text, flags=re.S)
+
+
+def _boxed(table: re.Match) -> str:
+    """A table of pandas in a box of its own, which a keyboard can scroll by the theme's script, and called as the theme calls those of text."""
+    head, body = re.sub(r' class="[^"]*"', "", table[1]), table[2]
+    columns = max((len(re.findall(r"<t[dh]\b", row)) for row in re.findall(r"<tr\b.*?</tr>", body, flags=re.S)), default=0)
+    return f'{BOX}<table class="dataframe{" many" if columns >= MANY else ""}"{head}>{body}</table></div>'
 
 
 def _write(target: Path, data: bytes) -> None:

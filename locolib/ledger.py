@@ -1,9 +1,10 @@
 """The ledger: every claim of the paper that a page tests, with its number, its control, and whether it held.
 
-A page keeps its claims in the store when it is run; the ledger's page reads what is kept, and types nothing.
+A page keeps its claims in the store when it is run; the ledger's page (`ledger_page`) reads what is kept, and types nothing.
 """
 
 import os
+import subprocess
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from huggingface_hub import try_to_load_from_cache
 
 from . import Notice, answers
-from .models import NOWHERE, find
-from .runs import Store, read_bytes, sealed, unsealed
+from .models import MODELS, NOWHERE, ORGANISMS, Spec, find
+from .runs import Store, digest, read_bytes, sealed, unsealed
 
 HELD = {True: "held", False: "did not hold", None: "not settled"}
+COLUMNS = ("claim", "section", "model", "page", "number", "control", "outcome", "name", "weights", "commit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,8 @@ def listing(claims: Sequence[Claim]) -> str:
 
 
 def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
-    """Keep the claims of a page about a model, in the place of those that it kept before."""
-    content = {"page": page, "model": model, "claims": [asdict(claim) for claim in claims]}
+    """Keep the claims of a page about a model, in the place of those that it kept before, with what they were measured on and by."""
+    content = {"page": page, "model": model, "weights": weights(find(model)), "commit": commit(), "claims": [asdict(claim) for claim in claims]}
     path = store.root / "claims" / f"{page}-{model}.json"
     store.write(path, sealed("kept", content, os.fsencode(path.name)))
 
@@ -65,20 +68,50 @@ def kept_in(path: Path) -> dict | None:
     return unsealed(read_bytes(path), "kept", os.fsencode(path.name))
 
 
+def weights(spec: Spec) -> str:
+    """What names a model's weights: 16 digits of a hash of its bundled files, or the hub's revision; "unknown" where neither is here."""
+    if spec.bundled:
+        folder = ORGANISMS / spec.sources[0]
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and "training" not in path.relative_to(folder).parts)
+        parts = [part for path in files for part in (path.relative_to(folder).as_posix(), path.read_bytes())]
+        return digest(*parts)[:16] if files else "unknown"
+    places = (try_to_load_from_cache(source, "model_index.json") for source in spec.sources)
+    return next((Path(place).parent.name for place in places if isinstance(place, str)), "unknown")
+
+
+def commit() -> str:
+    """The commit of this code; "+changes" where tracked files differ from it, "unknown" where the code is in no repository."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(["git", "--no-optional-locks", *words], cwd=here.parent, capture_output=True, text=True)
+        return None if done.returncode else done.stdout.strip()
+
+    try:
+        if git("ls-files", "--error-unmatch", here.name) is None:  # the repository around an installed copy is another's
+            return "unknown"
+        return f"{git('rev-parse', 'HEAD') or 'unknown'}{'+changes' if git('status', '--porcelain', '--untracked-files=no') else ''}"
+    except OSError:  # there is no git
+        return "unknown"
+
+
 def table(store: Store) -> pd.DataFrame:
-    """All claims kept in a store, a row each: claim, section, model, page, number, control, outcome.
+    """All claims kept in a store, a row each (`COLUMNS`; the model's title and name), by page, then by model as the registry has them.
 
     A damaged file is left out, and a `Notice` says so.
     """
-    rows = []
+    found = []
     for path in sorted((store.root / "claims").glob("*.json")):
         if (kept := kept_in(path)) is None:
             warnings.warn(f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",
                           Notice, stacklevel=2)
             continue
-        rows += [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
-                  "control": c["control"], "outcome": HELD[c["held"]]} for c in kept["claims"]]
-    return pd.DataFrame(rows, columns=["claim", "section", "model", "page", "number", "control", "outcome"])
+        found.append(kept)
+    found.sort(key=lambda kept: (kept["page"], list(MODELS).index(kept["model"])))
+    rows = [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
+             "control": c["control"], "outcome": HELD[c["held"]], "name": kept["model"], "weights": kept["weights"], "commit": kept["commit"]}
+            for kept in found for c in kept["claims"]]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 # What needs what this study does not have; the reasons are ours, so these are the only claims that are typed.
@@ -90,22 +123,6 @@ UNTESTABLE = (
     ("92.58% of the ratings see the change (132 pairs, 5 raters)", "5.2, App. J", "needs people: the rating page is there, and its analysis"),
     ("The thresholds by which m is chosen", "5.1.2, App. G", "the paper does not print them"),
 )
-
-
-def counts(claims: pd.DataFrame) -> pd.DataFrame:
-    """How many claims held, by page."""
-    order = [name for name in HELD.values() if name in set(claims.outcome)]
-    return claims.groupby(["page", "outcome"]).size().unstack(fill_value=0)[order]
-
-
-def shown(claims: pd.DataFrame) -> pd.DataFrame:
-    """The ledger as a table to read, the pages in order."""
-    return claims.set_index(["page", "model", "claim"])[["section", "number", "control", "outcome"]]
-
-
-def untestable() -> pd.DataFrame:
-    """Claims that this study cannot test, and why."""
-    return pd.DataFrame(UNTESTABLE, columns=["claim", "section", "why not"]).set_index("claim")
 
 
 def of_hits(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:

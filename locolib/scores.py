@@ -1,5 +1,6 @@
 """CLIP-Score, effects, shares, intervals and LocoGen's verdict (Section 5.1.2 of the paper; the glossary of the book)."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,15 @@ def columns(parts: Mapping[str, Interval]) -> dict[str, float]:
 
 
 NOTHING = Interval(value=np.nan, low=np.nan, high=np.nan)
+_NUMBER = r"(-?(?:\d+(?:\.\d+)?|inf))"
+WRITTEN = re.compile(rf"{_NUMBER} \[{_NUMBER}, {_NUMBER}\]|\bnot defined\b")  # an interval in a text, as `str` writes it
+
+
+def parsed(text: str) -> Interval | None:
+    """The first value with its interval that a text tells as `str` does, rounded as it is there; None where it tells none."""
+    if (found := WRITTEN.search(text)) is None:
+        return None
+    return NOTHING if found[1] is None else Interval(value=float(found[1]), low=float(found[2]), high=float(found[3]))
 
 
 @dataclass(frozen=True, kw_only=True)
