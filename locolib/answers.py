@@ -14,12 +14,16 @@ from . import locogen, scores
 from .locogen import Request, Sweep
 from .models import NOWHERE, ORGANISMS, Model, Spec, find, load_scorer
 from .runs import Store, versions
-from .scores import Interval, wilson
+from .scores import Interval, columns, wilson
 
 # The pages' tables are shown whole: all their rows and columns, and cells that are sentences.
 pd.set_option("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None)
 _UNKNOWN = "not said"
-QUALITY = ("title", "attribute", "right", "low", "high", "95% interval", "held-out scenes", "render", "of the render", "n")
+NUMBERS = {"share": "share of the effect of all layers", "lead": "lead on the best window elsewhere, in shares",
+           "picked": "scorer picks the target, share of images", "full": "effect of all layers, points"}
+LIMITS = {"share": (-0.25, 1.5), "lead": (-0.5, 1.5), "picked": (0, 1)}  # of their axes: an interval of little n would leave no room for others
+INTERVALS = ["share", "lead", "target picked", "all layers, points"]  # of a row of `hit`, which `NUMBERS` tells as well
+QUALITY = ("title", "attribute", "right", "low", "high", "held-out scenes", "render", "of the render", "n")
 
 
 def whose(spec: Spec) -> str:
@@ -49,16 +53,30 @@ def claim(spec: Spec, attribute: str) -> str:
     return f"The paper finds it {where} ({original.title}). {spec.remarks.get(attribute, '')}".strip()
 
 
+def _confirming(done: Sweep, asked: Request) -> tuple[int, pd.DataFrame]:
+    """(held-out prompts, the rows of their images with the best window altered)."""
+    held = [prompt.original for prompt in locogen.split(asked.prompts)[1]]
+    altered = done.table.layers == _layers(done.verdict.start, done.verdict.m)
+    return len(held), done.table[altered & done.table.prompt.isin(held)]
+
+
 def hit(done: Sweep, asked: Request, spec: Spec) -> dict[str, Any]:
     """One row of a page's table of answers: where it was, where LocoGen found it, how surely, and the paper's own rule."""
-    verdict = done.verdict
-    held = [prompt.original for prompt in locogen.split(asked.prompts)[1]]
-    altered = done.table[(done.table.layers == _layers(verdict.start, verdict.m)) & done.table.prompt.isin(held)]
+    verdict, (held, altered) = done.verdict, _confirming(done, asked)
     picked = wilson(int(altered.picks_target.sum()), len(altered))
     return {"attribute": done.attribute, "m": done.m, whose(spec): known(spec, done.attribute), "found": _layers(verdict.start, verdict.m),
             "verdict": verdict.verdict, "share": str(verdict.share), "lead": str(verdict.margin), "target picked": str(picked),
             "all layers, points": str(verdict.full), "plain rule": _layers(done.argbest, done.m),
-            "held-out prompts": len(held), "images": len(altered)}
+            "held-out prompts": held, "images": len(altered)}
+
+
+def numbers(done: Sweep, asked: Request, spec: Spec, name: str = "") -> dict[str, Any]:
+    """The numbers of a row of `hit`, each of `NUMBERS` with _low and _high, and what they are of in words."""
+    verdict, (held, altered) = done.verdict, _confirming(done, asked)
+    found, told = _layers(verdict.start, verdict.m), known(spec, done.attribute)
+    parts = {"share": verdict.share, "lead": verdict.margin, "picked": wilson(int(altered.picks_target.sum()), len(altered)), "full": verdict.full}
+    return {"name": name or done.attribute, "attribute": done.attribute, "said": f"layers {found}; {whose(spec)}: {told}", "verdict": verdict.verdict,
+            "n": held, "images": len(altered)} | columns(parts)
 
 
 def _layers(start: int, m: int) -> str:
@@ -151,12 +169,12 @@ def bypass(plain: pd.DataFrame, told: pd.DataFrame, layers: int, attribute: str)
         plain, told: tables of `locogen.measure` with the clean image and all layers altered; in `told` the bypass as well.
 
     Returns:
-        A row: effects of both in points, and the first as a share of the second with its 95% interval.
+        A row: alone, whole (effects of both, points) and share (the first of the second), each with _low and _high.
     """
     every = [tuple(range(layers))]
     alone, whole = (locogen.effects(table, every, layers, attribute).full for table in (plain, told))
-    return {"attribute": attribute, "layers alone, points": str(scores.mean(alone)), "with the bypass, points": str(scores.mean(whole)),
-            "share of the layers": str(scores.ratio(alone, whole)), "prompts": told.prompt.nunique()}
+    parts = {"share": scores.ratio(alone, whole), "alone": scores.mean(alone), "whole": scores.mean(whole)}
+    return {"name": attribute, "n": told.prompt.nunique()} | columns(parts)
 
 
 def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:
@@ -164,6 +182,12 @@ def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:
     where, name = spec.paper.get(attribute), f"{whose(spec)}'s share"
     row = table[table.layers == _layers(*where)] if where else table.iloc[:0]
     return {name: ratio(row.iloc[0]) if len(row) else "not swept" if where else "no window"}
+
+
+def share_at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, float]:
+    """The same as numbers: known, known_low, known_high; NaN where there is none."""
+    row = table[table.layers == _layers(*spec.paper[attribute])] if attribute in spec.paper else table.iloc[:0]
+    return {f"known{end}": float(row[f"share{end}"].iloc[0]) if len(row) else np.nan for end in ("", "_low", "_high")}
 
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -196,7 +220,7 @@ def quality(spec: Spec) -> list[dict[str, Any]]:
     samples, renders, rows = found["samples"], found["scorer"], []
     for name in ("object", "style"):
         right = wilson(round(samples[name] * samples["samples"]), samples["samples"])
-        rows.append(dict(zip(QUALITY, (spec.title, name, right.value, right.low, right.high, f"{right.low:.3f} to {right.high:.3f}",
+        rows.append(dict(zip(QUALITY, (spec.title, name, right.value, right.low, right.high,
                                        samples[f"held_out_{name}"], renders[name], right.value / renders[name], samples["samples"]))))
     return rows
 

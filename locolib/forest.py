@@ -34,9 +34,9 @@ def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: 
         title, scorer, units: what is plotted, who scored it, and what n counts.
         group: a column whose values share a line, each with its colour and mark (an attribute: that of the other figures).
         n: a column, said once where all rows have the same; None: the title says it.
-        controls: names whose dots are hollow and stand on a grey ground.
+        controls: names (or groups) whose dots are hollow; names stand on a grey ground as well.
         lines: a value of reference in a panel, dashed; `reference` says in the legend what it is.
-        limits: ends of a panel's axis; an arrow and the number stand for what lies outside.
+        limits: ends of a panel's axis; an arrow stands for what lies outside, beside the number if it is the value.
         note: a column of words below each name, such as the paper's number.
     """
     with plt.rc_context(_LARGE):
@@ -56,6 +56,7 @@ def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: 
             ax.grid(visible=False, axis="y")
             for edge in np.cumsum(high[:-1]) if group else ():
                 ax.axhline(edge, color="#E0E0E0", linewidth=0.8, zorder=0)
+            ax.locator_params(axis="x", nbins=3 if len(parts) > 1 else 7)
             if limits and column in limits:
                 ax.set_xlim(*limits[column])
             for i, one in enumerate(groups):
@@ -63,12 +64,12 @@ def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: 
                 shift = 0.2 * (i - (len(groups) - 1) / 2)
                 for _, row in part.iterrows():
                     _draw(ax, row, column, at[row[name]] + shift, colour=_colour(one, i), mark=MARKS[i % len(MARKS)],
-                          hollow=row[name] in controls, grouped=one is not None)
+                          hollow=row[name] in controls or one in controls, grouped=one is not None)
         for ax in axes:
             ax.set_yticks(list(at.values()), told)
             for tick, one in zip(ax.get_yticklabels(), names):
                 tick.set_color(GREY if one in controls else "black")
-        handles = _legend(rows, groups, group=group, n=n, units=units, controls=set(controls) & set(names), reference=reference if lines else "")
+        handles = _legend(rows, groups, name=name, group=group, n=n, controls=controls, reference=reference if lines else "")
         if handles:
             figure.legend(handles=handles, loc="outside lower left", ncols=1 if max(len(h.get_label()) for h in handles) > 24 else 2, frameon=False)
         figure.suptitle(textwrap.fill(f"{title}; {_counted(rows, group, n, units)}95% intervals, {scorer}", 58), x=0.01, ha="left", fontsize=13)
@@ -97,7 +98,7 @@ def _labels(rows: pd.DataFrame, names: Sequence[str], *, name: str, group: str |
         part = rows[rows[name] == one]
         said = textwrap.wrap(f"{one} (control)" if one in controls else str(one), _LETTERS) or [""]
         if n and not _n_of_groups(rows, group, n):
-            said += textwrap.wrap(f"n = {', '.join(f'{number:g}' for number in part[n])}", _LETTERS)
+            said += textwrap.wrap(f"n = {', '.join(f'{number:g}' for number in (part[n] if part[n].nunique() > 1 else part[n].iloc[:1]))}", _LETTERS)
         if note:
             said += [line for words in dict.fromkeys(part[note]) if words for line in textwrap.wrap(str(words), _LETTERS)]
         told.append("\n".join(said))
@@ -133,12 +134,16 @@ def _draw(ax: Axes, row: pd.Series, column: str, y: float, *, colour: str, mark:
         return
     if np.isfinite([low, high]).all():
         ax.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt", zorder=2)
+        for at, beyond, arrow in zip(ends, (low < ends[0], high > ends[1]), "<>"):
+            if beyond:
+                ax.scatter([at], [y], marker=arrow, color=colour, s=45, clip_on=False, zorder=3)
     else:
         ax.annotate("no interval", (value, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=11, color=GREY)
-    ax.plot([value], [y], mark, color=colour, markerfacecolor="white" if hollow else colour, markeredgewidth=1.6, markersize=7, zorder=3)
+    ax.plot([value], [y], mark, color=colour, markerfacecolor="white" if hollow else colour, markeredgewidth=1.6, markersize=7,
+            zorder=3, clip_on=False)
 
 
-def _legend(rows: pd.DataFrame, groups: Sequence, *, group: str | None, n: str | None, units: str, controls: Collection[str],
+def _legend(rows: pd.DataFrame, groups: Sequence, *, name: str, group: str | None, n: str | None, controls: Collection[str],
             reference: str) -> list[Line2D]:
     """What colours, hollow dots and the dashed line mean."""
     handles = []
@@ -146,8 +151,10 @@ def _legend(rows: pd.DataFrame, groups: Sequence, *, group: str | None, n: str |
         for i, one in enumerate(groups):
             counts = rows.loc[rows[group] == one, n].unique() if n else ()
             many = f", n = {counts[0]:g}" if len(counts) == 1 and rows[n].nunique() > 1 else ""
-            handles.append(Line2D([], [], color=_colour(one, i), marker=MARKS[i % len(MARKS)], linewidth=2, markersize=7, label=f"{one}{many}"))
-    if controls:
+            face, told = ("white", f"{one} (control)") if one in controls else (_colour(one, i), str(one))
+            handles.append(Line2D([], [], color=_colour(one, i), marker=MARKS[i % len(MARKS)], markerfacecolor=face, markeredgewidth=1.6,
+                                  linewidth=2, markersize=7, label=f"{told}{many}"))
+    if set(controls) & set(rows[name]):
         handles.append(Line2D([], [], color=GREY, marker="o", markerfacecolor="white", markeredgewidth=1.6, linewidth=2, label="control (hollow)"))
     if reference:
         handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label=textwrap.fill(reference, 50)))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .ledger import Claim
 from .neurons import HALF, NEURONS, READINGS, WIDTH, Ranking, by_unit, removed
-from .scores import Interval, mean, wilson
+from .scores import Interval, columns, mean, wilson
 
 MOST = NEURONS[-1]  # the paper's largest number of neurons
 LITTLE = 0.1  # a difference of less than a tenth of what altering the layers removes counts as none
@@ -84,14 +84,15 @@ def units(table: pd.DataFrame) -> str:
 
 
 def by_reading(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each of `READINGS`: what 100 and 640 neurons and 640 random ones remove, and what 640 do to the object."""
-    plain, rows = {"at": "subject", "to": "zero", "overlap": False}, {}
+    """A row for each of `READINGS` and of 100, 640 and 640 random neurons: share (removed) and object (change), with _low and _high."""
+    rows = []
     for name, options in READINGS.items():
-        told = plain | options
-        rows[name] = {"read at": told["at"], "set to": told["to"], "tests choose too": "yes" if told["overlap"] else "no"}
-        rows[name] |= {f"share, {what}": shown(removed(table, f"{name}: {what}")) for what in (MOST, HALF, f"random {HALF}")}
-        rows[name] |= {f"object's change with {HALF}, points": shown(change(table, f"{name}: {HALF}"))}
-    return pd.DataFrame(rows).T.rename_axis("reading")
+        told = {"at": "subject", "to": "zero", "overlap": False} | options
+        said = {"read at": told["at"], "set to": told["to"], "tests choose too": "yes" if told["overlap"] else "no"}
+        for what in (str(MOST), str(HALF), f"random {HALF}"):
+            parts = {"share": removed(table, f"{name}: {what}"), "object": change(table, f"{name}: {what}")}
+            rows.append({"reading": name} | said | {"dropped": what, "n": len(by_unit(table)[1])} | columns(parts))
+    return pd.DataFrame(rows)
 
 
 def enough(table: pd.DataFrame, doses: Sequence[int]) -> str:

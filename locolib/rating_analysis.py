@@ -9,7 +9,7 @@ from scipy.stats import bootstrap
 from .models import Scorer, find
 from .ratings import ATTRIBUTES, COLUMNS, SCALE, Pair, Sides, order, table
 from .runs import key
-from .scores import Interval, wilson
+from .scores import Interval, columns, wilson
 
 AT_LEAST = (2, 3, 4, 5)
 # App. J as printed: (ratings, per cent of them that are at least 2, 3, 4, 5).  The counts follow from 5 raters and 132 pairs.
@@ -74,14 +74,6 @@ def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict:
     paper = {"paper": percent[i] / 100, "paper_n": n} if i < len(percent) else {"paper": np.nan, "paper_n": 0}
     return {"by": by, "group": group, "at_least": AT_LEAST[i], "count": count, "n": len(part), "rate": found.value,
             "low": found.low, "high": found.high} | paper
-
-
-def printed(found: pd.DataFrame) -> pd.DataFrame:
-    """A table of `rates` as a page shows it: a row for each group, a column for each threshold, the paper's per cent beside."""
-    said = [_percent(row) + ("" if np.isnan(row.paper) else f"; paper {100 * row.paper:.2f}%") for row in found.itertuples()]
-    cells = found.assign(said=said, rated=[f"{row.group} (n = {row.n})" for row in found.itertuples()],
-                         threshold=[_threshold(k) + (" (simulated)" if found.simulated.any() else "") for k in found.at_least])
-    return cells.pivot_table("said", "rated", "threshold", aggfunc="first", sort=False).rename_axis(None, axis=1)
 
 
 def _percent(row) -> str:
@@ -161,12 +153,16 @@ def machine(pairs: Sequence[Pair], images: Mapping[str, Sides], scorer: Scorer) 
 
 
 def seen(found: pd.DataFrame) -> pd.DataFrame:
-    """A table of `machine` in numbers, a row for each attribute and model, of real pairs and of placebos."""
+    """A table of `machine` in numbers, real pairs by attribute and by model, and placebos: of how many images the target is nearer.
+
+    Returns:
+        pairs, image (clean, altered), n, nearer with _low and _high (Wilson's).
+    """
     real = found[~found.placebo]
     parts = {"all pairs": real} | {name: real[real.attribute == name] for name in ATTRIBUTES}
     parts |= {name: real[real.model == name] for name in dict.fromkeys(real.model)} | {"placebo pairs": found[found.placebo]}
-    return pd.DataFrame([{"pairs": name, "n": len(part), "clean": str(_share(part.clean)), "altered": str(_share(part.altered))}
-                         for name, part in parts.items() if len(part)])
+    return pd.DataFrame([{"pairs": name, "image": image, "n": len(part)} | columns({"nearer": _share(part[image])})
+                         for name, part in parts.items() if len(part) for image in ("clean", "altered")])
 
 
 def _share(answers: pd.Series) -> Interval:

@@ -1,16 +1,19 @@
 """Where the paper and its released code mean different things: both readings run, and what the difference does.
 
-Each function measures one switch on one model and returns a row: what the paper says, what the code does, and both results.
+Each function measures one switch on one model and returns a row: what the paper says, what the code does, both results in words and,
+where they are numbers, with their intervals ("values").
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from . import editing, locogen, scores
 from . import neurons as section7
+from .forest import forest
 from .locoedit import locoedit
 from .locogen import Request, label
 from .models import Model
@@ -23,9 +26,22 @@ Row = dict[str, Any]
 DIFFERENCE = "the difference (code minus paper)"
 
 
-def _row(switch: str, paper: str, code: str, with_paper: str, with_code: str, difference: str) -> Row:
-    return {"switch": switch, "the paper (our default)": paper, "the released code": code, "result as in the paper": with_paper,
-            "result as in the code": with_code, DIFFERENCE: difference}
+READINGS = ("the paper (our default)", "the released code")
+
+
+def _row(switch: str, paper: str, code: str, with_paper: str, with_code: str, difference: str, *values: "Value") -> Row:
+    return {"switch": switch, READINGS[0]: paper, READINGS[1]: code, "result as in the paper": with_paper,
+            "result as in the code": with_code, DIFFERENCE: difference, "values": values}
+
+
+class Value(NamedTuple):
+    """One result in numbers: what it is (empty: the switch's own), in which unit, by both readings, of how many."""
+
+    what: str
+    unit: str
+    paper: Interval
+    code: Interval
+    counted: str
 
 
 def window_size(model: Model, asked: Request, *, store: Store) -> Row:
@@ -36,20 +52,24 @@ def window_size(model: Model, asked: Request, *, store: Store) -> Row:
     table = locogen.measure(model, asked, [(), tuple(range(layers)), *sets], store=store)
     found = locogen.effects(table, sets, layers, asked.attribute)
     best, own = (int(effects.windows.mean(0).argmax()) for effects in (found, done.effects))
+    windows, shares = (done.curve.layers[own], label(sets[best])), (scores.share(done.effects, own), scores.share(found, best))
     difference = scores.resample(lambda a, b, full: (b - a) / full, done.effects.windows[:, own], found.windows[:, best], found.full)
     return _row("layers in a window", f"exactly m = {m}", "3 layers from 0 to 13, 1 layer at 14 and 15",
-                f"best window {done.curve.layers[own]}, share {scores.share(done.effects, own)}",
-                f"best window {label(sets[best])}, share {scores.share(found, best)}", f"share {difference}")
+                *(f"best window {where}, share {share}" for where, share in ((windows[0], shares[0]), (windows[1], shares[1]))),
+                f"best window {' and '.join(windows)}, share {difference}", Value("", "share", *shares, _prompts(asked)))
 
 
 def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
     """The target prompt without the artist alone, against App. C's bare "a painting"."""
     m = model.spec.m["style"]
     ours, bare = (locogen.sweep(model, replace(asked, bare_target=bare), m, store=store) for bare in (False, True))
-    says = [f"{d.verdict.verdict}, {label(range(d.verdict.start, d.verdict.start + m))}; all layers {d.verdict.full} points" for d in (ours, bare)]
+    full = [scores.mean(d.effects.full) for d in (ours, bare)]
+    says = [f"{d.verdict.verdict}, {label(range(d.verdict.start, d.verdict.start + m))}" for d in (ours, bare)]
     difference = scores.mean(bare.effects.full - ours.effects.full)
-    return _row("target of a style", "the prompt without the artist (Algorithm 1)", 'the bare "a painting" (App. C, figures)', *says,
-                f"altering all layers moves the score by {difference} points more (it may remove the object too)")
+    return _row("target of a style", "the prompt without the artist (Algorithm 1)", 'the bare "a painting" (App. C, figures)',
+                *(f"{said}; all layers {points} points" for said, points in zip(says, full)),
+                f"{' and '.join(says)}; altering all layers moves the score by {difference} points more (it may remove the object too)",
+                Value("", "points", *full, _prompts(asked)))
 
 
 def guidance(model: Model, asked: Request, *, store: Store) -> Row:
@@ -59,7 +79,8 @@ def guidance(model: Model, asked: Request, *, store: Store) -> Row:
     paper, code = (locogen.effects(locogen.measure(model, request, every, store=store), every[1:], model.spec.layers, asked.attribute).full
                    for request in (told, asked))
     return _row(f"guidance of {number:g}", f"alpha = {number:g}, that is s = {number + 1:g} (Eq. 1)", f"s = {number:g} (our default too)",
-                f"all layers {scores.mean(paper)} points", f"all layers {scores.mean(code)} points", f"{scores.mean(code - paper)} points")
+                f"all layers {scores.mean(paper)} points", f"all layers {scores.mean(code)} points", f"{scores.mean(code - paper)} points",
+                Value("", "points", scores.mean(paper), scores.mean(code), _prompts(asked)))
 
 
 def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
@@ -80,7 +101,8 @@ def keys_of_edit(one: Trial) -> Row:
     same = paper["image"] == code["image"] or paper["share"] == code["share"]
     shares = [editing.ratio(r) for r in (paper, code)]
     return _row("keys of LocoEdit", "the subject's last token", "the prompt's last token", *(f"share {s}" for s in shares),
-                "none: in these prompts the subject stands last" if same else f"{code['share'] - paper['share']:+.2f} of the share")
+                "none: in these prompts the subject stands last" if same else f"{code['share'] - paper['share']:+.2f} of the share",
+                _value("", "share", paper, code))
 
 
 def target_of_edit(one: Trial, tokens: str) -> Row:
@@ -90,13 +112,26 @@ def target_of_edit(one: Trial, tokens: str) -> Row:
     code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens=tokens)))
     says = [f"share {editing.ratio(r)}; target picked {editing.ratio(r, 'target')}" for r in (paper, code)]
     return _row("target of LocoEdit", "the prompt without the attribute", 'the bare "a painting" for each key', *says,
-                f"{code['target'] - paper['target']:+.2f} of the images show the target")
+                f"{code['target'] - paper['target']:+.2f} of the images show the target",
+                _value("share of the effect", "share", paper, code), _value("images in which the target is picked", "target", paper, code))
 
 
-def neurons(shares: dict[str, Interval], name: str, paper: str, code: str, reading: str) -> Row:
-    """One reading of Section 7 against the default: shares of what altering the layers removes, of `neurons.readings`."""
+def _value(what: str, column: str, paper: Mapping[str, Any], code: Mapping[str, Any]) -> Value:
+    """A column of two rows of `Trial.row`, both shares."""
+    found = (Interval(value=r[column], low=r[f"{column}_low"], high=r[f"{column}_high"]) for r in (paper, code))
+    return Value(what, "share", *found, f"{paper['images']} images")
+
+
+def _prompts(asked: Request) -> str:
+    return f"{len(asked.prompts)} prompts"
+
+
+def neurons(found: tuple[dict[str, Interval], str], name: str, paper: str, code: str, reading: str) -> Row:
+    """One reading of Section 7 against the default: shares of what altering the layers removes, of `neuron_shares`."""
+    shares, counted = found
     default, other = shares["the paper's, held-out prompts"], shares[reading]
-    return _row(name, paper, code, f"share {default}", f"share {other}", f"{other.value - default.value:+.2f} of the share")
+    return _row(name, paper, code, f"share {default}", f"share {other}", f"{other.value - default.value:+.2f} of the share",
+                Value("", "share", default, other, counted))
 
 
 LOCOGEN: tuple[Callable[..., Row], ...] = (window_size, bare_target, guidance, by_eye)
@@ -106,19 +141,47 @@ NEURONS = (("where neurons are read", "the subject's last token", "position 76, 
            ("all of the code's choices at once", "the paper's, held out", "end position, neutral mean, overlap, population deviation", "the code's"))
 
 
-def neuron_shares(model: Model, one: Trial, artist: str, *, store: Store) -> dict[str, Interval]:
-    """Each reading of Section 7: how much of the style half of the neurons remove, as a share of altering the layers (100 in 1280 may do too little
-    in a miniature to tell readings apart)."""
+def neuron_shares(model: Model, one: Trial, artist: str, *, store: Store) -> tuple[dict[str, Interval], str]:
+    """Each reading of Section 7: how much of the style half of the neurons remove, as a share of altering the layers; and of how many images.
+
+    (100 in 1280 may do too little in a miniature to tell readings apart.)
+    """
     styled = read_styled() if model.spec.bundled else read_styled(FOLDER / "neuron_paper.csv")
     tests = tuple(prompt for prompt in styled if prompt.artist == artist)[:8]
     request = section7.Request(artist=artist, prompts=styled, tests=tests, layers=one.window, seeds=one.held.seeds[:1], settings=one.held.settings)
     table = section7.measure(model, request, section7.readings(section7.Activations(model, one.window), request), store=store)
-    return {reading: section7.removed(table, f"{reading}: {section7.HALF}") for reading in section7.READINGS}
+    shares = {reading: section7.removed(table, f"{reading}: {section7.HALF}") for reading in section7.READINGS}
+    return shares, f"{len(tests) * len(request.seeds)} images"
 
 
 def table(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
-    """Rows by (model, switch) as a table to read."""
-    return pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(rows, names=["model", "switch"])).drop(columns="switch")
+    """Rows by (model, switch) in words."""
+    index = pd.MultiIndex.from_tuples(rows, names=["model", "switch"])
+    return pd.DataFrame(list(rows.values()), index=index).drop(columns=["switch", "values"])
+
+
+def readings(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
+    """What the paper says and what the code does, a row for each switch."""
+    return pd.DataFrame(list(rows.values()))[["switch", *READINGS]].drop_duplicates().set_index("switch")
+
+
+def numbers(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
+    """Results in numbers, a row for each model, switch and reading: name, unit, value with _low and _high, counted."""
+    return pd.DataFrame([{"model": model, "name": f"{switch}: {v.what}" if v.what else switch, "unit": v.unit, "reading": reading, "counted": v.counted}
+                         | scores.columns({"value": found}) for (model, switch), row in rows.items() for v in row["values"]
+                         for reading, found in zip(READINGS, (v.paper, v.code))])
+
+
+def figure(rows: Mapping[tuple[str, str], Row], unit: str, *, what: str, title: str, scorer: str) -> Figure:
+    """Both readings of every switch whose results have this unit, a panel for each model."""
+    table = numbers(rows)
+    table = table[table.unit == unit]
+    wide, parts = table[["name", "reading"]].drop_duplicates(), {}
+    for model, part in table.groupby("model", sort=False):
+        ends = {f"value{end}": f"{model}{end}" for end in ("", "_low", "_high")}
+        wide = wide.merge(part[["name", "reading", *ends]].rename(columns=ends), how="left")
+        parts[model] = f"{model}: {what}, n = {', '.join(dict.fromkeys(part.counted))}"
+    return forest(wide, parts=parts, title=title, scorer=scorer, group="reading", n=None)
 
 
 def words(rows: Mapping[tuple[str, str], Row]) -> str:

@@ -22,7 +22,7 @@ from .models.attention import is_cross_attention
 from .prompts import Prompt
 from .runs import Store, key
 from .sampling import Settings, generate, image_key, provenance
-from .scores import NOTHING, Effects, Interval, clip_score, mean, resample, share
+from .scores import NOTHING, Effects, Interval, clip_score, columns, mean, resample, share
 from .text import Corrupted
 
 NOISE = 3.0  # standard deviations of the subjects' embeddings, as in language models (Meng et al. 2022)
@@ -254,7 +254,7 @@ def by_size(model: Model, request: Request, sizes: Sequence[float], *, table: pd
         table: of `trace` of this request, whose images serve for its own size and for the clean score.
 
     Returns:
-        A row for each size: size; clean, corrupted, lost (points, in words with their 95% intervals); images.
+        A row for each size: size; clean, corrupted, lost (points, each with _low and _high); images.
     """
     rows, traced = [], table[table.state.isin((CLEAN, CORRUPTED))]
     for size in sizes:
@@ -264,5 +264,5 @@ def by_size(model: Model, request: Request, sizes: Sequence[float], *, table: pd
             table = pd.concat([traced[traced.state == CLEAN], other])
         scores = table.pivot_table(values="score", index=["prompt", "seed"], columns="state", sort=False)
         parts = {"clean": mean(scores[CLEAN].to_numpy()), "corrupted": mean(scores[CORRUPTED].to_numpy()), "lost": lost(table)}
-        rows.append({"size": size, **{name: str(part) for name, part in parts.items()}, "images": len(scores)})
+        rows.append({"size": size, **columns(parts), "images": len(scores)})
     return pd.DataFrame(rows)

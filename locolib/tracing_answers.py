@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from .answers import ratio
 from .ledger import Claim
 from .models import Spec
 from .runs import Store
-from .scores import Interval, highest
+from .scores import Interval, columns, highest
 from .tracing import CLEAN, CORRUPTED, State
 
 # Rules of our own, as the paper prints none; NEGLIGIBLE and ALONE were set after a first look, the others before any tracing.
@@ -242,17 +243,23 @@ def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], sp
 
 
 def by_kind(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
-    """A row for each kind of state: how many are causal and strong, the mean share, the best one."""
+    """A row for each kind of state: how many are causal and strong, the share of one at random and of the best, with _low and _high."""
     rows = []
     for where, kind in dict.fromkeys((state.where, state.kind) for state in chosen):
         part = [state for state in chosen if (state.where, state.kind) == (where, kind)]
         shares = tracing.indirect(table, part)
-        top = shares.loc[shares.share.idxmax()] if shares.share.notna().any() else shares.iloc[0]
+        above = int((shares.share_low > 0).sum())
         rows.append({"states": f"{kind}, {where} token{'s' * (where == 'all')}" if where else kind, "restored": len(part),
-                     "above 0": int((shares.share_low > 0).sum()), f"above {STRONG}": int((shares.share_low > STRONG).sum()),
-                     "mean share": str(tracing.at_random(table, part)), "best": top.state, "its share": ratio(top),
-                     "n": int(top.units)})
+                     "above 0": above, f"above {STRONG}": int((shares.share_low > STRONG).sum()), "said": f"{above} of {len(part)} above 0"}
+                    | _random_and_best(table, part, shares))
     return pd.DataFrame(rows)
+
+
+def _random_and_best(table: pd.DataFrame, chosen: Sequence[State], shares: pd.DataFrame) -> dict[str, Any]:
+    """Columns on some states: the share to expect of one at random, the best one and its share (none where nothing was lost)."""
+    top = shares.loc[shares.share.idxmax() if shares.share.notna().any() else 0]
+    found = {"random": tracing.at_random(table, chosen), "top": Interval(value=top.share, low=top.share_low, high=top.share_high)}
+    return {"best": top.state if np.isfinite(top.share) else "not defined"} | columns(found) | {"n": int(top.units), "unit": top.unit}
 
 
 def short(state: State) -> str:
@@ -283,14 +290,10 @@ def best(table: pd.DataFrame, chosen: Sequence[State]) -> list[State]:
 
 
 def by_attribute(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
-    """A column for each attribute of 8 images or more: what was lost, what a state at random brings back, the best one."""
-    columns = {}
+    """A row for each attribute of 8 images or more: what was lost, what a state at random and the best one bring back, with _low and _high."""
+    rows = []
     for name, part in table.groupby("attribute", sort=False):
-        if len(part[part.state == CLEAN]) < tracing.MANY:
-            continue
-        shares = tracing.indirect(part, chosen)
-        top = shares.loc[shares.share.idxmax()] if shares.share.notna().any() else None
-        columns[name] = {"lost, points": str(tracing.lost(part)), "n": _n(shares),
-                         "share of a state at random": str(tracing.at_random(part, chosen)),
-                         "best state": "not defined" if top is None else f"{top.state}: {ratio(top)}"}
-    return pd.DataFrame(columns)
+        if len(part[part.state == CLEAN]) >= tracing.MANY:
+            found = _random_and_best(part, chosen, tracing.indirect(part, chosen))
+            rows.append({"attribute": name, "said": f"best: {found['best']}"} | columns({"lost": tracing.lost(part)}) | found)
+    return pd.DataFrame(rows)

@@ -80,6 +80,13 @@ def test_controls_are_hollow_grey_and_called_so():
     assert names(ax)[2] == "a random window (control)" and "control (hollow)" in said(figure)
 
 
+def test_a_group_can_be_a_control():
+    rows = pd.concat([table().assign(dropped="100"), table().assign(dropped="random 100")])
+    figure, (ax,) = drawn(rows, group="dropped", controls=["random 100"])
+    assert {line.get_marker(): line.get_markerfacecolor() == "white" for line in ax.lines if len(line.get_xdata()) == 1} == {"o": False, "s": True}
+    assert "random 100 (control)" in said(figure) and "control (hollow)" not in said(figure)
+
+
 def test_groups_share_a_line_and_differ_in_colour_and_mark():
     rows = pd.concat([table().assign(attribute="style"), table(share=0.3, share_low=0.2, share_high=0.4).assign(attribute="fact", n=18)])
     figure, (ax,) = drawn(rows, group="attribute")
@@ -98,6 +105,11 @@ def test_lines_and_limits():
     figure, (ax,) = drawn(table(), lines={"share": 0.8}, reference="the threshold", limits={"share": (0.2, 0.8)})
     assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"] == [0.8] and ax.get_xlim() == (0.2, 0.8)
     assert list(dots(ax).values()) == [0.5] and "0.9 ▸" in said(figure) and "◂ 0.1" in said(figure) and "the threshold" in said(figure)
+
+
+def test_a_bar_that_goes_beyond_the_axis_ends_in_an_arrow():
+    _, (ax,) = drawn(table(), limits={"share": (0.0, 0.95)})
+    assert [tuple(map(float, one.get_offsets()[0])) for one in ax.collections] == [(0.95, ax.get_yticks()[0]), (0.0, ax.get_yticks()[2])]
 
 
 def test_long_names_are_wrapped():

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from locolib import UserError, locogen
+from locolib import UserError, answers, locogen
 from locolib.locogen import Request, candidates, effects, label, measure, rates, rows, search, seeds, stability, sweep, windows
 from locolib.models import load_scorer
 from locolib.models.fingerprint import fingerprint
 from locolib.prompts import read
 from locolib.sampling import Settings
-from locolib.scores import Effects
+from locolib.scores import Effects, Interval
 
 pytestmark = pytest.mark.computing
 
@@ -103,6 +103,17 @@ def test_sweep_is_stored_and_complete(model, store):
     pd.testing.assert_frame_equal(done.table, again.table)
     (facts,) = store.runs().values()
     assert {"model", "weights", "scorer", "seeds", "steps", "guidance", "device", "minutes", "torch", "diffusers"} <= facts.keys()
+
+
+def test_an_answers_numbers_are_those_of_its_words(model, store):
+    asked = request()
+    done = sweep(model, asked, 2, store=store)
+    row, found = answers.hit(done, asked, model.spec), answers.numbers(done, asked, model.spec)
+    for column, words in zip(answers.NUMBERS, answers.INTERVALS, strict=True):
+        assert str(Interval(value=found[column], low=found[f"{column}_low"], high=found[f"{column}_high"])) == row[words]
+    assert (found["n"], found["images"]) == (row["held-out prompts"], row["images"]) and row["found"] in found["said"]
+    known = answers.share_at_known(locogen.summary_of(done), model.spec, "style")
+    assert set(known) == {"known", "known_low", "known_high"} and np.isnan(answers.share_at_known(done.curve, model.spec, "place")["known"])
 
 
 def test_tables_of_another_scorer_are_not_given_back(model, store):

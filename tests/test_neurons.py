@@ -294,6 +294,15 @@ def made_up(units=10, full=20.0, seed=0, **shares):
                          for i in range(units) for s in (0, 1) for name, part in (SHARES | shares).items()])
 
 
+def test_readings_are_told_in_numbers():
+    doses = ("100", "640", "random 640")
+    found = neuron_answers.by_reading(made_up(**{f"{name}: {dose}": SHARES[dose] for name in READINGS for dose in doses}))
+    assert list(found.reading.unique()) == list(READINGS) and list(found.dropped) == len(READINGS) * list(doses) and set(found.n) == {10}
+    for column, what in (("share", 1.0), ("object", -4.0)):
+        assert found.groupby("dropped")[column].mean().to_dict() == pytest.approx({dose: what * SHARES[dose] for dose in doses}, abs=0.05)
+    assert (found.share_low <= found.share).all() and (found.share <= found.share_high).all()
+
+
 def test_shares_are_of_what_altering_the_layers_removes():
     found = summary(made_up()).set_index("condition")
     assert found.share.to_dict() == pytest.approx(SHARES, abs=0.05) and set(found.units) == {10} and set(found.unit) == {"prompt"}
