@@ -15,10 +15,11 @@ from .runs import Store
 from .scores import disjoint
 from .scrubber import data_uri
 
-_FOUND = {"localised": "LocoGen finds it in layers {found}", "inconclusive": "LocoGen settles on no window; the best one is layers {found}",
-          "not localised": "LocoGen finds that no such window is enough; the best one is layers {found}",
-          "no effect": "in this run altering all layers changes nothing, so there is nothing to find; layers {found} stand for any window"}
+_FOUND = {"localised": "LocoGen finds it in layers {found}", "inconclusive": "LocoGen settles on no window (the best one is layers {found})",
+          "not localised": "LocoGen finds that no such window is enough (the best one is layers {found})",
+          "no effect": "altering all layers changes nothing in this run, so that there is nothing to find"}
 _TRACK = "position:relative;height:1.1rem;background:#e3e3e3;border-radius:2px;overflow:hidden;min-width:6rem"
+_FRAME = "box-shadow:inset 0 0 0 2px #000"
 _HATCH = "repeating-linear-gradient(45deg,#595959 0 3px,#c4c4c4 3px 7px)"
 
 
@@ -36,27 +37,32 @@ def strip(done: Sweep, asked: Request, spec: Spec, *, store: Store) -> HTML:
     shown = {"clean": "nothing altered", found: f"layers {found} altered", other: f"layers {other} altered", "all": f"all {done.layers} layers altered"}
     boxes = "".join(_picture(f"“{prompt.original}”, {what}", what, data_uri(images[label]), marked=label == found)
                     for label, what in shown.items() if label in images)
-    said = (f"<strong>{_said(done, spec, found)}</strong> Four times “{html.escape(prompt.original)}”, from the same noise; an altered layer reads "
-            f"“{html.escape(prompt.target)}” instead. Layers {other} are the best window of this size that has none of these layers.")
-    return HTML(f'<figure class="loco-figure"><figcaption>{said}</figcaption>'
-                f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:0.5rem;margin-top:0.5rem">{boxes}</div></figure>')
+    told = (f"“{html.escape(prompt.original)}” four times from the same noise; an altered layer reads “{html.escape(prompt.target)}” instead. "
+            f"Layers {other} are the best window elsewhere.{_numbers(done)}")
+    return HTML(f'<figure class="loco-figure"><p style="margin:0 0 0.5rem"><strong>{_said(done, spec, found)}</strong></p>'
+                f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:0.5rem">{boxes}</div>'
+                f'<figcaption style="text-align:start;margin:0.5rem 0 0;padding:0;font-size:0.9rem">{told}</figcaption></figure>')
 
 
 def _said(done: Sweep, spec: Spec, found: str) -> str:
-    """The finding as a sentence, with its numbers."""
-    verdict, told = done.verdict, answers.known(spec, done.attribute)
-    start = (f"We put {done.attribute} into layers {told} of a small model's {done.layers}, and " if spec.planted else f"Where in {spec.title} is {done.attribute}? ")
-    share = "" if verdict.verdict == "no effect" else (
-        f": altered alone, they do {verdict.share} of what altering all layers does, {verdict.margin} more than the best window elsewhere "
-        "(95% intervals, on prompts that had no part in the choice)")
-    said = f"{start}{_FOUND[verdict.verdict].format(found=found)}{share}."
-    return html.escape(said[0].upper() + said[1:])
+    """The finding as a sentence."""
+    start = (f"We put {done.attribute} into layers {answers.known(spec, done.attribute)} of a small model's {done.layers}, and " if spec.planted
+             else f"Where is {done.attribute} in {spec.title}? ")
+    return html.escape(f"{start}{_FOUND[done.verdict.verdict].format(found=found)}.")
+
+
+def _numbers(done: Sweep) -> str:
+    """Its numbers, where a share is defined."""
+    verdict = done.verdict
+    return "" if verdict.verdict == "no effect" else (
+        f" Altering LocoGen's window alone does {verdict.share} of what altering all layers does, and leads the best window elsewhere by {verdict.margin} "
+        "(95% intervals, on prompts that had no part in the choice).")
 
 
 def _picture(alt: str, what: str, source: str, *, marked: bool) -> str:
-    edge = f"3px solid {PALETTE['2']}" if marked else "3px solid transparent"
-    return (f'<div style="text-align:center"><img src="{source}" alt="{html.escape(alt)}" style="display:block;width:100%;height:auto;padding:0;'
-            f'image-rendering:pixelated;border:{edge};box-sizing:border-box"><span style="font-weight:{700 if marked else 400}">{html.escape(what)}</span></div>')
+    edge = f"outline:4px solid {PALETTE['2']};outline-offset:-4px" if marked else ""
+    return (f'<div style="text-align:center;line-height:1.3"><img src="{source}" alt="{html.escape(alt)}" style="display:block;width:100%;height:auto;padding:0;'
+            f'margin:0 0 0.2rem;image-rendering:pixelated;{edge}"><span style="font-weight:{700 if marked else 400}">{html.escape(what)}</span></div>')
 
 
 def places(rows: Sequence[Mapping[str, Any]], layers: Mapping[str, int]) -> HTML:
@@ -66,16 +72,17 @@ def places(rows: Sequence[Mapping[str, Any]], layers: Mapping[str, int]) -> HTML
         rows: of `answers.hit`, with the model's title.
         layers: by that title, how many there are.
     """
-    keys = (("its own colour: LocoGen's window, confirmed", f"background:linear-gradient(90deg,{PALETTE['style']} 33%,{PALETTE['object']} 33% 67%,{PALETTE['fact']} 67%)"),
-            ("hatched: the best window, not confirmed", f"background:{_HATCH}"), ("frame: the paper's layers", "background:#e3e3e3;border:2px solid #000"))
-    legend = "".join(f'<span style="white-space:nowrap;margin-right:1rem"><span aria-hidden="true" style="display:inline-block;width:1.6rem;height:0.8rem;'
+    keys = (("coloured: LocoGen's window", f"background:linear-gradient(90deg,{PALETTE['style']} 33%,{PALETTE['object']} 33% 67%,{PALETTE['fact']} 67%)"),
+            ("hatched: the best window, unconfirmed", f"background:{_HATCH}"), ("frame: the paper's layers", f"background:#e3e3e3;border:1px solid #e3e3e3;{_FRAME}"))
+    legend = "".join(f'<span style="display:inline-block;margin-right:1rem"><span aria-hidden="true" style="display:inline-block;width:1.6rem;height:0.8rem;'
                      f'box-sizing:border-box;margin-right:0.4rem;{style}"></span>{text}</span> ' for text, style in keys)
     groups = "".join(
-        f'<div style="margin-top:0.6rem"><div><strong>{html.escape(title)}</strong>, layers 0 to {layers[title] - 1}</div>'
+        f'<div style="margin-top:0.4rem"><div><strong>{html.escape(title)}</strong>, layers 0 to {layers[title] - 1}</div>'
         + "".join(_line(row, layers[title]) for row in rows if row["model"] == title) + "</div>" for title in dict.fromkeys(row["model"] for row in rows))
     compared = answers.comparison(rows).splitlines()[0]
-    return HTML(f'<figure class="loco-figure"><figcaption><strong>{html.escape(compared)}</strong> Each line is a model\'s layers in order, from the first '
-                f'at the left to the last at the right. {legend}</figcaption>{groups}</figure>')
+    return HTML(f'<figure class="loco-figure"><p style="margin:0 0 0.5rem"><strong>{html.escape(compared)}</strong></p>{groups}'
+                f'<figcaption style="text-align:start;margin:0.5rem 0 0;padding:0;font-size:0.9rem">Each line is a model\'s layers, from the first at the left to '
+                f'the last at the right. {legend}</figcaption></figure>')
 
 
 def _line(row: Mapping[str, Any], layers: int) -> str:
@@ -84,12 +91,12 @@ def _line(row: Mapping[str, Any], layers: int) -> str:
     own = {"localised": f"layers {row['found']}", "inconclusive": f"not settled (best: {row['found']})", "no effect": "altering changes nothing",
            "not localised": "no window is enough"}[row["verdict"]]
     known = told[:1].isdigit()
-    says = "as in the paper" if agreement(row) == "yes" else f"the paper: {told if known else 'it depends'}" if told != "not said" else "the paper: not said"
+    says = "as in the paper" if agreement(row) == "yes" else f"paper: {told if known or told == 'not said' else 'it depends'}"
     parts = _span(row["found"], layers, f"background:{PALETTE[row['attribute']] if sure else _HATCH}") if row["verdict"] != "no effect" else ""
-    parts += _span(told, layers, "border:2px solid #000") if known else ""
-    grid = "display:grid;grid-template-columns:4.2rem minmax(6rem,1fr) 13.5rem;gap:0.5rem;align-items:center;font-size:0.9rem"
+    parts += _span(told, layers, _FRAME) if known else ""
+    grid = "display:grid;grid-template-columns:3.5rem minmax(6rem,1fr) 16rem;gap:0 0.5rem;align-items:center;font-size:0.9rem;line-height:1.5"
     return (f'<div class="loco-line" style="{grid}"><span>{html.escape(row["attribute"])}</span><span aria-hidden="true" style="{_TRACK}">{parts}</span>'
-            f"<span>{html.escape(own)}; {html.escape(says)}</span></div>")
+            f'<span>{html.escape(own)}; <span style="white-space:nowrap">{html.escape(says)}</span></span></div>')
 
 
 def _span(label: str, layers: int, style: str) -> str:

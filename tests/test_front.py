@@ -24,7 +24,7 @@ def interval(value: float) -> Interval:
     return Interval(value=value, low=value - 0.1, high=value + 0.1)
 
 
-@pytest.mark.parametrize("verdict, says", [("localised", "LocoGen finds it in layers 8-9: altered alone, they do 0.90 [0.80, 1.00]"),
+@pytest.mark.parametrize("verdict, says", [("localised", "LocoGen finds it in layers 8-9.</strong>"),
                                            ("inconclusive", "settles on no window"), ("not localised", "no such window is enough"),
                                            ("no effect", "changes nothing")])
 def test_the_finding_is_four_pictures_and_a_sentence(swept, verdict, says):
@@ -35,7 +35,7 @@ def test_the_finding_is_four_pictures_and_a_sentence(swept, verdict, says):
     assert len(alts) == 4 and "nothing altered" in alts[0] and "layers 8-9 altered" in alts[1] and "all 16 layers altered" in alts[3]
     other = locogen.labelled(re.search(r"layers ([\d-]+) altered", alts[2])[1])
     assert not set(other) & {8, 9} and says in text and "nan" not in text
-    assert ("0.50 [0.40, 0.60]" in text) == (verdict != "no effect")
+    assert ("does 0.90 [0.80, 1.00] of" in text and "0.50 [0.40, 0.60]" in text) == (verdict != "no effect")
 
 
 def test_a_sweep_of_which_no_share_is_defined_has_pictures_too(swept):
@@ -51,10 +51,11 @@ def row(attribute: str, verdict: str, found: str, paper: str) -> dict:
 def test_each_model_and_attribute_is_a_line_with_words():
     rows = [row("style", "localised", "8-9", "8-9"), row("object", "localised", "4-5", "6-7"), row("fact", "not localised", "1-2", "6-7")]
     text = front.places(rows, {"A": 16}).data
-    assert text.count('class="loco-line"') == 3 and "layers 8-9; as in the paper" in text and "layers 4-5; the paper: 6-7" in text
-    assert "no window is enough; the paper: 6-7" in text and "left:50.00%;width:12.50%" in text and "layers 0 to 15" in text
+    words = re.sub("<[^>]*>", "", text)
+    assert text.count('class="loco-line"') == 3 and "layers 8-9; as in the paper" in words and "layers 4-5; paper: 6-7" in words
+    assert "no window is enough; paper: 6-7" in words and "left:50.00%;width:12.50%" in text and "layers 0 to 15" in text
 
 
 def test_what_the_paper_does_not_place_is_said():
-    text = front.places([row("style", "no effect", "8-9", "depends on the prompt"), row("fact", "inconclusive", "8-9", "not said")], {"A": 22}).data
-    assert "altering changes nothing; the paper: it depends" in text and "not settled (best: 8-9); the paper: not said" in text
+    text = re.sub("<[^>]*>", "", front.places([row("style", "no effect", "8-9", "depends on the prompt"), row("fact", "inconclusive", "8-9", "not said")], {"A": 22}).data)
+    assert "altering changes nothing; paper: it depends" in text and "not settled (best: 8-9); paper: not said" in text
