@@ -1,10 +1,11 @@
 """The command line: ``locolib --help``."""
 
 import json
+import math
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,12 +14,14 @@ from .edit_command import edit
 from .options import Source, parse_layers
 
 _showwarning = warnings.showwarning
+_said: set[str] = set()  # the notices that were shown
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="Where text-to-image models keep what they know.")
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2, a notice one sentence."""
+    _said.clear()
     warnings.showwarning = _told
     try:
         app()
@@ -28,11 +31,12 @@ def main() -> None:
 
 
 def _told(message, category, *place, **more) -> None:
-    """A warning as the command line shows it: a notice of ours as its sentence, another library's as ever."""
-    if issubclass(category, Notice):
-        typer.echo(f"locolib: {message}", err=True)
-    else:
+    """A warning as the command line shows it: a notice of ours as its sentence, once, another library's as ever."""
+    if not issubclass(category, Notice):
         _showwarning(message, category, *place, **more)
+    elif str(message) not in _said:  # Python forgets what it has shown whenever a library changes a filter
+        _said.add(str(message))
+        typer.echo(f"locolib: {message}", err=True)
 
 
 @app.command()
@@ -88,15 +92,18 @@ def generate(
     from .memory import Altered, Row, check
     from .models import find, load
     from .runs import check_out
-    from .sampling import Settings, generate as sample
+    from .sampling import Settings, check_seeds, generate as sample
+    from .text import warn_unread
 
     check_out(out, ".png", ".jpg", ".jpeg")
     spec = find(model)
     changes = tuple(Altered(layers=chosen, prompt=text) for chosen, text in map(parse_alteration, alter or ()))
     settings = Settings(steps=steps, guidance=spec.guidance if guidance is None else guidance)
     rows = [Row(prompt=p, seed=s, negative=negative, changes=changes) for p in prompt for s in seed or [0]]
-    check(rows, spec.layers)
-    images = sample(load(model, source=source), rows, settings)
+    check(rows, spec.layers), check_seeds(rows)
+    loaded = load(model, source=source)
+    warn_unread(loaded, [*prompt, negative, *(change.prompt for change in changes)])
+    images = sample(loaded, rows, settings)
     grid = images.reshape(len(prompt), -1, *images.shape[1:])
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate([np.concatenate(list(line), axis=1) for line in grid])).save(out)
@@ -119,26 +126,39 @@ def localize(
     from .models import find, load
     from .prompts import read
     from .runs import Store
+    from .text import check_prompts
 
     spec, chosen = find(model), study.profile(profile)
     if m is not None and search:
         raise UserError("Give either --m or --search, not both.")
     size = spec.m.get(attribute, 2) if m is None else m
     locogen.windows(spec.layers, size)
-    request = study.request(chosen, spec, read(attribute, prompts))
+    known = read(attribute, prompts)
+    request = study.request(chosen, spec, known)
     loaded, store = load(model, source=source), Store()
+    check_prompts(loaded, known, str(prompts or ""))
     if not as_json:
         typer.echo(study.cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
     sweeps = locogen.search(loaded, request, store=store) if search else [locogen.sweep(loaded, request, size, store=store)]
-    typer.echo(json.dumps(_answer(sweeps[-1])) if as_json else "\n".join(map(_chart, sweeps)))
+    typer.echo(json.dumps(_answer(sweeps[-1]), allow_nan=False) if as_json else "\n".join(map(_chart, sweeps)))
 
 
 def _answer(sweep) -> dict:
     verdict = sweep.verdict
-    return {"model": sweep.model, "attribute": sweep.attribute, "start": verdict.start, "m": verdict.m,
+    found = {"model": sweep.model, "attribute": sweep.attribute, "start": verdict.start, "m": verdict.m,
             "share": verdict.share.value, "low": verdict.share.low, "high": verdict.share.high,
             "verdict": verdict.verdict, "argbest": sweep.argbest, "needed": verdict.needed,
             "images": len(sweep.table), "plateau": list(verdict.plateau)}
+    return _plain(found)
+
+
+def _plain(value: Any) -> Any:
+    """The same without NaN and infinity, which JSON does not have: null stands there."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _chart(sweep) -> str:
@@ -185,7 +205,10 @@ def train(
 ) -> None:
     """Train a bundled model again, in minutes to hours, as its card says (most borrow parts of others); it goes on where it was stopped."""
     from .organisms.recipe import make
+    from .sampling import SEEDS
 
+    if seed is not None and not 0 <= seed < SEEDS:
+        raise UserError(f"--seed must be from 0 to {SEEDS - 1}, not {seed}.")
     make(config, work=work, out=out, seed=seed)
 
 
@@ -230,10 +253,10 @@ def check(
     from . import ratings
 
     pairs = ratings.read_plan(plan)
-    wrong = [problem for file in files for problem in ratings.problems(file, pairs)]
-    typer.echo("\n".join(wrong), err=True, nl=bool(wrong))
+    wrong = ratings.all_problems(files, pairs)
+    typer.echo("\n".join(ratings.listed(wrong)), err=True, nl=bool(wrong))
     if wrong:
-        raise UserError(f"{len(wrong)} thing(s) wrong in {len(files)} file(s), each listed above; mend them and check again.")
+        raise UserError(f"{len(wrong)} thing(s) wrong in {len(files)} file(s), the first of each kind are above; mend them and check again.")
     typer.echo(f"{len(files)} file(s), {len(pairs)} pairs each: nothing is wrong")
 
 
@@ -243,6 +266,8 @@ def clean(run: Annotated[str | None, typer.Argument(help="A run's name; without 
     """Show the store's size and runs, or remove one run, or all."""
     from .runs import Store
 
+    if run and everything:
+        raise UserError(f"Give either a run, {run}, or --all, not both.")
     store = Store()
     if run or everything:
         typer.echo(f"freed {store.clean(None if everything else run) / 1e6:.1f} MB")

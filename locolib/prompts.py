@@ -6,7 +6,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +30,7 @@ class Prompt:
         subject: the words whose last token counts for an edit.
         value: the attribute's value in `original`.
         source: where the paper prints it, or "ours".
+        row: of the file that it was read from, whose header is row 1; no part of what the prompt is.
     """
 
     attribute: str
@@ -39,6 +40,7 @@ class Prompt:
     subject: str
     value: str
     source: str
+    row: int = field(default=0, compare=False, repr=False)
 
 
 COLUMNS = ("original", "target", "scored", "subject", "value", "source")
@@ -48,8 +50,13 @@ _WITHIN = [
     ("value", "does not occur in the original prompt", lambda d: [v.lower() in o.lower() for v, o in zip(d.value, d.original)]),
     ("target", "is the same as the original prompt", lambda d: d.target != d.original),
     ("scored", "is neither the original nor the target", lambda d: (d.scored == d.original) | (d.scored == d.target)),
-    ("original", "is listed twice", lambda d: ~d.original.duplicated()),
+    ("original", "is listed twice", lambda d: ~_alike(d.original).duplicated()),
 ]
+
+
+def _alike(texts: pd.Series) -> pd.Series:
+    """Texts without what tokenizers do not see: how letters are written and how many blanks there are."""
+    return texts.str.lower().str.split().str.join(" ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +84,18 @@ _STYLED = [
     ("artist", "is not in small letters", lambda d: d.artist == d.artist.str.lower()),
     ("artist", "does not occur in the prompt", lambda d: [a in p.lower() for a, p in zip(d.artist, d.prompt)]),
     ("plain", "still names the artist", lambda d: [a not in p.lower() for a, p in zip(d.artist, d.plain)]),
-    ("prompt", "is listed twice", lambda d: ~d.prompt.str.lower().duplicated()),
+    ("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated()),
 ]
 
 GENERIC_COLUMNS = ("prompt", "object", "location", "source")
 _GENERIC = [(column, "does not occur in the prompt", lambda d, column=column: [v in p for v, p in zip(d[column], d.prompt)])
-            for column in ("object", "location")] + [("prompt", "is listed twice", lambda d: ~d.prompt.duplicated())]
+            for column in ("object", "location")] + [("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated())]
 
 
 def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
     """Prompts of one attribute, from ``data/prompts/<attribute>.csv`` or from a file with the same columns.
+
+    Values that differ only in capitals are one value, called as the first of them is.
 
     Raises:
         UserError: unknown attribute; or the file, row and column of the first thing that is wrong.
@@ -94,7 +103,10 @@ def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
     if attribute not in ATTRIBUTES:
         raise UserError(f"Unknown attribute {attribute!r}; choose one of {', '.join(ATTRIBUTES)}.")
     path = Path(path) if path else FOLDER / f"{attribute}.csv"
-    return tuple(Prompt(attribute=attribute, **row) for row in _checked(path, COLUMNS, _WITHIN))
+    table = _checked(path, COLUMNS, _WITHIN)
+    first = dict(reversed([(value.lower(), value) for value in table.value]))
+    return tuple(Prompt(attribute=attribute, row=i + 2, **row | {"value": first[row["value"].lower()]})
+                 for i, row in zip(table.index, table.to_dict("records")))
 
 
 def read_styled(path: Path | str = FOLDER / "neuron_world.csv") -> tuple[Styled, ...]:
@@ -103,7 +115,7 @@ def read_styled(path: Path | str = FOLDER / "neuron_world.csv") -> tuple[Styled,
     Raises:
         UserError: the file, row and column of the first thing that is wrong.
     """
-    return tuple(Styled(**row) for row in _checked(Path(path), STYLED_COLUMNS, _STYLED))
+    return tuple(Styled(**{column: row[column] for column in STYLED_COLUMNS}) for row in _checked(Path(path), STYLED_COLUMNS, _STYLED).to_dict("records"))
 
 
 def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, ...]:
@@ -112,8 +124,7 @@ def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, 
     Raises:
         UserError: the file, row and column of the first thing that is wrong.
     """
-    rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC)
-    return tuple(row["prompt"] for row in rows)
+    return tuple(_checked(Path(path), GENERIC_COLUMNS, _GENERIC).prompt)
 
 
 def generic_of(bundled: bool) -> Path:
@@ -126,45 +137,48 @@ def generic_halves(without: Sequence[str], path: Path | str = FOLDER / "generic_
 
     Which half an object is in does not depend on `without`.
     """
-    rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC)
+    rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC).to_dict("records")
     order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
     rows = [row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)]
     return tuple(tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
 
 
-def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> list[dict[str, str]]:
-    """The rows of a file, of which every rule holds."""
+def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> pd.DataFrame:
+    """The rows of a file, of which every rule holds; the index is `read_csv`'s."""
     table = _filled(path, columns)
     for column, problem, rule in rules:
         wrong = [i for i, good in enumerate(rule(table)) if not good]
         if wrong:
             cell = table[column].iloc[wrong[0]]
             raise UserError(f"{path}, row {table.index[wrong[0]] + 2}, column {column!r}: {cell!r} {problem}.")
-    return table.to_dict("records")
+    return table
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A CSV file as text, with exactly these columns, separated by commas, semicolons or tabs, as its header is.
 
-    What spreadsheets add is no part of it: a byte-order mark, empty rows, empty cells behind the last column, spaces before a
-    cell.  Accents are composed (NFC), as tokenizers read them; a `Notice` says so where that changed anything.  The index
-    counts rows of the file below its header from 0, also those that are left out.
+    What spreadsheets add is no part of it: a byte-order mark, a line "sep=;", empty rows, empty cells behind the last column,
+    spaces around a cell.  Accents are composed (NFC), as tokenizers read them; a `Notice` says so where that changed anything.
+    The index counts rows of the file below its header from 0, also those that are left out.
 
     Raises:
         UserError: it is not there, cannot be read, has other columns, or a row with more cells than the header.
     """
     needed = f"must have exactly the columns {', '.join(columns)}, separated by commas"
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = re.sub(r"\Asep=.\n", "", Path(path).read_text(encoding="utf-8-sig"), flags=re.IGNORECASE)
         separator = max(",;\t", key=(text.lstrip().splitlines() or [""])[0].count)  # a comma where there is none
         cells = [_trimmed(row) for row in csv.reader(io.StringIO(composed(text, path)), delimiter=separator, skipinitialspace=True, strict=True)]
     except OSError:
         raise UserError(f"There is no file {path} that can be read; it {needed}.") from None
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, row {row} has letters that are not written in UTF-8; save it as \"CSV UTF-8\".") from None
+    except csv.Error as error:
         raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}); it {needed}.") from None
     if not any(cells):
         raise UserError(f"{path} is not a readable CSV file (it is empty); it {needed}.")
-    header = [name.strip() for name in cells[0]]
+    header = cells[0]
     missing, unknown = [c for c in columns if c not in header], [c for c in header if c not in columns]
     if missing or unknown or len(header) != len(columns):
         twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
@@ -178,9 +192,10 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _trimmed(row: list[str]) -> list[str]:
-    """A row without the empty cells at its end."""
-    while row and not row[-1].strip():
-        row = row[:-1]
+    """A row without blanks around its cells and without the empty cells at its end."""
+    row = [cell.strip() for cell in row]
+    while row and not row[-1]:
+        row.pop()
     return row
 
 

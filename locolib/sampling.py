@@ -1,5 +1,6 @@
 """Rows to images: the explicit denoising loop (Section 3 and Eq. 1 of the paper), batching, storing, progress."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from .shapes import Image, Images, Latents
 
 STEPS = 999  # at most: training had 1000, and with all of them a schedule that begins at 1 (Stable Diffusion's) reads beyond its end
 BATCH = 32  # rows of a batch; part of the plan, so that a resumed run computes the same bytes
+SEEDS = 2**63  # beyond it a generator wraps round, or refuses in words of its own
 KEPT = 64  # prompts whose keys and values are kept from batch to batch: 3.5 GB of SDXL's
 
 
@@ -38,8 +40,8 @@ class Settings:
     batch: int = BATCH
 
     def __post_init__(self) -> None:
-        if not 1 <= self.steps <= STEPS or self.batch < 1 or not self.guidance >= 1:
-            raise UserError(f"Steps must be from 1 to {STEPS}, batch at least 1 and guidance at least 1.0, not {asdict(self)}.")
+        if not 1 <= self.steps <= STEPS or self.batch < 1 or not 1 <= self.guidance < math.inf:
+            raise UserError(f"Steps must be from 1 to {STEPS}, batch at least 1 and guidance a number of at least 1.0, not {asdict(self)}.")
 
 
 @torch.no_grad()
@@ -66,6 +68,12 @@ def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextM
             latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
             check_finite(latents, f"{model.name}, step {step} of {len(scheduler.timesteps)}")
     return latents[:wanted]
+
+
+def check_seeds(rows: Sequence[Row]) -> None:
+    """Refuse a seed that is negative, which would be another one's noise, or larger than a generator takes."""
+    if wrong := [row.seed for row in rows if not 0 <= row.seed < SEEDS]:
+        raise UserError(f"A seed must be from 0 to {SEEDS - 1}, not {wrong[0]}.")
 
 
 def check_finite(values: Tensor, where: str) -> None:
@@ -108,7 +116,7 @@ def generate(
     With a `store`, what is there is not computed again.  Which rows share a batch is fixed by `rows` and not by what is
     missing: a batch with anything missing is computed whole, so a resumed run gives the same bytes.
     """
-    check(rows, len(sites(model.unet)))
+    check(rows, len(sites(model.unet))), check_seeds(rows)
     keys = [image_key(model, row, settings) for row in rows] if store else []
     images: list[Image | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
     batches = [range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)]

@@ -4,6 +4,7 @@ Positions come from the tokenizer, never from a literal: the paper's "last subje
 the subject, which in "Monet style painting of a person" is not the last token of the prompt (see the book's page switchboard).
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from . import UserError
+from . import Notice, UserError
 from .hooks import all_of, copying, replacing
 from .models import Encoded, Model, TextState, encoders
 from .prompts import Prompt
@@ -55,54 +56,76 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
     Raises:
         UserError: the subject's tokens do not occur, or lie behind the encoder's last position.
     """
-    ids = token_ids(model, prompt)
-    wanted = model.tokenizer(subject, add_special_tokens=False).input_ids
-    eos = ids.index(model.tokenizer.eos_token_id)
-    starts = [i for i in range(eos - len(wanted) + 1) if ids[i : i + len(wanted)] == wanted]
-    if not wanted or not starts:
+    ids, found = token_ids(model, prompt), _at(model, prompt, subject)
+    if not found:
         raise UserError(f"The subject {subject!r} does not occur in {prompt!r} within {len(ids)} tokens; name words of the prompt.")
-    return Positions(subject=tuple(range(starts[-1], starts[-1] + len(wanted))), eos=eos, pads=tuple(range(eos + 1, len(ids))))
+    eos = ids.index(model.tokenizer.eos_token_id)
+    return Positions(subject=found, eos=eos, pads=tuple(range(eos + 1, len(ids))))
 
 
-def cut(model: Model, prompt: str) -> str:
-    """The words of a prompt that the text encoder never reads, because it takes no more tokens; nothing where it reads all."""
-    ids = model.tokenizer(prompt, truncation=False).input_ids
-    special = len(ids) - len(model.tokenizer(prompt, add_special_tokens=False, truncation=False).input_ids)
-    if len(ids) <= model.tokens:
-        return ""
-    start = int(special > 1)  # CLIP's start token; T5 has none
-    return model.tokenizer.decode(ids[start:][model.tokens - special : len(ids) - special]).strip()
+def _at(model: Model, prompt: str, subject: str) -> tuple[int, ...]:
+    """Positions of the subject's tokens where they occur last in a prompt, before its end; none where they do not."""
+    ids, wanted = token_ids(model, prompt), [number for number, _, _ in model.pieces(subject)]
+    starts = [i for i in range(ids.index(model.tokenizer.eos_token_id) - len(wanted) + 1) if wanted and ids[i : i + len(wanted)] == wanted]
+    return tuple(range(starts[-1], starts[-1] + len(wanted))) if starts else ()
 
 
-def ends_early(model: Model, prompt: str) -> str:
+def read_and_cut(model: Model, prompt: str) -> tuple[str, str]:
+    """A prompt in two parts: what the text encoder reads, and what it never does because it takes no more tokens ("" nearly always)."""
+    text, pieces = model.spelt(prompt), model.pieces(prompt)
+    end = pieces[model.room][2] if len(pieces) > model.room else len(text)
+    return text[:end], text[end:].strip()
+
+
+def special(model: Model, prompt: str) -> str:
     """A special token that is written out in a prompt, such as "<|endoftext|>": the tokenizer takes it for its own."""
-    return next((mark for mark in model.tokenizer.all_special_tokens if len(mark) > 1 and mark in prompt), "")
+    known = {mark for mark in model.tokenizer.all_special_tokens if len(mark) > 1}  # one sign, "!", is only a padding's name
+    if (unknown := model.tokenizer.unk_token) != model.tokenizer.eos_token:
+        known -= {unknown}  # T5's: what stands for a letter that it does not know was not written out
+    return next((name for _, name, _ in model.pieces(prompt) if name in known), "")
+
+
+def warn_unread(model: Model, texts: Sequence[str]) -> None:
+    """A `Notice` for each text given by hand of which the model does not read all as words: a special token, or words behind its last token."""
+    for text in dict.fromkeys(texts):
+        if mark := special(model, text):
+            warnings.warn(f"{model.name} reads {mark!r} in {text!r} as a sign of its own and not as words; remove it.", Notice, stacklevel=2)
+        if behind := read_and_cut(model, text)[1]:
+            warnings.warn(f"{model.name} reads {model.tokens} tokens of a prompt, and never these words at the end of one: {behind!r}.", Notice, stacklevel=2)
 
 
 def check_prompts(model: Model, prompts: Sequence[Prompt], where: str = "") -> None:
     """Refuse prompts of which the model does not read what counts.
 
     Args:
-        where: the file that they are the rows of, in order; without it a prompt is named by its words.
+        where: the file that they were read from; without it a prompt is named by its words.
 
     Raises:
-        UserError: the original and the target are the same tokens, one contains a special token, the value or the subject
-            stands behind the last token that the encoder reads, or the target's end does.
+        UserError: one contains a special token; the value or the subject stands behind the last token that the encoder reads,
+            or the target's end does, unless the original ends so too; the subject is no tokens of the original; or the
+            original and the target are the same tokens.
     """
     for i, prompt in enumerate(prompts):
-        place = f"{where}, row {i + 2}" if where else f"Prompt {prompt.original!r}"
+        place = f"{where}, row {prompt.row or i + 2}" if where else f"Prompt {prompt.original!r}"
         for column in ("original", "target"):
             text = getattr(prompt, column)
-            if mark := ends_early(model, text):
-                raise UserError(f"{place}, column {column!r}: {model.name} reads {mark!r} as a sign of its own and nothing behind it; remove it.")
-            if behind := cut(model, text):
-                lost = [word for word in (prompt.value, prompt.subject) if word.lower() in behind.lower()] if column == "original" else [behind]
-                if lost:
-                    raise UserError(f"{place}, column {column!r}: {model.name} reads {model.tokens} tokens, and {lost[0]!r} stands behind them; "
-                                    "shorten the prompt.")
+            if mark := special(model, text):
+                raise UserError(f"{place}, column {column!r}: {model.name} reads {mark!r} as a sign of its own and not as words; remove it.")
+            if lost := _lost(model, prompt, column):
+                raise UserError(f"{place}, column {column!r}: {model.name} reads {model.tokens} tokens, and {lost!r} stands behind them; shorten the prompt.")
         if token_ids(model, prompt.original) == token_ids(model, prompt.target):
             raise UserError(f"{place}, column 'target': to the tokenizer of {model.name} {prompt.target!r} is the same as the original, "
                             "so altering it can have no effect; name another target.")
+        if not _at(model, prompt.original, prompt.subject):
+            raise UserError(f"{place}, column 'subject': {prompt.subject!r} is no whole word of the original to the tokenizer of {model.name}; name whole words.")
+
+
+def _lost(model: Model, prompt: Prompt, column: str) -> str:
+    """Words that count and that the model never reads, of the original or the target: "" where it reads them."""
+    text, behind = read_and_cut(model, getattr(prompt, column))
+    if column == "target":  # what both prompts end in says nothing of how they differ
+        return "" if model.spelt(prompt.original).rstrip().lower().endswith(behind.lower()) else behind
+    return next((word for word in (prompt.value, prompt.subject) if behind and word.lower() not in text.lower()), "")
 
 
 def check_tokens(tokens: str) -> None:

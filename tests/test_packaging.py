@@ -23,7 +23,7 @@ TIERS = {
     "models": 1, "hooks": 1,
     "layers": 2, "text": 2, "memory": 2, "sampling": 2, "edits": 2,
     "tracing": 3, "locogen": 3, "locoedit": 3, "neurons": 3, "baselines": 3, "organisms": 3,
-    "outcomes": 4, "judging": 4, "specificity": 4, "forest": 4, "options": 4, "edit_command": 4, "edit_figures": 4, "editing": 4, "edits_by_model": 4, "reading": 4, "limits": 4, "ledger": 4, "ledger_page": 4, "front": 4, "switchboard": 4, "neuron_answers": 4, "neuron_figures": 4, "figures": 4, "pictures": 4, "scrubber": 4, "ratings": 4, "rating_analysis": 4, "rating_figures": 4, "tracing_answers": 4, "tracing_figures": 4, "profiles": 4, "asked": 4, "asked_beyond": 4, "pages": 4, "answers": 4, "book": 4, "execute": 4, "study": 4, "__main__": 4,
+    "outcomes": 4, "judging": 4, "specificity": 4, "forest": 4, "options": 4, "edit_command": 4, "edit_figures": 4, "editing": 4, "edits_by_model": 4, "reading": 4, "limits": 4, "ledger": 4, "ledger_page": 4, "front": 4, "switchboard": 4, "neuron_answers": 4, "neuron_figures": 4, "figures": 4, "pictures": 4, "scrubber": 4, "ratings": 4, "rating_pairs": 4, "rating_analysis": 4, "rating_figures": 4, "tracing_answers": 4, "tracing_figures": 4, "profiles": 4, "asked": 4, "asked_beyond": 4, "pages": 4, "answers": 4, "book": 4, "execute": 4, "study": 4, "__main__": 4,
 }
 METHODS = 3  # its members are siblings that do not know each other
 

@@ -1,10 +1,12 @@
 """Prompt files: what the paper prints is there, and each mistake names file, row and column."""
 
+import warnings
+
 import pytest
 
-from locolib import UserError
+from locolib import Notice, UserError
 from locolib.organisms.captions import OBJECTS, subject
-from locolib.prompts import ATTRIBUTES, COLUMNS, FOLDER, halves, read, read_generic
+from locolib.prompts import ATTRIBUTES, COLUMNS, FOLDER, about, halves, others, read, read_generic
 
 GOOD = "original,target,scored,subject,value,source\na cat by monet,a cat,a cat by monet,monet,monet,ours\n"
 
@@ -86,6 +88,86 @@ def test_a_byte_order_mark_and_the_order_of_columns_do_not_matter(tmp_path):
     turned = [",".join(reversed(line.split(","))) for line in GOOD.splitlines()]
     other.write_text("\ufeff" + "\n".join(turned), encoding="utf-8")
     assert read("style", other) == read("style", plain)
+
+
+ROWS = [["original", "target", "scored", "subject", "value", "source"], ["a cat, by monet", "a cat", "a cat, by monet", "monet", "monet", "me"],
+        ["a dog by monet", "a dog", "a dog by monet", "monet", "monet", "me"]]
+
+
+def as_file(separator: str, end: str = "") -> str:
+    cells = [[f'"{cell}"' if separator in cell else cell for cell in row] for row in ROWS]
+    return "".join(f"{separator.join(row)}{end}\n" for row in cells)
+
+
+@pytest.mark.parametrize("text", [
+    as_file(",", ","), as_file(",", " , ,"), "\ufeff" + as_file(";").replace("\n", "\r\n"), as_file("\t"), "sep=;\n" + as_file(";"),
+    as_file(",") + "\n,,,,,\n", as_file(",").replace("a dog,", " a dog  ,"), as_file(",").replace("original", '"original"'),
+], ids=["trailing comma", "trailing commas and blanks", "Excel in German", "tabs", "sep line", "blank last rows", "blanks around", "quotes"])
+def test_what_spreadsheets_write_is_read(tmp_path, text):
+    path = tmp_path / "own.csv"
+    path.write_bytes(text.encode())
+    assert [(p.original, p.target, p.value, p.row) for p in read("style", path)] == [(*ROWS[1][:2], "monet", 2), (*ROWS[2][:2], "monet", 3)]
+
+
+def test_a_row_is_counted_as_a_spreadsheet_counts_it(tmp_path):
+    """Blank rows are left out, and are counted: row 5 of the file is row 5 in every sentence."""
+    path = tmp_path / "own.csv"
+    path.write_text(GOOD + "\n,,,,,\na dog by monet,a dog,a dog by monet,monet,monet,ours\n")
+    assert [prompt.row for prompt in read("style", path)] == [2, 5]
+    path.write_text(path.read_text().replace("a dog,", ","))
+    with pytest.raises(UserError, match="row 5, column 'target' is empty"):
+        read("style", path)
+
+
+def test_a_row_with_more_cells_than_columns_is_named(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(GOOD + "a dog, by monet,a dog,a dog, by monet,monet,monet,ours\n")
+    with pytest.raises(UserError, match="row 3 has 8 cells for 6 columns; put text that contains ',' in quotes"):
+        read("style", path)
+
+
+def test_accents_are_composed_and_that_is_said_once(tmp_path):
+    """"i" and a combining accent, as macOS writes it, is the letter that the columns beside it have."""
+    path = tmp_path / "own.csv"
+    path.write_text("original,target,scored,subject,value,source\na cat by dali\u0301,a cat,a cat by dali\u0301,dal\u00ed,dal\u00ed,me\n", encoding="utf-8")
+    with pytest.warns(Notice, match="own.csv: accents .* were joined") as told:
+        (prompt,) = read("style", path)
+    assert len(told) == 1 and prompt.original == prompt.scored == "a cat by dal\u00ed" and prompt.value in prompt.original
+    path.write_text(path.read_text(encoding="utf-8").replace("i\u0301", "\u00ed"), encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read("style", path) == (prompt,)
+
+
+def test_letters_that_are_not_utf_8_are_named_by_their_row(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_bytes((GOOD + "a dog by dal\u00ed,a dog,a dog by dal\u00ed,dal\u00ed,dal\u00ed,me\n").encode("cp1252"))
+    with pytest.raises(UserError, match='row 3 has letters that are not written in UTF-8; save it as "CSV UTF-8"'):
+        read("style", path)
+
+
+def test_capitals_make_no_other_value_and_no_other_prompt(tmp_path):
+    """Tokenizers read "Monet" and "monet" alike: two such values are one, and two such prompts are one listed twice."""
+    path = tmp_path / "own.csv"
+    path.write_text(GOOD + "a dog by Monet,a dog,a dog by Monet,Monet,Monet,ours\n")
+    prompts = read("style", path)
+    assert [p.value for p in prompts] == ["monet", "monet"] and {p.value for p in about(prompts, "monet")} == {"monet"} and not others(prompts, "monet")
+    path.write_text(GOOD + "A cat  by Monet,a cat,A cat  by Monet,Monet,Monet,ours\n")
+    with pytest.raises(UserError, match="row 3, column 'original': 'A cat  by Monet' is listed twice"):
+        read("style", path)
+
+
+def test_a_subject_in_small_letters_is_found_in_a_prompt_with_capitals(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("original,target,scored,subject,value,source\na cat by Van Gogh,a cat,a cat by Van Gogh,van gogh,van gogh,me\n")
+    assert read("style", path)[0].subject == "van gogh"
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("original,target,target,scored,subject,value,source\na cat by monet,a cat,a cat,a cat by monet,monet,monet,ours\n")
+    with pytest.raises(UserError, match=r"columns named twice \['target'\]"):
+        read("style", path)
 
 
 def test_unknown_attribute():

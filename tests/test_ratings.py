@@ -3,12 +3,13 @@
 import json
 import re
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from locolib import UserError, models, pages, rating_analysis, ratings
+from locolib import Notice, UserError, models, pages, rating_analysis, ratings
 from locolib import __main__ as cli
 from locolib.figures import plt
 from locolib.rating_figures import rate_bars
@@ -104,6 +105,35 @@ def test_the_page_tells_nothing_of_model_window_or_placebo(pairs, tmp_path):
     assert ratings.read_plan(tmp_path / "page.plan.csv") == pairs
 
 
+def test_a_plan_that_a_spreadsheet_saved_is_read_as_it_was(pairs, tmp_path):
+    """Excel writes TRUE and FALSE; read as "not True", all placebos would be real pairs."""
+    text = ratings.table(pairs).to_csv(index=False)
+    path = tmp_path / "p.csv"
+    path.write_text("\ufeff" + text.replace("True", "TRUE").replace("False", "FALSE").replace(",", ";"), encoding="utf-8")
+    assert ratings.read_plan(path) == pairs and sum(pair.placebo for pair in ratings.read_plan(path)) == 12
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda line: line.replace("False", "FALSCH"), "row 2, column 'placebo': 'FALSCH'"), (lambda line: line.replace("False", ""), "row 2, column 'placebo': ''"),
+    (lambda line: re.sub(r",(\d+),False", ",nan,False", line), "row 2, column 'm': 'nan'"), (lambda line: line.replace("mini-sd-v1-5", "sd-v9"), "row 2, column 'model': 'sd-v9'"),
+    (lambda line: line.replace(",style,", ",colour,"), "row 2, column 'attribute': 'colour'"), (lambda line: f"{line}\n{line}", "row 3, column 'pair'"),
+], ids=["placebo", "no placebo", "nan", "model", "attribute", "twice"])
+def test_a_broken_plan_is_named_with_row_and_column(pairs, tmp_path, change, message):
+    lines = ratings.table(pairs).to_csv(index=False).splitlines()
+    path = write(tmp_path / "p.csv", [lines[0], change(lines[1]), *lines[2:]])
+    with pytest.raises(UserError, match=message) as error:
+        ratings.read_plan(path)
+    assert "locolib rate page" in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_no_pair_has_a_name_that_spreadsheets_take_for_another(pairs):
+    """Of ten hexadecimal digits some are 12e4567890, a large number, or 0012345678, which loses its zeros."""
+    items = [ratings.Item(number=i, original=f"cat {i}", target="x", attribute="object", asked="cat", source="ours") for i in range(1, 600)]
+    names = [pair.pair for pair in ratings.plan(["mini-sd-v1-5"], items=items, placebos=0)]
+    assert len(set(names)) == len(names) == 3 * 599 and {len(name) for name in names} == {10}
+    assert any(name.startswith("p") for name in names) and not [name for name in names if re.fullmatch(r"0\d+|\d+e\d+", name)]
+
+
 def test_nothing_in_the_data_ends_the_script(tmp_path):
     item = ratings.Item(number=1, original="</script><b>", target="x", attribute="object", asked="</script><b>", source="ours")
     pairs = ratings.plan(["mini-sd-v1-5"], items=[item], placebos=0)
@@ -164,6 +194,21 @@ def test_a_long_list_of_one_kind_of_problem_is_counted(good, pairs, tmp_path):
     assert len(wrong) == 144 and len(said) == 22 and said[20] == "... and 124 more like this" and said[:20] == wrong[:20]
 
 
+def test_kinds_of_problems_do_not_depend_on_files_and_names():
+    wrong = [f"/some/f{i}.csv, row {i}: the rater is {name!r}, not 'ann'; a file is of one rater, with a name." for i, name in enumerate(["bob", "o'hara", ""] * 9)]
+    wrong += [f"/some/f{i}.csv ends at row 1 without pair 'x'; open the page again and rate it." for i in range(3)]
+    assert ratings.listed(wrong) == [*wrong[:20], "... and 7 more like this", *wrong[27:]]
+
+
+@pytest.mark.parametrize("written, rating", [("4.0", 4), ("5,0", 5), ("3.", 3)])
+def test_a_whole_number_may_be_written_with_its_decimals(good, pairs, tmp_path, written, rating):
+    """As a table writes it that once had a gap."""
+    lines = [line.replace(",", ";") for line in good]
+    pair, rater, _, rest = lines[1].split(";", 3)
+    found = ratings.check(write(tmp_path / "a.csv", [lines[0], f"{pair};{rater};{written};{rest}", *lines[2:]]), pairs)
+    assert found.rating.iloc[0] == rating and found.rating.dtype == int
+
+
 def rated(line: str, rating: str) -> str:
     pair, rater, _, rest = line.split(",", 3)
     return f"{pair},{rater},{rating},{rest}"
@@ -177,12 +222,15 @@ def rated(line: str, rating: str) -> str:
     (lambda lines: [*lines[:2], rated(lines[2], "3.5"), *lines[3:]], "row 3: .* not '3.5'"),
     (lambda lines: [*lines[:2], rated(lines[2], "good"), *lines[3:]], "row 3: .* not 'good'"),
     (lambda lines: [*lines[:2], rated(lines[2], ""), *lines[3:]], "row 3: .* not ''"),
+    (lambda lines: [*lines[:2], rated(lines[2], "nan"), *lines[3:]], "row 3: .* not 'nan'"),
+    (lambda lines: [*lines[:2], rated(lines[2], "４"), *lines[3:]], "row 3: .* not '４'"),
+    (lambda lines: [*lines[:2], "", rated(lines[2], "6"), *lines[3:]], "row 4: the rating must be"),
     (lambda lines: [*lines, lines[1].replace(lines[1][:10], "0123456789")], "row 146: there is no pair '0123456789'"),
     (lambda lines: [*lines[:7], lines[7].replace(",ann,", ",bob,"), *lines[8:]], "row 8: the rater is 'bob', not 'ann'"),
     (lambda lines: [line.replace(",ann,", ",,") for line in lines], "row 2: the rater is ''"),
     (lambda lines: ["pair,rater,rating", *lines[1:]], "must have exactly the columns pair, rater, rating, question, seconds"),
     (lambda lines: lines[:1], "ends at row 1 without pair"),
-], ids=["missing", "doubled", "6", "0", "3.5", "word", "empty", "unknown", "two raters", "no rater", "columns", "no rows"])
+], ids=["missing", "doubled", "6", "0", "3.5", "word", "empty", "nan", "wide four", "after a blank row", "unknown", "two raters", "no rater", "columns", "no rows"])
 def test_every_mistake_of_a_file_is_named_by_its_row(good, pairs, tmp_path, spoil, message):
     path = write(tmp_path / "a.csv", spoil(good))
     with pytest.raises(UserError, match=message) as error:
@@ -202,13 +250,43 @@ def test_all_problems_are_told_at_once(good, pairs, tmp_path):
 
 
 def test_a_folder_holds_one_file_of_each_rater(good, pairs, tmp_path):
-    assert ratings.collect(tmp_path / "none", pairs) is None
+    assert ratings.collect(tmp_path, pairs) is None
     write(tmp_path / "a.csv", good)
     write(tmp_path / "b.csv", [line.replace(",ann,", ",bob,") for line in good])
     assert set(ratings.collect(tmp_path, pairs).rater) == {"ann", "bob"}
     write(tmp_path / "c.csv", good)
     with pytest.raises(UserError, match="c.csv is a second file of the rater 'ann'"):
         ratings.collect(tmp_path, pairs)
+
+
+def test_a_rater_is_one_however_the_name_is_written(good, pairs, tmp_path):
+    """The page gives "Ann" and "ann" the same order and the same progress, so they are one person, and not two who agree."""
+    paths = [write(tmp_path / "a.csv", good), write(tmp_path / "b.csv", [line.replace(",ann,", ", Ann ,") for line in good])]
+    with pytest.raises(UserError, match="b.csv is a second file of the rater 'Ann'"):
+        ratings.collect(tmp_path, pairs)
+    assert ratings.all_problems(paths, pairs) == [f"{paths[1]} is a second file of the rater 'Ann'; keep one of the two."]
+    assert ratings.all_problems(paths[:1], pairs) == []
+
+
+def test_files_are_taken_by_what_they_are(good, pairs, tmp_path):
+    """.CSV is CSV, what macOS and spreadsheets hide beside a file is none, and a table of another kind is not left out in silence."""
+    write(tmp_path / "A.CSV", good)
+    for hidden in ("._A.CSV", ".hidden.csv", "~$ann.csv"):
+        (tmp_path / hidden).write_bytes(b"\0\5\x16\7")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(ratings.collect(tmp_path, pairs).rater) == {"ann"}
+    (tmp_path / "bob.xlsx").write_bytes(b"PK")
+    with pytest.warns(Notice, match="bob.xlsx is no CSV file, so its ratings do not count; save it as one"):
+        assert set(ratings.collect(tmp_path, pairs).rater) == {"ann"}
+
+
+def test_a_folder_that_is_not_there_is_no_empty_one(good, pairs, tmp_path, monkeypatch):
+    for place in (tmp_path / "none", write(tmp_path / "a.csv", good)):
+        with pytest.raises(UserError, match=f"There is no folder {place} of ratings"):
+            ratings.collect(place, pairs)
+    monkeypatch.setattr(ratings, "SENT", tmp_path / "usual")
+    assert ratings.collect(tmp_path / "usual", pairs) is None  # nobody has rated yet
 
 
 # --- the analysis
@@ -272,7 +350,10 @@ def test_alpha_is_that_of_the_handbooks_definition():
     assert rating_analysis.alpha(np.where(values == 5, 50, values)) == pytest.approx(rating_analysis.alpha(values))
 
 
-@pytest.mark.parametrize("values, expected", [([[1, 3, 5], [1, 3, 5]], 1.0), ([[1, 3, 5]], np.nan), ([[2, 2], [2, 2]], np.nan)], ids=["same", "one rater", "one value"])
+@pytest.mark.parametrize("values, expected", [
+    ([[1, 3, 5], [1, 3, 5]], 1.0), ([[1, 3, np.nan, 2], [1, 3, 4, np.nan]], 1.0), ([[1, 5], [5, 1]], -0.5), ([[1, 3, 5]], np.nan), ([[2, 2], [2, 2]], np.nan),
+    ([[1, np.nan], [np.nan, 4]], np.nan), ([[np.nan] * 3] * 2, np.nan),
+], ids=["same", "same where both rated", "opposite", "one rater", "one value", "no pair rated twice", "nothing"])
 def test_alpha_at_its_ends(values, expected):
     assert rating_analysis.alpha(np.array(values, float)) == pytest.approx(expected, nan_ok=True)
 
@@ -341,6 +422,12 @@ def test_the_command_line_writes_a_page_and_checks_what_comes_back(run, tmp_path
     ratings.table(ratings.plan(seeds=2)).to_csv("other.csv", index=False)
     code, _, err = run("rate", "check", "ann.csv", "--plan", "other.csv")
     assert code == 2 and "there is no pair" in err and "wrong in 1 file" in err
+    code, _, err = run("rate", "check", "ann.csv", "ann.csv")
+    assert code == 2 and "ann.csv is a second file of the rater 'ann'" in err and "1 thing(s) wrong in 2 file(s)" in err
+    pd.read_csv("ann.csv").assign(rating=9).loc[lambda d: d.index.repeat(3)].to_csv("bad.csv", index=False)
+    code, out, err = run("rate", "check", "bad.csv")
+    lines = err.strip().splitlines()
+    assert code == 2 and out == "" and len(lines) == 2 * 21 + 1 and lines[20] == "... and 16 more like this" and lines[41] == "... and 4 more like this"
 
 
 def test_pairs_are_made_at_the_windows_that_locogen_finds(organisms, store):

@@ -1,10 +1,17 @@
 """Token positions, from the tokenizer."""
 
+import warnings
+from dataclasses import replace
+
 import pytest
 
-from locolib import UserError
-from locolib.prompts import ATTRIBUTES, read
-from locolib.text import positions, token_ids
+from locolib import Notice, UserError
+from locolib.prompts import ATTRIBUTES, Prompt, read
+from locolib.text import check_prompts, positions, read_and_cut, special, token_ids, warn_unread
+
+MONET = Prompt(attribute="style", original="a house in the style of monet", target="a painting of a house", scored="a house in the style of monet",
+               subject="monet", value="monet", source="me", row=7)
+LONG = "a house " * 40  # 80 tokens
 
 
 def words(model, prompt, at):
@@ -30,11 +37,83 @@ def test_end_and_padding(model):
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_every_prompt_of_the_study_holds_its_subject(model, attribute):
-    for prompt in read(attribute):
-        assert positions(model, prompt.original, prompt.subject).last_subject < 77
+def test_every_prompt_of_the_study_holds_its_subject_and_is_read_whole(any_model, attribute):
+    prompts = read(attribute)
+    check_prompts(any_model, prompts)
+    for prompt in prompts:
+        assert positions(any_model, prompt.original, prompt.subject).last_subject < 77
+        assert read_and_cut(any_model, prompt.original)[1] == read_and_cut(any_model, prompt.target)[1] == ""
 
 
 def test_a_missing_subject_is_refused(model):
     with pytest.raises(UserError, match="'dog' does not occur"):
         positions(model, "a cat", "dog")
+
+
+# --- what is not read
+
+@pytest.mark.parametrize("prompt, subject", [("a cat by Van Gogh", "van gogh"), ("a cat by van gogh", "Van Gogh")])
+def test_capitals_do_not_hide_a_subject(any_model, prompt, subject):
+    """DeepFloyd's tokenizer tells capitals apart, and is not told of them."""
+    found = positions(any_model, prompt, subject)
+    assert found.subject == positions(any_model, "a cat by van gogh", "van gogh").subject and len(found.subject) == 2
+
+
+def test_a_prompt_is_read_as_far_as_the_encoder_goes(any_model):
+    """77 tokens with those that mark its ends: CLIP's two, T5's one."""
+    room = 76 if any_model.sampler == "ddpm" else 75
+    assert read_and_cut(any_model, "house " * room) == (any_model.spelt("house " * room), "")
+    text, behind = read_and_cut(any_model, "house " * room + "cat by monet")
+    assert text == "house " * room and behind == "cat by monet"
+    assert token_ids(any_model, text) == token_ids(any_model, text + behind)  # so it is indeed
+
+
+def test_a_word_that_is_cut_in_two_is_not_read(model):
+    text, behind = read_and_cut(model, "house " * 74 + "r2d2")
+    assert text.endswith("house r") and behind == "2d2"
+
+
+@pytest.mark.parametrize("texts, words", [
+    (["a house <|endoftext|> in the style of monet"], ["reads '<|endoftext|>' in 'a house <|endoftext|> in the style of monet' as a sign of its own"]),
+    (["a <|startoftext|> cat"], ["reads '<|startoftext|>'"]),
+    ([LONG + "by monet"], ["never these words at the end of one: 'house a house a house by monet'"]),
+    ([LONG + "by monet"] * 3, ["by monet"]),
+    (["a cat", "", "wow! a caf\u00e9, 50% of r2d2's"], []),
+], ids=["end", "start", "long", "once each", "nothing"])
+def test_what_is_written_by_hand_and_not_read_is_told(model, texts, words, capfd):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        warn_unread(model, texts)
+    assert len(told) == len(words) and all(warning.category is Notice for warning in told)
+    assert all(word in str(warning.message) and "\n" not in str(warning.message) for word, warning in zip(words, told))
+    assert capfd.readouterr().err == ""  # no line of the tokenizer's own
+
+
+def test_special_tokens_are_those_of_the_models_own_tokenizer(any_model):
+    t5 = any_model.sampler == "ddpm"
+    assert special(any_model, "a cat </s> by monet") == ("</s>" if t5 else "")
+    assert special(any_model, "a cat <|endoftext|> by monet") == ("" if t5 else "<|endoftext|>")
+    assert special(any_model, "caf\u00e9 \u732b ~ {}!") == ""  # letters that a tokenizer does not know were not written as special ones
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"original": "a house <|endoftext|> in the style of monet"}, "column 'original': planted-sd-v1-5 reads '<|endoftext|>' as a sign of its own"),
+    ({"target": "a painting <|endoftext|> of a house"}, "column 'target': planted-sd-v1-5 reads '<|endoftext|>'"),
+    ({"target": "a house in the style of  Monet"}, "column 'target': .* 'a house in the style of  Monet' is the same as the original"),
+    ({"original": f"{LONG}in the style of monet"}, "column 'original': planted-sd-v1-5 reads 77 tokens, and 'monet' stands behind them; shorten"),
+    ({"original": f"monet {LONG}house with a cat", "subject": "cat"}, "column 'original': .* and 'cat' stands behind them"),
+    ({"original": f"{'house ' * 74}van gogh", "value": "van gogh", "subject": "van gogh"}, "column 'original': .* and 'van gogh' stands behind them"),
+    ({"target": f"{LONG}by claude"}, "column 'target': .* and 'house a house a house by claude' stands behind them"),
+    ({"subject": "mone"}, "column 'subject': 'mone' is no whole word of the original"),
+], ids=["end in the original", "end in the target", "same tokens", "value behind", "subject behind", "half the value behind", "target behind", "half a word"])
+def test_a_prompt_of_which_what_counts_is_not_read_is_refused(model, changes, words):
+    prompt = replace(MONET, **changes)
+    with pytest.raises(UserError, match=f"^own.csv, row 7, {words}") as caught:
+        check_prompts(model, [prompt], "own.csv")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="^Prompt '"):
+        check_prompts(model, [prompt])
+
+
+def test_a_tail_that_says_nothing_may_be_cut(model):
+    check_prompts(model, [replace(MONET, original=f"monet style painting of {LONG}by a lake", target=f"painting of {LONG}by a lake")], "own.csv")

@@ -46,9 +46,8 @@ class DeepFloyd(Model):
     def tokens(self) -> int:
         return 77  # T5's tokenizer names no length that IF was trained with; its pipeline fixes this one as well
 
-    def tokenized(self, tokenizer, prompts: list[str]):
-        # Without `clean_caption`, whose regular expressions delete words such as "r2d2".
-        return super().tokenized(tokenizer, [prompt.lower().strip() for prompt in prompts])
+    def spelt(self, text: str) -> str:
+        return text.lower().strip()  # without `clean_caption`, whose regular expressions delete words such as "r2d2"
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
@@ -69,7 +68,7 @@ class DeepFloyd(Model):
 
     def decode(self, latents: Latents) -> Images:
         """Its latents are the pixels."""
-        return to_images(latents)
+        return to_images(latents, self.name)
 
 
 FAMILIES: dict[str, type[Model]] = {"StableDiffusionPipeline": Model, "StableDiffusionXLPipeline": StableDiffusionXL,

@@ -74,8 +74,8 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline,
             problems.append(f"{place} does not exist")
             continue
         try:
-            if pickled(place):
-                problems.append(f"{place} holds pickled weights only, which can run any program when they are read; "
+            if part := pickled(place):
+                problems.append(f"{place}/{part} holds pickled weights only, which can run any program when they are read; "
                                 "save it again by diffusers' save_pretrained with safe_serialization=True")
                 continue
             differs = difference(spec, lambda part, name: _configuration(place, part, name))
@@ -91,10 +91,12 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline,
     raise UserError(f"Cannot load {spec.name} ({'; '.join(problems)}); {advice}.")
 
 
-def pickled(place: str) -> bool:
-    """Whether a local folder keeps the weights of its UNet as pickles and in no other form."""
-    unet = Path(place, "unet")
-    return any(unet.glob("*.bin")) and not any(unet.glob("*.safetensors"))
+def pickled(place: str) -> str:
+    """The first part of a local folder whose weights are pickles and in no other form; "" where there is none."""
+    def only(folder: Path) -> bool:
+        return any(any(folder.glob(name)) for name in ("*.bin", "*.pt", "*.pth", "*.ckpt")) and not any(folder.glob("*.safetensors"))
+
+    return next((part for part in ("unet", "text_encoder", "text_encoder_2", "vae") if only(Path(place, part))), "")
 
 
 def _offline(place: str) -> bool:

@@ -74,13 +74,28 @@ class Model:
         """Height and width of its pictures, in pixels."""
         return self.unet.config.sample_size * getattr(self.pipeline, "vae_scale_factor", 1)
 
+    def spelt(self, text: str) -> str:
+        """A text as the tokenizer is given it: DeepFloyd's is not told of capitals."""
+        return text
+
+    def pieces(self, text: str) -> list[tuple[int, str, int]]:
+        """(id, name, where it begins in `spelt`) of every token of a text, also of those that a prompt has no room for."""
+        read = self.tokenizer(self.spelt(text), add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
+        return [(number, name, start) for number, name, (start, _) in
+                zip(read.input_ids, self.tokenizer.convert_ids_to_tokens(read.input_ids), read.offset_mapping)]
+
+    @property
+    def room(self) -> int:
+        """Tokens of a prompt that are read, without those that mark its start and its end."""
+        return self.tokens - self.tokenizer.num_special_tokens_to_add()
+
     def token_ids(self, prompts: list[str]) -> Tensor:
         """Ids [prompts, tokens] as the (first) text encoder receives them."""
         return self.tokenized(self.tokenizer, prompts).input_ids
 
     def tokenized(self, tokenizer, prompts: list[str]):
         """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded."""
-        return tokenizer(prompts, padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt").to(self.device)
+        return tokenizer([self.spelt(prompt) for prompt in prompts], padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt").to(self.device)
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
@@ -109,15 +124,15 @@ class Model:
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
-        return to_images(self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample)
+        return to_images(self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample, self.name)
 
 
-def to_images(pixels: Tensor) -> Images:
+def to_images(pixels: Tensor, name: str) -> Images:
     """uint8 [n, height, width, 3] of pixels [n, 3, h, w] in [-1, 1].
 
     Raises:
-        UserError: the decoder gave NaN or infinity.
+        UserError: the decoder of the model `name` gave NaN or infinity, which would be black or white like any other pixel.
     """
     if not torch.isfinite(pixels).all():
-        raise UserError("After the last step, decoding the latents gave NaN or infinity; load the decoder (VAE) in full precision.")
+        raise UserError(f"{name}, decoding after the last step: the pixels are no finite numbers; load the decoder (VAE) in full precision.")
     return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
