@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -56,6 +56,7 @@ class TracingPage(ModelPage):
 class _Edits(Page):
     """What a page on LocoEdit edits."""
 
+    per: ClassVar[int] = 8  # held-out pictures for one of each other value
     style: str = "van gogh"
     object: str = "snoopy"
     fact: str = "british monarch"
@@ -76,6 +77,11 @@ class _Edits(Page):
                 raise ValueError(f"there is only one prompt about {value!r}: none would be left to judge the edit by")
         return self
 
+    @property
+    def per_value(self) -> int:
+        """Images of each value that is asked for when another is edited."""
+        return max(1, self.pictures // self.per)
+
     def values_of(self) -> dict[str, str]:
         """Attribute -> the value that is edited."""
         return {"style": self.style, "object": self.object, "fact": self.fact}
@@ -88,7 +94,6 @@ class EditPage(_Edits, Sweeping):
     needs = ("planted-sd-v1-5",)
     model: str = "planted-sd-v1-5"
     prompts: int = Field(16, ge=0)
-    per_value: int = Field(2, ge=1)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> outcomes.Trial:
         return editing.trial(model, done.attribute, self.values_of()[done.attribute], done, self.settings, self.pictures, store=store)
@@ -109,7 +114,7 @@ class EditPage(_Edits, Sweeping):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "per_value": chosen.per_value, "steps": chosen.steps}
+        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "steps": chosen.steps}
 
 
 class FiveEditPage(_Edits, FivePage):
@@ -117,8 +122,8 @@ class FiveEditPage(_Edits, FivePage):
 
     source = "notebooks/03b_five_models.ipynb"
     after = ("02_locogen",)
+    per: ClassVar[int] = 3
     pictures: int = Field(8, ge=1)
-    per_value: int = Field(2, ge=1)
 
     def images(self) -> int:
         known = sum(len({prompt.value for prompt in read(name)}) for name in self.values_of())
@@ -126,7 +131,7 @@ class FiveEditPage(_Edits, FivePage):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"pictures": chosen.pictures_five, "per_value": chosen.per_value}
+        return super().values(chosen, spec) | {"pictures": chosen.pictures_five}
 
 
 class NeuronPage(ModelPage):

@@ -26,7 +26,6 @@ class Profile(BaseModel):
         traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
         thinned: of such a model's UNet states of each kind, one in so many is traced.
         pictures, pictures_few, pictures_five: held-out images of an edit; fewer where two models are compared, or five.
-        per_value: images of each value that is asked for when another is edited.
         split_seeds, split_steps, splits: of the page that asks how stable an answer is.
     """
 
@@ -45,7 +44,6 @@ class Profile(BaseModel):
     pictures: int = 16
     pictures_few: int = 12
     pictures_five: int = 6
-    per_value: int = 2
     split_seeds: int = 4
     split_steps: int = 4
     splits: int = 200
@@ -58,9 +56,9 @@ class Profile(BaseModel):
 
 
 PROFILES = {p.name: p for p in (
-    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, traced=1, traced_few=1, thinned=20, pictures=2, pictures_few=2, pictures_five=2, per_value=1, split_seeds=1, split_steps=1, splits=10),  # tests
+    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, traced=1, traced_few=1, thinned=20, pictures=2, pictures_few=2, pictures_five=2, split_seeds=1, split_steps=1, splits=10),  # tests
     Profile(name="quick", prompts=16, few=6, stride=3, objects=16, places=False, traced=3, traced_few=2, thinned=8),  # two cores: minutes
-    Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, traced=8, traced_few=4, thinned=4, pictures=96, pictures_few=48, pictures_five=24, per_value=8, split_seeds=8, split_steps=50))}  # the paper's 50 steps
+    Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, traced=8, traced_few=4, thinned=4, pictures=96, pictures_few=48, pictures_five=24, split_seeds=8, split_steps=50))}  # the paper's 50 steps
 
 
 def profile(name: str) -> Profile:

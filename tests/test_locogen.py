@@ -89,7 +89,7 @@ def test_few_prompts_make_seeds_the_units():
 def test_altering_all_layers_scores_as_the_target_prompt_would(model, store):
     asked = request(prompts=2)
     table = measure(model, asked, [(), tuple(range(16))], store=store)
-    swapped = Request(prompts=tuple(p.__class__(**{**p.__dict__, "original": p.target, "scored": p.original, "target": p.original}) for p in asked.prompts),
+    swapped = Request(prompts=tuple(p.__class__(**{**p.__dict__, "original": p.target, "scored": p.original, "target": p.original, "subject": "painting", "value": "painting"}) for p in asked.prompts),
                       seeds=asked.seeds, settings=SETTINGS)
     direct = measure(model, swapped, [()], store=store)
     assert np.allclose(table[table.layers == "0-15"].score, direct.score, atol=0.05)

@@ -210,7 +210,6 @@ def test_hits_without_an_answer_to_compare_with_are_no_claims():
 
 
 def test_the_editing_page_names_the_paper_beside_ours():
-    table = pd.DataFrame([{"name": specificity.PAPER, "score": 80.0, "score_low": 79.0, "score_high": 81.0, "difference": -0.1, "difference_low": -0.2,
-                           "difference_high": 0.0, "prompts": 4}])
-    shown = editing.robustness({"style": table})
-    assert shown.loc[("style", specificity.PAPER), "the paper's score"] == 29.99 and shown.loc[("style", specificity.PAPER), "the paper's difference"] == "-0.05"
+    table = pd.DataFrame([{"name": specificity.PAPER, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}])
+    told = editing.claims({}, {}, {"style": table, "fact": table}, {})
+    assert [(claim.held, claim.control) for claim in told] == [(True, "the paper's -0.05"), (True, "")]  # Table 1 prints no facts
