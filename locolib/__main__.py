@@ -273,7 +273,7 @@ def clean(run: Annotated[str | None, typer.Argument(help="A run's name; without 
         typer.echo(f"freed {store.clean(None if everything else run) / 1e6:.1f} MB")
         return
     for name, facts in store.runs().items():
-        typer.echo(f"{name:44} {facts['prompts']} prompts, {len(facts['seeds'])} seeds, {facts['steps']} steps, {facts['minutes']} min")
+        typer.echo(f"{name:44} {facts['prompts']} prompts, {len(facts['seeds'])} seeds, {facts['steps']} steps, {facts['minutes']} min on {facts.get('processor', 'an unnamed processor')}")
     typer.echo(f"{store.root}: {store.size() / 1e6:.1f} MB")
 
 

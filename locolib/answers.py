@@ -1,7 +1,6 @@
 """What the pages say they found: rows of tables, and sentences in which every number is computed."""
 
 import json
-import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -13,7 +12,7 @@ import pandas as pd
 from . import locogen, scores
 from .locogen import Request, Sweep
 from .models import NOWHERE, ORGANISMS, Model, Spec, find, load_scorer
-from .runs import Store, versions
+from .runs import Store, processor, versions
 from .scores import Interval, columns, wilson
 
 # The pages' tables are shown whole: all their rows and columns, and cells that are sentences.
@@ -258,7 +257,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
     facts = {"model": model.spec.title, "weights": model.fingerprint, "scorer": load_scorer(model.spec.scorer).name, "seeds": used,
              "sampler": model.sampler.upper(), "steps": asked.settings.steps, "guidance": asked.settings.guidance,
              "prompts": getattr(asked, "prompts", 0) or "all", "device": str(model.device),
-             "processor": f"{platform.machine()}, {platform.system()}", "date": date.today().isoformat(), "commit": _commit()}
+             "processor": processor(), "date": date.today().isoformat(), "commit": _commit()}
     if store.used:
         facts["minutes of generating and scoring, when it was done"] = round(sum(run["minutes"] for run in store.used.values()), 1)
     return pd.Series(facts | versions(), name="value")

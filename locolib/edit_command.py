@@ -66,7 +66,7 @@ def edit(
     from .judging import judge
     from .models import find, load
     from .prompts import about, read
-    from .runs import Store, check_out, write_atomic
+    from .runs import Store, check_out, processor, write_atomic
     from .sampling import Settings
     from .text import check_prompts, check_tokens
 
@@ -92,7 +92,7 @@ def edit(
     window = _located(loaded, asked, store) if asked.locate else window
     change, used = _solved(loaded, asked, window, settings, store)
     typer.echo(f"{change.method}, tokens {used}: layers {locogen.label(window)}, {len(asked.chosen)} prompts, largest relative size "
-               f"{change.size:.2f}, condition number {change.condition:.1e}, {change.seconds:.2f} s")
+               f"{change.size:.2f}, condition number {change.condition:.1e}, {change.seconds:.2f} s on {processor()}")
     if change.warning():
         typer.echo(f"Warning: {change.warning()}", err=True)
     found = judge(loaded, known, value, change, settings, store=store, most=pictures)

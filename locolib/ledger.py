@@ -114,17 +114,6 @@ def table(store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-# What needs what this study does not have; the reasons are ours, so these are the only claims that are typed.
-UNTESTABLE = (
-    ("In Stable Diffusion v1.5, v2.1, OpenJourney and SDXL themselves style, objects and facts lie in the layers that Section 5.2 names", "5.2",
-     "needs the published checkpoints: every page runs on them with a GPU"),
-    ("In DeepFloyd itself the place depends on the prompt", "5.2, Fig. 7", "needs the published checkpoint"),
-    ("The heights of the bars of Figs. 5, 8, 10, 56 and 57", "5.2, 6.2, 7, G, I", "the paper prints no values, only figures"),
-    ("92.58% of the ratings see the change (132 pairs, 5 raters)", "5.2, App. J", "needs people: the rating page is there, and its analysis"),
-    ("The thresholds by which m is chosen", "5.1.2, App. G", "the paper does not print them"),
-)
-
-
 def of_hits(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
     """LocoGen's answers (rows of `answers.hit` by name) as claims; those that have nothing to be compared with are left out."""
     outcomes = {"yes": True, "no": False, "not settled": None}

@@ -19,7 +19,7 @@ from . import Notice, UserError
 from .models import MODELS, Model
 from .prompts import FOLDER, read_csv
 from .rating_pairs import ATTRIBUTES, FOUR, QUESTIONS, SCALE, Item, Pair, order, plan, read, table
-from .runs import Store, key, versions, write_atomic
+from .runs import Store, key, processor, versions, write_atomic
 from .sampling import Settings, generate, image_key
 from .scrubber import data_uri
 
@@ -45,7 +45,7 @@ def render(model: Model, pairs: Sequence[Pair], settings: Settings, *, store: St
     if store.run(name) is None:
         facts = {"model": model.name, "weights": model.fingerprint, "prompts": len({pair.number for pair in mine}),
                  "seeds": sorted({pair.seed for pair in mine}), "steps": settings.steps, "guidance": settings.guidance,
-                 "device": str(model.device), "minutes": round((monotonic() - started) / 60, 2), **versions()}
+                 "device": str(model.device), "processor": processor(), "minutes": round((monotonic() - started) / 60, 2), **versions()}
         store.put_run(name, table(mine), facts, keys)
     return {pair.pair: (images[i], images[i + len(mine)]) for i, pair in enumerate(mine)}
 

@@ -16,7 +16,7 @@ from .hooks import all_of, copying
 from .layers import sites
 from .memory import KeysValues, Row, TextMemory, check
 from .models import Model, Scorer
-from .runs import Store, key, versions
+from .runs import Store, key, processor, versions
 from .shapes import Image, Images, Latents
 
 STEPS = 999  # at most: training had 1000, and with all of them a schedule that begins at 1 (Stable Diffusion's) reads beyond its end
@@ -93,7 +93,7 @@ def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], gui
 def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict:
     """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
     return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": prompts, "seeds": list(seeds),
-            "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "minutes": round(minutes, 2), **more, **versions()}
+            "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "processor": processor(), "minutes": round(minutes, 2), **more, **versions()}
 
 
 def image_key(model: Model, row: Row, settings: Settings) -> str:

@@ -25,7 +25,7 @@ from .memory import Row, TextMemory
 from .models import ORGANISMS, Model, find, load, load_scorer
 from .pages import PAGES, Run, absent, parameters, plan
 from .profiles import Profile, count, profile, request
-from .runs import Store, digest, read_bytes, remove, write_atomic
+from .runs import Store, digest, processor, processors, read_bytes, remove, write_atomic
 from .sampling import Settings, denoise
 
 __all__ = ["build_book", "cost", "parameters", "profile", "request", "run_notebooks", "study"]
@@ -81,7 +81,7 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
         total = Speed(seconds=total.seconds + images * each.seconds, size=total.size + images * each.size)
     if total.seconds:
         print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
-              f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB", flush=True)
+              f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}", flush=True)
     return seconds
 
 
@@ -169,16 +169,12 @@ def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Calla
 
 def workers() -> int:
     """Pages that run side by side: one for each processor, four at most (each needs some memory); on a GPU one."""
-    return 1 if torch.cuda.is_available() else max(1, min(4, _processors()))
+    return 1 if torch.cuda.is_available() else max(1, min(4, processors()))
 
 
 def _threads() -> int:
     """Threads of each page, which together are as many as there are processors."""
-    return max(1, _processors() // workers())
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors() // workers())
 
 
 def _read_by_pages() -> list[Path]:
@@ -234,4 +230,4 @@ def study(*, profile: str = "quick", model: str | None = None, book_only: bool =
     started, chosen = monotonic(), _profile(profile)
     if not book_only:
         run_notebooks(chosen, find(model).name if model else None, root)
-    print(f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all", flush=True)
+    print(f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}", flush=True)

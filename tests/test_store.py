@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
-from locolib import Notice, UserError, ledger, models
+from locolib import Notice, UserError, ledger, models, runs
 from locolib.memory import Row
 from locolib.runs import Store, key, write_atomic
 from locolib.sampling import Settings, generate, image_key
@@ -320,3 +321,7 @@ def test_corruptions_count_what_a_store_that_believes_all_gives(corruptions, mod
     corruptions.copy_over(path, others[:1], np.random.default_rng(0))
     corruptions.look(truth, Store(store.root), wrong := corruptions.Wrong())
     assert wrong.counts["wrong pictures"] == 1
+
+
+def test_a_time_names_the_processor_and_its_cores():
+    assert re.fullmatch(r".+, [1-9]\d* cores?", runs.processor())
