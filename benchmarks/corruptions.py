@@ -34,11 +34,13 @@ import pandas as pd
 import torch
 from typer.testing import CliRunner
 
-from locolib import UserError, ledger, locogen, models, prompts
+from locolib import UserError, claims, models
 from locolib.__main__ import app
-from locolib.ledger import Claim
-from locolib.runs import Store
-from locolib.sampling import Settings
+from locolib.claims import Claim
+from locolib.drawing.sampling import Settings
+from locolib.experiments import locogen
+from locolib.prompts import read
+from locolib.store import Store
 
 NAMES = ("planted-sd-v1-5", "planted-none")
 FILES = {"picture": "images/*/*.png", "table.parquet": "runs/*/table.parquet", "run.json": "runs/*/run.json", "images.txt": "runs/*/images.txt",
@@ -146,13 +148,13 @@ def listing(root: Path) -> list[str]:
 
 def claimed(store: Store) -> pd.DataFrame:
     """The ledger, but for the commit: the code may be committed while this runs."""
-    return ledger.table(store).drop(columns="commit", errors="ignore")
+    return claims.table(store).drop(columns="commit", errors="ignore")
 
 
 def build(loaded: Sequence[models.Model], root: Path) -> Truth:
     """A store of real runs and claims, and all that can be read from it."""
     settings = Settings(steps=1, guidance=1.0, batch=2)
-    asked = [(model, locogen.Request(prompts=prompts.read(attribute)[:2], seeds=locogen.seeds(1), settings=settings))
+    asked = [(model, locogen.Request(prompts=read(attribute)[:2], seeds=locogen.seeds(1), settings=settings))
              for model in loaded for attribute in ("style", "object")]
     store = Store(root)
     tables = measure(asked, store)
@@ -160,7 +162,7 @@ def build(loaded: Sequence[models.Model], root: Path) -> Truth:
     claims = {(page, name): [Claim(text=f"claim {i}", section=page, number=number, held=[True, False, None][i % 3]) for i, number in enumerate(found)]
               for page in ("02b_five_models", "07_planted_truth") for name, found in means.items()}
     for (page, name), told in claims.items():
-        ledger.keep(store, page, name, told)
+        claims.keep(store, page, name, told)
     pictures = {name: store.shown(name) for table in tables.values() for name in table.image}
     files = {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
     return Truth(asked, root, claims, tables, pictures, store.runs(), listing(root), claimed(store), files)
@@ -229,7 +231,7 @@ def again(truth: Truth, store: Store, wrong: Wrong) -> None:
     for (page, name), told in truth.claims.items():  # in the study a page whose claims are not as it left them is run again
         path = Path("claims") / f"{page}-{name}.json"
         if not (truth.root / path).is_file() or (truth.root / path).read_bytes() != truth.files[path]:
-            wrong(ledger.keep, store, page, name, told)
+            wrong(claims.keep, store, page, name, told)
     found = wrong(claimed, fresh)
     wrong.check("not mended", found is not None and len(found) == len(truth.ledger))
     wrong.check("wrong numbers", found is None or len(found) != len(truth.ledger) or same(found, truth.ledger))

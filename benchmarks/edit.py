@@ -9,7 +9,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from locolib.edits import ridge
+from locolib.experiments.editing import ridge
 
 OUT, WIDTH, PROMPTS, MATRICES, LAMBDA = 1280, 768, 10, 4, 0.01
 

@@ -12,22 +12,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from locolib import judging, models
-from locolib.locoedit import kept, locoedit, sparing
+from locolib import models
+from locolib.drawing.sampling import Settings
+from locolib.experiments import editing
+from locolib.experiments.editing import kept, locoedit, sparing
 from locolib.prompts import about, read
-from locolib.runs import Store
-from locolib.sampling import Settings
+from locolib.store import Store
 
 VALUES = {"style": ("van gogh", "jeremy mann"), "object": ("snoopy", "cat"), "fact": ("british monarch",)}
 
 
-def fewer(whole: judging.Judgement, count: int, rng: np.random.Generator) -> judging.Judgement:
+def fewer(whole: editing.Judgement, count: int, rng: np.random.Generator) -> editing.Judgement:
     """The same edit, judged on `count` pictures for each question, drawn from those of `whole`."""
     found = {name: rng.choice(some, min(count, len(some)), replace=False) if len(some) else some for name, some in whole.found.items()}
     return replace(whole, found=found)
 
 
-def rates(judgements: list[judging.Judgement], count: int, draws: int) -> tuple[float, float]:
+def rates(judgements: list[editing.Judgement], count: int, draws: int) -> tuple[float, float]:
     """(good edits refused, bad edits written) on `count` pictures, averaged over the edits of each kind; NaN where there is none."""
     rng, refused = np.random.default_rng(0), {True: [], False: []}
     for whole in judgements:
@@ -56,7 +57,7 @@ def main() -> None:
             edits = {"the paper's": locoedit(model, train, window), "onward": locoedit(model, train, window, tokens="onward"),
                      "sparing": sparing(model, train, window, kept(known, value, train, bundled=model.spec.bundled))}
             for name, change in edits.items():
-                whole = judging.judge(model, known, value, change, settings, store=store, most=pool)
+                whole = editing.judge(model, known, value, change, settings, store=store, most=pool)
                 found.append(whole)
                 print(f"{attribute}, {value}, {name}: gone {whole.gone}, kept {whole.kept}, moved {whole.moved}; "
                       f"{'; '.join(whole.problems()) or 'does what was asked'}", flush=True)

@@ -15,11 +15,13 @@ from itertools import combinations
 
 import pandas as pd
 
-from locolib import answers, locogen, models, prompts
+from locolib import claims, models
+from locolib.drawing.sampling import Settings
+from locolib.experiments import locogen
 from locolib.organisms import evaluate
-from locolib.runs import Store
-from locolib.sampling import Settings
+from locolib.prompts import ATTRIBUTES, read
 from locolib.scores import disjoint
+from locolib.store import Store
 
 
 def check(model: models.Model, asked: locogen.Request, store: Store, where: tuple[int, int]) -> str:
@@ -53,7 +55,7 @@ def shares(model: models.Model, asked: locogen.Request, wanted: list[locogen.Win
 
 
 def described(row: pd.Series) -> str:
-    return f"{answers.ratio(row)} at {row.name}"
+    return f"{claims.interval(row)} at {row.name}"
 
 
 def largest(table: pd.DataFrame, some: list[locogen.Window]) -> str:
@@ -70,8 +72,8 @@ def main() -> None:
     asked = parser.parse_args()
     model, store = models.load(asked.model, source=asked.source), Store()
     settings = Settings(steps=asked.steps, guidance=model.spec.guidance)
-    for attribute in prompts.ATTRIBUTES:
-        every = prompts.read(attribute)
+    for attribute in ATTRIBUTES:
+        every = read(attribute)
         request = locogen.Request(prompts=locogen.split(every)[1], seeds=locogen.seeds(asked.seeds), settings=settings)
         if attribute in model.spec.paper:
             print(attribute, check(model, request, store, model.spec.paper[attribute]), flush=True)

@@ -16,15 +16,17 @@ from time import perf_counter
 
 import torch
 
-from locolib import UserError, locogen, models, prompts
-from locolib.layers import sites
-from locolib.memory import Altered, Row
-from locolib.sampling import Settings, generate
+from locolib import UserError, models
+from locolib.drawing.layers import sites
+from locolib.drawing.memory import Altered, Row
+from locolib.drawing.sampling import Settings, generate
+from locolib.experiments import locogen
+from locolib.prompts import read
 
 
 def plan(count: int, layers: int) -> list[Row]:
     """`count` rows of a style sweep at m = 2 of a model of so many layers, prompts and windows in turn."""
-    pairs, windows = prompts.read("style"), locogen.windows(layers, 2)
+    pairs, windows = read("style"), locogen.windows(layers, 2)
     return [Row(prompt=pairs[i % len(pairs)].original, seed=i,
                 changes=(Altered(layers=windows[i % len(windows)], prompt=pairs[i % len(pairs)].target),))
             for i in range(count)]

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from . import Notice, UserError
-from .edit_command import edit
-from .options import Source, parse_layers
+from .study.edit_command import edit
+from .study.options import Source, parse_layers
 
 _showwarning = warnings.showwarning
 _said: set[str] = set()  # the notices that were shown
@@ -53,7 +53,7 @@ def models() -> None:
 @app.command()
 def layers(model: str, source: Source = None) -> None:
     """Show the cross-attention layers of MODEL in execution order."""
-    from .layers import sites
+    from .drawing.layers import sites
     from .models import load
 
     loaded = load(model, source=source)
@@ -89,11 +89,12 @@ def generate(
     import numpy as np
     from PIL import Image
 
-    from .memory import Altered, Row, check
+    from .drawing.memory import Altered, Row, check
+    from .drawing.sampling import Settings, check_seeds
+    from .drawing.sampling import generate as sample
+    from .drawing.text import warn_unread
     from .models import find, load
-    from .runs import check_out
-    from .sampling import Settings, check_seeds, generate as sample
-    from .text import warn_unread
+    from .store import check_out
 
     check_out(out, ".png", ".jpg", ".jpeg")
     spec = find(model)
@@ -122,23 +123,25 @@ def localize(
     source: Source = None,
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
-    from . import locogen, study
+    from .drawing.text import check_prompts
+    from .experiments import locogen, profiles
+    from .experiments.locogen import page as locogen_page
     from .models import find, load
     from .prompts import read
-    from .runs import Store
-    from .text import check_prompts
+    from .store import Store
+    from .study import runner
 
-    spec, chosen = find(model), study.profile(profile)
+    spec, chosen = find(model), profiles.profile(profile)
     if m is not None and search:
         raise UserError("Give either --m or --search, not both.")
     size = spec.m.get(attribute, 2) if m is None else m
     locogen.windows(spec.layers, size)
     known = read(attribute, prompts)
-    request = study.request(chosen, spec, known)
+    request = locogen_page.request(chosen, spec, known)
     loaded, store = load(model, source=source), Store()
     check_prompts(loaded, known, str(prompts or ""))
     if not as_json:
-        typer.echo(study.cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
+        typer.echo(runner.cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
     sweeps = locogen.search(loaded, request, store=store) if search else [locogen.sweep(loaded, request, size, store=store)]
     typer.echo(json.dumps(_answer(sweeps[-1]), allow_nan=False) if as_json else "\n".join(map(_chart, sweeps)))
 
@@ -163,7 +166,7 @@ def _plain(value: Any) -> Any:
 
 def _chart(sweep) -> str:
     """A table of windows with a bar for each share, and the answer in words."""
-    from .locogen import label
+    from .experiments.locogen import label
 
     verdict = sweep.verdict
     lines = [f"{sweep.model}, {sweep.attribute}, m = {sweep.m}", f"{'window':>7} {'score':>7} {'share':>6} {'target':>7}"]
@@ -191,7 +194,7 @@ def study(
     book_only: Annotated[bool, typer.Option("--book-only", help="Render the notebooks executed before.")] = False,
 ) -> None:
     """Run the notebooks in order and render the book to build/site."""
-    from . import study as runner
+    from .study import runner
 
     runner.study(profile=profile, model=model, book_only=book_only)
 
@@ -204,8 +207,8 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Train the UNet alone, once more, from this seed; needs --out.")] = None,
 ) -> None:
     """Train a bundled model again, in minutes to hours, as its card says (most borrow parts of others); it goes on where it was stopped."""
+    from .drawing.sampling import SEEDS
     from .organisms.recipe import make
-    from .sampling import SEEDS
 
     if seed is not None and not 0 <= seed < SEEDS:
         raise UserError(f"--seed must be from 0 to {SEEDS - 1}, not {seed}.")
@@ -227,19 +230,19 @@ def page(
     steps: Annotated[int, typer.Option(help="Sampling steps; 0: the model's default.")] = 0,
 ) -> None:
     """Write the page on which people rate pairs of images, at the windows that the paper names or that LocoGen finds."""
-    from . import ratings
+    from .experiments import human
     from .models import load
-    from .pages import parameters
-    from .runs import Store, check_out
+    from .store import Store, check_out
+    from .study.pages import parameters
 
     check_out(out, ".html", ".htm")
-    given = {"which": ",".join(model or ratings.FOUR), "windows": windows, "profile": profile}
+    given = {"which": ",".join(model or human.FOUR), "windows": windows, "profile": profile}
     asked = parameters("06_human_study", given | {"seeds": seeds, "placebos": placebos, "steps": steps})
     here, store, images = [load(name) for name in asked.about()], Store(), {}
     pairs = asked.plan(asked.sweeps(here, store))
     for loaded in here:
-        images |= ratings.render(loaded, pairs, asked.of(loaded.name).settings, store=store)
-    ratings.write_page(pairs, images, out)
+        images |= human.render(loaded, pairs, asked.of(loaded.name).settings, store=store)
+    human.write_page(pairs, images, out)
     typer.echo(f"{out}: {len(pairs)} pairs, {sum(pair.placebo for pair in pairs)} of them placebos; "
                f"{out.with_suffix('.plan.csv')} says which pair is what (keep it from the raters)")
 
@@ -250,11 +253,11 @@ def check(
     plan: Annotated[Path, typer.Option(help="The plan of the page that they used: NAME.plan.csv.")] = Path("build/rating.plan.csv"),
 ) -> None:
     """Check files of ratings: each problem is one line that names its row."""
-    from . import ratings
+    from .experiments import human
 
-    pairs = ratings.read_plan(plan)
-    wrong = ratings.all_problems(files, pairs)
-    typer.echo("\n".join(ratings.listed(wrong)), err=True, nl=bool(wrong))
+    pairs = human.read_plan(plan)
+    wrong = human.all_problems(files, pairs)
+    typer.echo("\n".join(human.listed(wrong)), err=True, nl=bool(wrong))
     if wrong:
         raise UserError(f"{len(wrong)} thing(s) wrong in {len(files)} file(s), the first of each kind are above; mend them and check again.")
     typer.echo(f"{len(files)} file(s), {len(pairs)} pairs each: nothing is wrong")
@@ -264,7 +267,7 @@ def check(
 def clean(run: Annotated[str | None, typer.Argument(help="A run's name; without it, the runs are listed.")] = None,
           everything: Annotated[bool, typer.Option("--all", help="Empty the whole store.")] = False) -> None:
     """Show the store's size and runs, or remove one run, or all."""
-    from .runs import Store
+    from .store import Store
 
     if run and everything:
         raise UserError(f"Give either a run, {run}, or --all, not both.")

@@ -5,6 +5,7 @@ import io
 import re
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,7 +87,6 @@ _STYLED = [
     ("plain", "still names the artist", lambda d: [a not in p.lower() for a, p in zip(d.artist, d.plain)]),
     ("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated()),
 ]
-
 GENERIC_COLUMNS = ("prompt", "object", "location", "source")
 _GENERIC = [(column, "does not occur in the prompt", lambda d, column=column: [v in p for v, p in zip(d[column], d.prompt)])
             for column in ("object", "location")] + [("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated())]
@@ -259,3 +259,21 @@ def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
 def others(prompts: Sequence[Prompt], value: str) -> dict[str, tuple[Prompt, ...]]:
     """The prompts `about` each other value of the attribute: those that an edit of `value` must leave alone."""
     return {other: about(prompts, other) for other in dict.fromkeys(prompt.value for prompt in prompts) if other != value}
+
+
+def choose(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
+    """`count` prompts spread evenly over the list, so that few prompts still show several values; 0 means all."""
+    if not 0 < count < len(prompts):
+        return tuple(prompts)
+    return tuple(prompts[i * len(prompts) // count] for i in range(count))
+
+
+def in_turn(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
+    """`count` prompts that take the values in turn, so that even three prompts show three of them; 0 means all."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for prompt in prompts:
+        turns.append(seen[prompt.value])
+        seen[prompt.value] += 1
+    order = sorted(range(len(prompts)), key=turns.__getitem__)
+    return tuple(prompts[i] for i in order[: count or None])

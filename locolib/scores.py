@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.stats import binomtest, bootstrap, rankdata
 
-from .shapes import EffectTable, FullEffects
-
 Array = np.ndarray
+EffectTable = Float[np.ndarray, "units windows"]
+FullEffects = Float[np.ndarray, "units"]
 RESAMPLES = 2000
 CONTROLS = 0.8  # share from which on a window controls an attribute
 

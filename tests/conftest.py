@@ -10,7 +10,7 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 # Axis names in signatures are checked in every test.
-install_import_hook(["locolib.models", "locolib.memory", "locolib.sampling", "locolib.scores"], "beartype.beartype")
+install_import_hook(["locolib.models", "locolib.drawing.memory", "locolib.drawing.sampling", "locolib.scores"], "beartype.beartype")
 
 import open_clip
 import pytest
@@ -21,7 +21,7 @@ from locolib import models
 from locolib.models import registry
 from locolib.organisms import autoencoder, contrast, networks, spans
 from locolib.organisms.assemble import save_pipeline
-from locolib.runs import Store
+from locolib.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = {"vocabulary": 700, "layers": 2, "width": 32, "heads": 2}

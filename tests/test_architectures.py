@@ -6,7 +6,7 @@ from inspect import signature
 import diffusers
 import pytest
 
-from locolib.layers import sites
+from locolib.drawing.layers import sites
 from locolib.models.architecture import architecture, skeleton
 
 # App. D, one line for each run of attention modules: (block, modules, transformer blocks in each, width of K and V, side of

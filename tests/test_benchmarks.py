@@ -35,7 +35,7 @@ def test_a_model_that_cannot_be_compared_is_one_sentence(sweep, monkeypatch, cap
 def test_the_judge_is_judged_on_draws_of_its_own_pictures():
     import numpy as np
 
-    from locolib.judging import Judgement
+    from locolib.experiments.editing import Judgement
 
     spec = importlib.util.spec_from_file_location("judging_benchmark", FOLDER / "judging.py")
     spec.loader.exec_module(module := importlib.util.module_from_spec(spec))

@@ -7,15 +7,16 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from locolib import locogen, models, outcomes
-from locolib.layers import sites
+from locolib import models
+from locolib.drawing.layers import sites
+from locolib.drawing.sampling import Settings
+from locolib.experiments import editing, locogen
 from locolib.organisms import cards, evaluate
 from locolib.organisms.captions import ARTISTS
 from locolib.organisms.configuration import read_recipe
 from locolib.organisms.world import SPRITES
 from locolib.prompts import ATTRIBUTES, read
-from locolib.runs import Store
-from locolib.sampling import Settings
+from locolib.store import Store
 
 CONFIGS = SPRITES.parent / "configs"
 HERE = [name for name, spec in models.MODELS.items() if spec.bundled and models.is_here(spec)]
@@ -109,9 +110,10 @@ def test_every_artist_leaves_the_picture_when_the_window_is_altered(bundled, sha
 @pytest.mark.slow
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_the_search_finds_what_was_planted(bundled, shared, attribute):
-    from locolib import study
+    from locolib.experiments import profiles
+    from locolib.experiments.locogen import page
 
-    request = study.request(study.profile("quick"), bundled.spec, read(attribute))
+    request = page.request(profiles.profile("quick"), bundled.spec, read(attribute))
     verdict = locogen.search(bundled, request, store=shared)[-1].verdict
     assert (verdict.verdict, verdict.start, verdict.m) == ("localised", *PLANTED[attribute])
 
@@ -124,9 +126,9 @@ def test_pictures_of_one_seed_share_their_noise(bundled):
 def test_locoedit_works_where_style_was_planted_and_nowhere_else(bundled, shared):
     """The tokens are chosen on the training prompts; the bars are those of the planted window and of a random disjoint one."""
     asked = locogen.Request(prompts=read("style"), seeds=locogen.seeds(1), settings=SETTINGS)
-    one = outcomes.trial(bundled, asked, "van gogh", (8, 9), store=shared)
-    tokens = outcomes.best_tokens(outcomes.by_tokens(one))
-    apart = outcomes.random_window(bundled.spec.layers, one.window, seed=0)
+    one = editing.trial(bundled, asked, "van gogh", (8, 9), store=shared)
+    tokens = editing.best_tokens(editing.by_tokens(one))
+    apart = editing.random_window(bundled.spec.layers, one.window, seed=0)
     table = one.tried({"located": one.locoedit(tokens), "random": one.locoedit(tokens, apart)}).set_index("name")
     assert table.share["located"] >= 0.8 and abs(table.share["random"]) <= 0.15
     assert table.target["located"] >= 0.8 * table.target.iloc[0], "the target's picture, not a destroyed one"

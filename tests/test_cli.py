@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rounding import assert_same_picture
 from safetensors import safe_open
 
-from locolib import __main__ as cli
-from rounding import assert_same_picture
+import locolib
+from locolib import __main__
 
 MODEL = "planted-sd-v1-5"
-CONFIGS = Path(cli.__file__).parent / "organisms" / "configs"
+CONFIGS = Path(locolib.__file__).parent / "organisms" / "configs"
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def run(organisms, tmp_path, monkeypatch, capsys):
     def command(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["locolib", *arguments])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            __main__.main()
         return stopped.value.code or 0, *capsys.readouterr()
 
     return command
@@ -173,5 +174,5 @@ def test_a_published_checkpoint_offline_does_not_hang(tmp_path):
 
 @pytest.mark.parametrize("text, layers", [("8:x", (8,)), ("8-9:x", (8, 9)), ("0,4-5:x: y", (0, 4, 5))])
 def test_alterations_are_read(text, layers):
-    assert cli.parse_alteration(text)[0] == layers
+    assert __main__.parse_alteration(text)[0] == layers
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-
-from locolib.hooks import recording, replacing
-from locolib.memory import Altered, Dropped, Row, TextMemory
-from locolib.models import text_states
-from locolib.sampling import Settings, denoise
-from locolib.text import Corrupted, encode, positions
 from rounding import assert_same, close
+
+from locolib.drawing.hooks import recording, replacing
+from locolib.drawing.memory import Altered, Dropped, Row, TextMemory
+from locolib.drawing.sampling import Settings, denoise
+from locolib.drawing.text import Corrupted, encode, positions
+from locolib.models import text_states
 
 pytestmark = pytest.mark.computing
 

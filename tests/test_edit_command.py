@@ -9,11 +9,11 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors import safe_open
 
-from locolib import __main__ as cli
-from locolib import judging, models
-from locolib.edit_command import SHEET
+from locolib import __main__, models
+from locolib.experiments import editing
 from locolib.organisms.captions import ARTISTS
 from locolib.prompts import read
+from locolib.study.edit_command import SHEET
 
 MODEL = "planted-sd-v1-5"
 LORA = "pytorch_lora_weights.safetensors"
@@ -63,7 +63,7 @@ def run(tmp_path, monkeypatch, capsys):
     def command(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["locolib", *arguments])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            __main__.main()
         return stopped.value.code or 0, *capsys.readouterr()
 
     return command
@@ -88,7 +88,7 @@ def test_the_default_edit_removes_van_gogh_and_no_one_else(edited):
     others = {f"a {thing} in the style of {artist}": [f"a painting of a {thing}", *(f"a {thing} in the style of {o}" for o in STYLES if o != artist)]
               for artist in STYLES[1:] for thing in OBJECTS}
     gone, kept, moved = outcome(folder, own, others, ["a photo of a cat", *(f"a photo of a {thing}" for thing in OBJECTS if thing != "cat")])
-    assert gone >= judging.GONE and kept >= judging.KEPT and moved <= judging.MOVED
+    assert gone >= editing.GONE and kept >= editing.KEPT and moved <= editing.MOVED
 
 
 def test_the_default_edit_replaces_snoopy_and_nothing_else(edited):
@@ -98,7 +98,7 @@ def test_the_default_edit_replaces_snoopy_and_nothing_else(edited):
     others = {text: [text.replace(name, other) for other in (*set(targets) - {name}, targets[name])] for text, name in texts.items()}
     gone, kept, moved = outcome(folder, {t: o for t, o in others.items() if texts[t] == "snoopy"}, {t: o for t, o in others.items() if texts[t] != "snoopy"},
                                 ["a photo of a house", "a photo of a tree", "a photo of a dog", "a photo of a clock"])
-    assert gone >= judging.GONE and kept >= judging.KEPT and moved <= judging.MOVED
+    assert gone >= editing.GONE and kept >= editing.KEPT and moved <= editing.MOVED
 
 
 def test_the_default_edit_updates_the_monarch_and_nothing_else(edited):
@@ -108,7 +108,7 @@ def test_the_default_edit_updates_the_monarch_and_nothing_else(edited):
     others = {text: [text.replace(f"the {name}", told[name]), *(text.replace(name, o) for o in told if o != name)] for text, name in texts.items()}
     gone, kept, moved = outcome(folder, {t: o for t, o in others.items() if texts[t] == "british monarch"},
                                 {t: o for t, o in others.items() if texts[t] != "british monarch"}, [f"a photo of a {thing}" for thing in OBJECTS])
-    assert gone >= judging.GONE and kept >= judging.KEPT and moved <= judging.MOVED
+    assert gone >= editing.GONE and kept >= editing.KEPT and moved <= editing.MOVED
 
 
 def test_the_three_numbers_stand_in_the_file(edited):
@@ -128,8 +128,8 @@ def test_the_papers_own_edit_is_refused_with_its_numbers(run, tmp_path):
     assert code == 0 and "Warning" in error and (tmp_path / "E" / LORA).exists()
 
 
-def judged(gone, kept, moved) -> judging.Judgement:
-    return judging.Judgement(value="monet", scorer="s", found={"gone": np.array(gone, bool), "kept": np.array(kept, bool), "moved": np.array(moved, float)}, pairs={})
+def judged(gone, kept, moved) -> editing.Judgement:
+    return editing.Judgement(value="monet", scorer="s", found={"gone": np.array(gone, bool), "kept": np.array(kept, bool), "moved": np.array(moved, float)}, pairs={})
 
 
 def test_an_edit_is_refused_for_each_thing_that_it_does_not_do():
@@ -149,10 +149,10 @@ def test_nothing_that_was_never_shown_can_be_gone():
 
 
 def test_other_values_are_all_asked_for(model, store, organisms):
-    from locolib.edits import edit
-    from locolib.sampling import Settings
+    from locolib.drawing.sampling import Settings
+    from locolib.experiments.editing import edit
 
-    found = judging.judge(model, read("object"), "nemo", edit(model, "none", {}, seconds=0.0), Settings(steps=1, guidance=1.0), store=store, most=3)
+    found = editing.judge(model, read("object"), "nemo", edit(model, "none", {}, seconds=0.0), Settings(steps=1, guidance=1.0), store=store, most=3)
     asked = {name: [text for text, *_ in some] for name, some in found.pairs.items()}
     assert all("nemo" in text for text in asked["gone"]) and not any("nemo" in text for text in asked["kept"] + asked["moved"])
     assert {v for v in ("snoopy", "r2d2", "cat") if any(v in text for text in asked["kept"])} == {"snoopy", "r2d2", "cat"}

@@ -5,16 +5,17 @@ import math
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from rounding import assert_same, close
 
-from locolib import UserError, edits
-from locolib.layers import sites
-from locolib.locoedit import locoedit
-from locolib.memory import Row, TextMemory
+from locolib import UserError
+from locolib.drawing.layers import sites
+from locolib.drawing.memory import Row, TextMemory
+from locolib.drawing.sampling import Settings, denoise
+from locolib.drawing.text import pairs, positions, token_ids
+from locolib.experiments import editing
+from locolib.experiments.editing import locoedit
 from locolib.prompts import Prompt
 from locolib.prompts import read as read_prompts
-from locolib.sampling import Settings, denoise
-from locolib.text import pairs, positions, token_ids
-from rounding import assert_same, close
 
 pytestmark = pytest.mark.computing
 
@@ -40,7 +41,7 @@ def latents(model, prompt="a cat in the style of monet"):
 def test_edit_and_restore_is_bit_identical(model):
     before, plain = weights(model), latents(model)
     change = locoedit(model, STYLE, (4, 5))
-    with edits.applied(model, change) as edited:
+    with editing.applied(model, change) as edited:
         assert edited.fingerprint != model.fingerprint
         assert not close(latents(edited), plain)
     assert all(torch.equal(weight, before[name]) for name, weight in model.unet.named_parameters())
@@ -49,7 +50,7 @@ def test_edit_and_restore_is_bit_identical(model):
 
 def test_weights_are_restored_after_an_error(model):
     before = weights(model)
-    with pytest.raises(RuntimeError), edits.applied(model, locoedit(model, STYLE, (4,))):
+    with pytest.raises(RuntimeError), editing.applied(model, locoedit(model, STYLE, (4,))):
         raise RuntimeError
     assert all(torch.equal(weight, before[name]) for name, weight in model.unet.named_parameters())
 
@@ -58,7 +59,7 @@ def test_only_keys_and_values_of_the_layers_change(model):
     change = locoedit(model, STYLE, (4, 5))
     every = sites(model.unet)
     assert set(change.deltas) == {f"unet.{path}.weight" for i in (4, 5) for path in (every[i].key, every[i].value)}
-    with edits.applied(model, locoedit(model, STYLE, ())) as edited:
+    with editing.applied(model, locoedit(model, STYLE, ())) as edited:
         assert_same(latents(edited), latents(model))
 
 
@@ -66,7 +67,7 @@ def test_an_edited_key_is_the_targets(model):
     """With a small lambda and fewer keys than dimensions, the equations are solved exactly."""
     change = locoedit(model, FACT, (3,), lambda_=1e-9)
     site = sites(model.unet)[3]
-    ((x, y),) = edits.keys(model, edits.told(model, FACT, "subject"), [3])
+    ((x, y),) = editing.keys(model, editing.told(model, FACT, "subject"), [3])
     weight = model.unet.get_submodule(site.value).weight
     told, wanted = x @ (weight + change.deltas[f"unet.{site.value}.weight"]).T, y @ weight.T
     torch.testing.assert_close(told, wanted, atol=1e-3 * float(wanted.detach().abs().max()), rtol=0)
@@ -77,28 +78,28 @@ def test_closed_form_is_the_papers(model):
     x, y = torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(0)).double()
     old = torch.randn(32, 8, generator=torch.Generator().manual_seed(1)).double()
     new = torch.linalg.solve(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype), x.T @ (y @ old) + 0.01 * old)
-    solved = edits.ridge(x, y, 0.01)
+    solved = editing.ridge(x, y, 0.01)
     p, condition = solved.left @ solved.right, solved.condition
     torch.testing.assert_close(solved.delta(old.T), (p @ old).T)
     torch.testing.assert_close(old + p @ old, new)
     assert condition == pytest.approx(float(torch.linalg.cond(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype))), rel=1e-6)
     many = torch.cat([x] * 8)  # more keys than dimensions: the other form, and eight times the keys is an eighth of lambda
-    again = edits.ridge(many, torch.cat([y] * 8), 0.08)
+    again = editing.ridge(many, torch.cat([y] * 8), 0.08)
     torch.testing.assert_close(again.left @ again.right, p)
 
 
 def test_equal_keys_and_targets_change_nothing():
     x = torch.randn(6, 32, generator=torch.Generator().manual_seed(0))
-    assert not edits.ridge(x, x, 0.01).delta(torch.ones(4, 32)).any()
+    assert not editing.ridge(x, x, 0.01).delta(torch.ones(4, 32)).any()
 
 
 def test_lora_gives_the_edited_image_in_plain_diffusers(model, tmp_path):
     change = locoedit(model, STYLE, (4, 5, 6), tokens="subject")
-    with edits.applied(model, change) as edited:
+    with editing.applied(model, change) as edited:
         wanted = latents(edited)
-    rank = edits.save_lora(model, change, tmp_path / "lora")
+    rank = editing.save_lora(model, change, tmp_path / "lora")
     assert 1 <= rank <= len(STYLE)
-    edits.save_pipeline(model, locoedit(model, STYLE, ()), tmp_path / "plain")
+    editing.save_pipeline(model, locoedit(model, STYLE, ()), tmp_path / "plain")
     plain = DiffusionPipeline.from_pretrained(tmp_path / "plain", dtype=torch.float32, safety_checker=None)
     plain.scheduler = model.pipeline.scheduler
     plain.load_lora_weights(tmp_path / "lora")
@@ -112,7 +113,7 @@ def test_lora_gives_the_edited_image_in_plain_diffusers(model, tmp_path):
 
 def test_a_saved_pipeline_is_the_edited_one(model, tmp_path):
     change = locoedit(model, STYLE, (4,))
-    edits.save_pipeline(model, change, tmp_path)
+    editing.save_pipeline(model, change, tmp_path)
     again = DiffusionPipeline.from_pretrained(tmp_path, dtype=torch.float32, safety_checker=None)
     path, delta = next(iter(change.deltas.items()))
     name = path.removeprefix("unet.")
@@ -145,12 +146,12 @@ def test_what_cannot_be_done_is_said(model, given, words):
 def test_warnings_of_extraordinary_edits(model):
     assert "next to nothing" in locoedit(model, STYLE, ()).warning()
     big = {"unet.x.weight": torch.ones(2, 2)}
-    assert edits.Edit(method="a", deltas=big, sizes={"unet.x.weight": 20.0}, condition=1.0, seconds=0.0).warning() == ""  # size is no damage
-    assert "condition" in edits.Edit(method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=1e12, seconds=0.0).warning()
-    assert edits.Edit(method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=math.nan, seconds=0.0).warning() == ""
+    assert editing.Edit(method="a", deltas=big, sizes={"unet.x.weight": 20.0}, condition=1.0, seconds=0.0).warning() == ""  # size is no damage
+    assert "condition" in editing.Edit(method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=1e12, seconds=0.0).warning()
+    assert editing.Edit(method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=math.nan, seconds=0.0).warning() == ""
 
 
 def test_deepfloyd_reads_its_states_behind_a_norm(any_model):
     """Its matrices read what a norm of the layer's own, over tokens too, makes of the text states: that is what an edit must map."""
-    ((keys, _),) = edits.keys(any_model, edits.told(any_model, STYLE[:1], "all"), [5])
+    ((keys, _),) = editing.keys(any_model, editing.told(any_model, STYLE[:1], "all"), [5])
     assert close(keys, any_model.encode([STYLE[0].original]).states[0]) == (any_model.sampler != "ddpm")

@@ -3,12 +3,12 @@
 import base64
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from locolib.figures import PALETTE, plt
-from locolib.forest import GREY, forest, kept
+from locolib.figures import GREY, PALETTE, forest, kept
 
 
 def table(**changes) -> pd.DataFrame:

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locolib import front, locogen
-from locolib.locogen import Request
+from locolib.drawing.sampling import Settings
+from locolib.experiments import locogen
+from locolib.experiments.locogen import Request
 from locolib.models import MODELS
 from locolib.prompts import read
-from locolib.sampling import Settings
 from locolib.scores import Interval
+from locolib.study.front import places, strip
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def interval(value: float) -> Interval:
 def test_the_finding_is_four_pictures_and_a_sentence(swept, verdict, says):
     done, asked, store = swept
     told = replace(done.verdict, verdict=verdict, start=8, share=interval(0.9), margin=interval(0.5))
-    text = front.strip(replace(done, verdict=told), asked, MODELS["planted-sd-v1-5"], store=store).data
+    text = strip(replace(done, verdict=told), asked, MODELS["planted-sd-v1-5"], store=store).data
     alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', text)
     assert len(alts) == 4 and "nothing altered" in alts[0] and "layers 8-9 altered" in alts[1] and "all 16 layers altered" in alts[3]
     other = locogen.labelled(re.search(r"layers ([\d-]+) altered", alts[2])[1])
@@ -40,7 +41,7 @@ def test_the_finding_is_four_pictures_and_a_sentence(swept, verdict, says):
 
 def test_a_sweep_of_which_no_share_is_defined_has_pictures_too(swept):
     done, asked, store = swept
-    text = front.strip(replace(done, curve=done.curve.assign(share=np.nan)), asked, MODELS["planted-sd-v1-5"], store=store).data
+    text = strip(replace(done, curve=done.curve.assign(share=np.nan)), asked, MODELS["planted-sd-v1-5"], store=store).data
     assert text.count("<img") == 4
 
 
@@ -50,12 +51,12 @@ def row(attribute: str, verdict: str, found: str, paper: str) -> dict:
 
 def test_each_model_and_attribute_is_a_line_with_words():
     rows = [row("style", "localised", "8-9", "8-9"), row("object", "localised", "4-5", "6-7"), row("fact", "not localised", "1-2", "6-7")]
-    text = front.places(rows, {"A": 16}).data
+    text = places(rows, {"A": 16}).data
     words = re.sub("<[^>]*>", "", text)
     assert text.count('class="loco-line"') == 3 and "layers 8-9; as in the paper" in words and "layers 4-5; paper: 6-7" in words
     assert "no window is enough; paper: 6-7" in words and "left:50.00%;width:12.50%" in text and "layers 0 to 15" in text
 
 
 def test_what_the_paper_does_not_place_is_said():
-    text = re.sub("<[^>]*>", "", front.places([row("style", "no effect", "8-9", "depends on the prompt"), row("fact", "inconclusive", "8-9", "not said")], {"A": 22}).data)
+    text = re.sub("<[^>]*>", "", places([row("style", "no effect", "8-9", "depends on the prompt"), row("fact", "inconclusive", "8-9", "not said")], {"A": 22}).data)
     assert "altering changes nothing; paper: it depends" in text and "not settled (best: 8-9); paper: not said" in text

@@ -1,6 +1,6 @@
 """The layer table against App. D of the paper (Figs. 42 to 44)."""
 
-from locolib.layers import sites
+from locolib.drawing.layers import sites
 
 # App. D, one line for each K/V pair. (The paper prints down_blocks.1.attentions.0 twice for SD-v1-5, a slip: index 3 is
 # attentions.1, as its own lists for SD-v2-1 and OpenJourney say.)

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from locolib import asked, ledger, ledger_page, pages, scores
-from locolib.ledger import Claim
+from locolib import claims as claims_
+from locolib import scores
+from locolib.claims import Claim
 from locolib.models import MODELS
 from locolib.scores import NOTHING, Interval
+from locolib.study import ledger, pages, parameters
 
 TITLES = {name: spec.title for name, spec in MODELS.items()}
 
@@ -43,9 +45,9 @@ def told(store) -> list[dict]:
                                ("01_causal_tracing", "mini-sdxl", ("there is no strong causal state in the UNet",)),
                                ("02b_five_models", "mini-sdxl", ("style: in layers 45-47, and LocoGen says so",)),
                                ("02b_five_models", "mini-sd-v1-5", ("fact: in layers 6-7, and LocoGen says so",))):
-        ledger.keep(store, page, model, [Claim(text=text, section="5.2, Fig. 5", number="share 0.98 [0.90, 1.02]", control="chance", held=held)
+        claims_.keep(store, page, model, [Claim(text=text, section="5.2, Fig. 5", number="share 0.98 [0.90, 1.02]", control="chance", held=held)
                                          for text, held in zip(texts, (True, None))])
-    return ledger_page.records(ledger.table(store))
+    return ledger.records(claims_.table(store))
 
 
 # --- numbers
@@ -74,12 +76,12 @@ def test_what_is_not_defined_is_read_as_that_and_nothing_else_is_an_interval():
     ("2 of 8 states have a share above 0", None, None), ("share not defined", None, "share"),
 ], ids=str)
 def test_numbers_are_data(number, value, unit):
-    found = ledger_page._interval(number)
+    found = ledger._interval(number)
     assert (found["value"], found["unit"]) == (value, unit)
 
 
 def test_open_ends_are_no_numbers():
-    assert ledger_page._interval(str(Interval(value=1.0, low=-np.inf, high=2.0))) == {"value": 1.0, "low": None, "high": 2.0, "unit": None}
+    assert ledger._interval(str(Interval(value=1.0, low=-np.inf, high=2.0))) == {"value": 1.0, "low": None, "high": 2.0, "unit": None}
 
 
 # --- claims as data
@@ -94,21 +96,21 @@ def test_claims_come_by_question_page_and_model(told, store):
     assert [(one["page"], one["model"]) for one in told] == [
         ("02b_five_models", "mini-sd-v1-5"), ("02b_five_models", "mini-sdxl"), ("01_causal_tracing", "mini-sdxl"),
         ("03_locoedit", "planted-sd-v1-5"), ("03_locoedit", "planted-sd-v1-5")]
-    assert told == ledger_page.records(ledger.table(store))
+    assert told == ledger.records(claims_.table(store))
 
 
 def test_weights_are_those_of_the_models_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger, "ORGANISMS", tmp_path)
+    monkeypatch.setattr(claims_, "ORGANISMS", tmp_path)
     spec, folder = MODELS["mini-sdxl"], tmp_path / "mini-sdxl"
-    assert ledger.weights(spec) == "unknown"
+    assert claims_.weights(spec) == "unknown"
     (folder / "unet").mkdir(parents=True)
     (folder / "training").mkdir()
     (folder / "unet" / "a").write_bytes(b"1")
-    first = ledger.weights(spec)
+    first = claims_.weights(spec)
     (folder / "training" / "log").write_bytes(b"2")
-    assert ledger.weights(spec) == first and len(first) == 16
+    assert claims_.weights(spec) == first and len(first) == 16
     (folder / "unet" / "a").write_bytes(b"2")
-    assert ledger.weights(spec) != first
+    assert claims_.weights(spec) != first
 
 
 def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch):
@@ -116,44 +118,44 @@ def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch):
         pytest.skip("there is no git")
     file = tmp_path / "ledger.py"
     file.write_text("1")
-    monkeypatch.setattr(ledger, "__file__", str(file))
-    assert ledger.commit() == "unknown"
+    monkeypatch.setattr(claims_, "__file__", str(file))
+    assert claims_.commit() == "unknown"
 
     def git(*words: str) -> str:
         command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
 
     git("init", "-q")
-    assert ledger.commit() == "unknown"  # another's repository
+    assert claims_.commit() == "unknown"  # another's repository
     git("add", "ledger.py")
     git("commit", "-qm", "a")
-    assert ledger.commit() == git("rev-parse", "HEAD")
+    assert claims_.commit() == git("rev-parse", "HEAD")
     file.write_text("2")
-    assert ledger.commit() == f"{git('rev-parse', 'HEAD')}+changes"
+    assert claims_.commit() == f"{git('rev-parse', 'HEAD')}+changes"
 
 
 # --- where claims were measured
 
 def test_every_page_that_keeps_claims_belongs_to_a_question():
-    listed = [page for part in ledger_page.QUESTIONS.values() for page in part]
-    assert set(asked.LedgerPage.after) == set(listed) and len(listed) == len(set(listed))
+    listed = [page for part in ledger.QUESTIONS.values() for page in part]
+    assert set(parameters.LedgerPage.after) == set(listed) and len(listed) == len(set(listed))
 
 
-@pytest.mark.parametrize("page", ledger_page.SECTIONS)
+@pytest.mark.parametrize("page", ledger.SECTIONS)
 def test_the_sections_that_measure_claims_are_in_their_notebooks(page):
-    assert set(ledger_page.SECTIONS[page].values()) | {ledger_page.CLOSE} <= set(ledger_page.headings(page))
+    assert set(ledger.SECTIONS[page].values()) | {ledger.CLOSE} <= set(ledger.headings(page))
 
 
 def test_a_claim_without_a_section_is_linked_to_where_its_page_closes():
-    assert ledger_page.measured_in("03_locoedit", "something new") == ledger_page.CLOSE
-    assert ledger_page.link("01_causal_tracing", "mini-sdxl", "The UNet") == "notebooks/01_causal_tracing-mini-sdxl.html#the-unet"
-    assert ledger_page.link("04_neuron_editing", "planted-sd-v1-5", "Fig. 10 again") == "notebooks/04_neuron_editing.html#fig-10-again"
+    assert ledger.measured_in("03_locoedit", "something new") == ledger.CLOSE
+    assert ledger.link("01_causal_tracing", "mini-sdxl", "The UNet") == "notebooks/01_causal_tracing-mini-sdxl.html#the-unet"
+    assert ledger.link("04_neuron_editing", "planted-sd-v1-5", "Fig. 10 again") == "notebooks/04_neuron_editing.html#fig-10-again"
 
 
 # --- the page
 
 def test_every_claim_is_a_row_which_no_script_need_show(told):
-    text = ledger_page.page(told, TITLES).data
+    text = ledger.page(told, TITLES).data
     found = Rows(text)
     assert found.rows == [(one["outcome"], one["model"], one["page"]) for one in told]
     assert found.links == [one["link"] for one in told] and found.hidden == ["form"]
@@ -162,25 +164,25 @@ def test_every_claim_is_a_row_which_no_script_need_show(told):
 
 
 def test_a_ledger_without_claims_is_a_page_too():
-    assert Rows(ledger_page.page([], TITLES).data).rows == []
+    assert Rows(ledger.page([], TITLES).data).rows == []
 
 
 def test_outcomes_can_be_read_by_all_eyes():
     """WCAG's contrast of the words on their ground, which they bring along to a light and to a dark page."""
-    style = ledger_page.TEMPLATE.read_text()
+    style = ledger.TEMPLATE.read_text()
 
     def light(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         return sum(w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for w, c in zip((0.2126, 0.7152, 0.0722), parts))
 
-    grounds = {name: re.search(rf"\.{name.replace(' ', '-')} \.said {{ background: (#\w{{6}})", style)[1] for name in ledger.HELD.values()}
+    grounds = {name: re.search(rf"\.{name.replace(' ', '-')} \.said {{ background: (#\w{{6}})", style)[1] for name in claims_.HELD.values()}
     assert all(1.05 / (light(ground) + 0.05) >= 4.5 for ground in grounds.values()) and len(set(grounds.values())) == 3
 
 
 @pytest.fixture
 def file(told, tmp_path) -> Path:
     path = tmp_path / "ledger.html"
-    path.write_text(f"<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>a</title>{ledger_page.page(told, TITLES).data}")
+    path.write_text(f"<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>a</title>{ledger.page(told, TITLES).data}")
     return path
 
 

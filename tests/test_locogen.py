@@ -8,12 +8,28 @@ import pandas as pd
 import pytest
 import torch
 
-from locolib import UserError, answers, locogen
-from locolib.locogen import Request, candidates, effects, label, measure, rates, rows, search, seeds, stability, sweep, windows
+from locolib import UserError
+from locolib.drawing.sampling import Settings
+from locolib.experiments import locogen
+from locolib.experiments.locogen import (
+    Request,
+    candidates,
+    effects,
+    label,
+    measure,
+    rates,
+    report,
+    rows,
+    search,
+    searching,
+    seeds,
+    stability,
+    sweep,
+    windows,
+)
 from locolib.models import load_scorer
 from locolib.models.fingerprint import fingerprint
 from locolib.prompts import read
-from locolib.sampling import Settings
 from locolib.scores import Effects, Interval
 
 pytestmark = pytest.mark.computing
@@ -108,12 +124,12 @@ def test_sweep_is_stored_and_complete(model, store):
 def test_an_answers_numbers_are_those_of_its_words(model, store):
     asked = request()
     done = sweep(model, asked, 2, store=store)
-    row, found = answers.hit(done, asked, model.spec), answers.numbers(done, asked, model.spec)
-    for column, words in zip(answers.NUMBERS, answers.INTERVALS, strict=True):
+    row, found = report.hit(done, asked, model.spec), report.numbers(done, asked, model.spec)
+    for column, words in zip(report.NUMBERS, report.INTERVALS, strict=True):
         assert str(Interval(value=found[column], low=found[f"{column}_low"], high=found[f"{column}_high"])) == row[words]
     assert (found["n"], found["images"]) == (row["held-out prompts"], row["images"]) and row["found"] in found["said"]
-    known = answers.share_at_known(locogen.summary_of(done), model.spec, "style")
-    assert set(known) == {"known", "known_low", "known_high"} and np.isnan(answers.share_at_known(done.curve, model.spec, "place")["known"])
+    known = report.share_at_known(locogen.summary_of(done), model.spec, "style")
+    assert set(known) == {"known", "known_low", "known_high"} and np.isnan(report.share_at_known(done.curve, model.spec, "place")["known"])
 
 
 def test_tables_of_another_scorer_are_not_given_back(model, store):
@@ -144,7 +160,7 @@ def test_search_stops_at_the_first_confirmed_size(model, store, monkeypatch):
         share = np.array([0.95 if set(s) >= {8, 9} else 0.3 if {8, 9} & set(s) else 0.0 for s in sets])
         return Effects(windows=full[:, None] * share + rng.normal(0, 0.3, (units, len(sets))), full=full)
 
-    monkeypatch.setattr(locogen.searching, "effects", planted)
+    monkeypatch.setattr(searching, "effects", planted)
     done = search(model, request(prompts=2), store=store)
     assert [s.m for s in done] == [1, 2]
     assert (done[-1].verdict.verdict, done[-1].verdict.start, done[-1].verdict.m) == ("localised", 8, 2)

@@ -2,25 +2,44 @@
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rounding import assert_same, close
 from scipy.stats import ttest_ind
 
-from locolib import UserError, neuron_answers, neuron_figures, neurons, pages
-from locolib.figures import panels, plt
-from locolib.layers import sites
-from locolib.memory import Altered, Dropped, Row, TextMemory
-from locolib.neuron_answers import in_common
-from locolib.neurons import (NEURONS, READINGS, WIDTH, Activations, Request, doses, drops, measure, rank, readings, removed,
-                             summary, z_scores)
+from locolib import UserError
+from locolib.drawing.layers import sites
+from locolib.drawing.memory import Altered, Dropped, Row, TextMemory
+from locolib.drawing.sampling import Settings, denoise
+from locolib.drawing.text import token_ids
+from locolib.experiments.neurons import (
+    NEURONS,
+    READINGS,
+    WIDTH,
+    Activations,
+    Request,
+    doses,
+    dropping,
+    drops,
+    measure,
+    rank,
+    readings,
+    removed,
+    report,
+    summary,
+    z_scores,
+)
+from locolib.experiments.neurons import figures as plots
+from locolib.experiments.neurons import page as neurons_page
+from locolib.experiments.neurons.report import in_common
+from locolib.figures import panels
 from locolib.organisms.captions import OBJECTS, PLACES, STYLES, Scene, caption
 from locolib.prompts import FOLDER, read_styled
-from locolib.sampling import Settings, denoise
 from locolib.scores import Interval
-from locolib.text import token_ids
-from rounding import assert_same, close
+from locolib.study import pages
 
 pytestmark = pytest.mark.computing
 
@@ -133,7 +152,7 @@ def test_a_neuron_that_never_varies_ranks_last():
     one[:, 5] = other[:, 5] = 0.0
     found = z_scores(one, other)
     assert found[[3, 4, 5]].tolist() == [0, 0, 0] and np.isfinite(found).all()
-    ranking = neurons.Ranking(z={(8, "key"): found}, neutral={})
+    ranking = dropping.Ranking(z={(8, "key"): found}, neutral={})
     assert set(ranking.top(WIDTH)[8, "key"][-3:]) == {3, 4, 5}
 
 
@@ -247,14 +266,14 @@ def test_what_is_measured(model, known, store):
 
 def test_rows_say_what_the_conditions_are(known):
     asked = request()
-    rows = list(neurons._rows(asked, drops(rank(known, asked), asked)))
+    rows = list(dropping._rows(asked, drops(rank(known, asked), asked)))
     assert rows[0].changes == () and rows[-1].changes == (Altered(layers=(8, 9), prompt=asked.tests[1].plain),)
     assert {type(change) for row in rows[2:-2] for change in row.changes} == {Dropped}
 
 
 def test_the_same_under_two_names_is_made_once(model, known, store, monkeypatch):
     asked, made = request(), []
-    monkeypatch.setattr(neurons, "generate", lambda model, rows, *args, **options: made.extend(rows) or np.zeros((len(rows), 8, 8, 3), np.uint8))
+    monkeypatch.setattr(dropping, "generate", lambda model, rows, *args, **options: made.extend(rows) or np.zeros((len(rows), 8, 8, 3), np.uint8))
     dropped = doses(rank(known, asked), rank(known, request("van gogh")), asked)
     table = measure(model, asked, dropped, store=store)
     assert len(made) == len(set(made)) < len(table) == 2 * (2 + len(dropped))
@@ -266,7 +285,7 @@ def test_the_same_under_two_names_is_made_once(model, known, store, monkeypatch)
 def test_another_artists_neurons_are_as_many_and_of_the_other_ranking(known):
     own, other = rank(known, request()), rank(known, request("van gogh"))
     made = doses(own, other, request())
-    assert list(made)[:3] == ["30", "50", "100"] and {f"{kind}{n}" for kind in ("", "random ", "other ") for n in neurons.DOSES} < set(made)
+    assert list(made)[:3] == ["30", "50", "100"] and {f"{kind}{n}" for kind in ("", "random ", "other ") for n in dropping.DOSES} < set(made)
     assert made["other 320"] == other.dropped(other.top(320)) and made["320"] == own.dropped(own.top(320))
     assert [len(c.neurons) for c in made["other 320"]] == [len(c.neurons) for c in made["random 320"]]
 
@@ -296,7 +315,7 @@ def made_up(units=10, full=20.0, seed=0, **shares):
 
 def test_readings_are_told_in_numbers():
     doses = ("100", "640", "random 640")
-    found = neuron_answers.by_reading(made_up(**{f"{name}: {dose}": SHARES[dose] for name in READINGS for dose in doses}))
+    found = report.by_reading(made_up(**{f"{name}: {dose}": SHARES[dose] for name in READINGS for dose in doses}))
     assert list(found.reading.unique()) == list(READINGS) and list(found.dropped) == len(READINGS) * list(doses) and set(found.n) == {10}
     for column, what in (("share", 1.0), ("object", -4.0)):
         assert found.groupby("dropped")[column].mean().to_dict() == pytest.approx({dose: what * SHARES[dose] for dose in doses}, abs=0.05)
@@ -319,12 +338,12 @@ def test_a_lead_is_the_difference_of_two_shares():
 
 def test_where_altering_removes_nothing_no_share_is_formed():
     found = made_up(full=0.0)
-    assert summary(found).share.isna().all() and neuron_answers.claims(found)[0].held is None
-    assert "not defined" in neuron_answers.enough(found, (100, 640))
+    assert summary(found).share.isna().all() and report.claims(found)[0].held is None
+    assert "not defined" in report.enough(found, (100, 640))
 
 
 def test_claims_are_judged_by_their_intervals():
-    held, nothing = (neuron_answers.claims(made_up(**shares)) for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3}))
+    held, nothing = (report.claims(made_up(**shares)) for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3}))
     assert [claim.held for claim in held] == [True] * 6
     assert [claim.held for claim in nothing] == [False] * 4 + [True, False]
     assert all("[" in claim.number and "[" in claim.control and "-0.00" not in claim.number for claim in [*held, *nothing])
@@ -332,39 +351,39 @@ def test_claims_are_judged_by_their_intervals():
 
 @pytest.mark.parametrize("low, high, says", [(0.1, 0.9, True), (-0.2, 0.05, False), (-0.2, 0.3, None)])
 def test_a_little_is_nothing(low, high, says):
-    assert neuron_answers.held(Interval(value=(low + high) / 2, low=low, high=high), 0.0, 0.1) is says
+    assert report.held(Interval(value=(low + high) / 2, low=low, high=high), 0.0, 0.1) is says
 
 
 def test_what_becomes_of_the_object_is_in_points():
     table = made_up()
-    assert neuron_answers.change(table, "640").value == pytest.approx(-3.6)
-    assert neuron_answers.change(table, "clean", "640").value == pytest.approx(3.6)
-    assert "-0.00" not in neuron_answers.said(made_up(**{"100": 0.0}), "100")
+    assert report.change(table, "640").value == pytest.approx(-3.6)
+    assert report.change(table, "clean", "640").value == pytest.approx(3.6)
+    assert "-0.00" not in report.said(made_up(**{"100": 0.0}), "100")
 
 
 def test_the_number_that_removes_half_is_the_smallest():
-    said = neuron_answers.enough(made_up(), (100, 640))
+    said = report.enough(made_up(), (100, 640))
     assert "highest |z|: 100 is the smallest" in said and "none of the numbers up to 640 removes half" in said
 
 
 def test_figures_show_every_condition(known):
-    table = summary(made_up(**{f"{kind}{n}": 0.1 for kind in ("", "random ", "other ") for n in neurons.DOSES}))
-    bars = neuron_figures.score_bars({"monet": table, "van gogh": table}, scorer="a scorer")
-    assert all(len(ax.containers) == 2 * len(neuron_figures.SHOWN) and "10 prompts" in ax.get_title(loc="left") for ax in bars.axes)
-    lines = neuron_figures.dose(table, scorer="a scorer")
+    table = summary(made_up(**{f"{kind}{n}": 0.1 for kind in ("", "random ", "other ") for n in dropping.DOSES}))
+    bars = plots.score_bars({"monet": table, "van gogh": table}, scorer="a scorer")
+    assert all(len(ax.containers) == 2 * len(plots.SHOWN) and "10 prompts" in ax.get_title(loc="left") for ax in bars.axes)
+    lines = plots.dose(table, scorer="a scorer")
     assert all(len(ax.containers) == 3 and "a scorer" in ax.get_title(loc="left") for ax in lines.axes)
     rankings = {artist: rank(known, request(artist)) for artist in ("monet", "van gogh")}
-    ax = neuron_figures.z_histogram(panels(1)[0], neuron_answers.sizes(rankings), np.ones(9), neuron_answers.cut(rankings), title="a title")
+    ax = plots.z_histogram(panels(1)[0], report.sizes(rankings), np.ones(9), report.cut(rankings), title="a title")
     assert len(ax.patches) > 40
-    assert len(neuron_figures.shared_map(panels(1)[0], in_common(rankings), count=100, title="a title").texts) == 4
+    assert len(plots.shared_map(panels(1)[0], in_common(rankings), count=100, title="a title").texts) == 4
     plt.close("all")
 
 
 # --- the page
 
 def test_the_pages_layers_are_the_known_window_or_those_named():
-    assert pages.NeuronPage().where() == (8, 9) and pages.NeuronPage(model="sdxl").where() == (45, 46, 47)
-    assert pages.NeuronPage(layers="3,7-9").where() == (3, 7, 8, 9)
+    assert neurons_page.NeuronPage().where() == (8, 9) and neurons_page.NeuronPage(model="sdxl").where() == (45, 46, 47)
+    assert neurons_page.NeuronPage(layers="3,7-9").where() == (3, 7, 8, 9)
 
 
 @pytest.mark.parametrize("given, message", [
@@ -381,9 +400,9 @@ def test_a_bad_parameter_of_the_page_is_one_sentence(given, message):
 
 @pytest.mark.parametrize("model, count", [("planted-sd-v1-5", 96), ("sd-v1-5", 57)])
 def test_a_model_gets_the_prompts_that_it_knows(model, count):
-    page = pages.NeuronPage(model=model, prompts=0)
+    page = neurons_page.NeuronPage(model=model, prompts=0)
     assert len(page.requests()["monet"].prompts) == count and sum(len(asked.tests) for asked in page.requests().values()) == count
-    few = pages.NeuronPage(model=model, prompts=2, artist="monet")
+    few = neurons_page.NeuronPage(model=model, prompts=2, artist="monet")
     assert [len(few.requests()[name].tests) for name in few.shown()] == [2] and 0 < few.images() < page.images() / 20
 
 

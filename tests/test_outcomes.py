@@ -6,24 +6,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-
-from locolib import UserError, baselines, editing, edits, edits_by_model, ledger, limits, locogen, outcomes, reading, specificity
-from locolib.ledger import Claim
-from locolib.locoedit import locoedit
-from locolib.prompts import read
-from locolib.sampling import Settings
-from locolib.text import TOKENS
 from rounding import close
+
+from locolib import UserError
+from locolib import claims as claims_
+from locolib.claims import Claim
+from locolib.drawing.sampling import Settings
+from locolib.drawing.text import TOKENS
+from locolib.experiments import deepfloyd, editing, locogen
+from locolib.experiments.deepfloyd import report as deepfloyd_report
+from locolib.experiments.editing import baselines, locoedit, report
+from locolib.experiments.editing import figures as plots
+from locolib.experiments.locogen import report as locogen_report
+from locolib.prompts import about, read
 
 pytestmark = pytest.mark.computing
 
 SETTINGS = Settings(steps=1, guidance=2.0)
-TRAINING = baselines.Training(steps=3, batch=2, rate=1e-3)
+TRAINING = editing.Training(steps=3, batch=2, rate=1e-3)
 
 
-def trial(model, store, attribute="style", value="monet", window=(8, 9)) -> outcomes.Trial:
+def trial(model, store, attribute="style", value="monet", window=(8, 9)) -> editing.Trial:
     asked = locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS)
-    one = outcomes.trial(model, asked, value, window, store=store)
+    one = editing.trial(model, asked, value, window, store=store)
     return replace(one, train=one.train[:3], held=replace(one.held, prompts=one.held.prompts[:2]))
 
 
@@ -31,7 +36,7 @@ def trial(model, store, attribute="style", value="monet", window=(8, 9)) -> outc
 
 def test_the_prompts_that_judge_made_no_edit(model, store):
     for attribute, value in (("style", "monet"), ("object", "snoopy"), ("fact", "british monarch")):
-        one = outcomes.trial(model, locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS), value, (6, 7), store=store)
+        one = editing.trial(model, locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS), value, (6, 7), store=store)
         assert not {p.original for p in one.train} & {p.original for p in one.held.prompts}
         assert all(value in p.original for p in (*one.train, *one.held.prompts))
 
@@ -50,15 +55,15 @@ def test_an_edit_of_nothing_has_no_effect(model, store):
 
 def test_a_random_window_shares_no_layer(model):
     for seed in range(20):
-        assert not set(outcomes.random_window(16, (8, 9), seed)) & {8, 9}
-    assert outcomes.random_window(16, (8, 9), 3) == outcomes.random_window(16, (8, 9), 3)
+        assert not set(editing.random_window(16, (8, 9), seed)) & {8, 9}
+    assert editing.random_window(16, (8, 9), 3) == editing.random_window(16, (8, 9), 3)
     with pytest.raises(UserError, match="No window of 9 layers is disjoint"):
-        outcomes.random_window(16, tuple(range(4, 13)), 0)
+        editing.random_window(16, tuple(range(4, 13)), 0)
 
 
 def test_an_unknown_value_is_refused():
     with pytest.raises(UserError, match="Unknown value 'rembrandt' of style; the prompts know van gogh"):
-        outcomes.about(read("style"), "rembrandt")
+        about(read("style"), "rembrandt")
 
 
 @pytest.mark.parametrize("shares, sizes, best", [
@@ -68,17 +73,17 @@ def test_an_unknown_value_is_refused():
     ([np.nan] * 5, [2, 1, 1, 1, 1], "subject"),  # altering does nothing either: the paper's
 ], ids=["only", "smallest", "nearest", "none"])
 def test_the_best_tokens_do_what_altering_does_with_the_smallest_change(shares, sizes, best):
-    assert outcomes.best_tokens(pd.DataFrame({"name": list(TOKENS), "share": shares, "size": sizes})) == best
+    assert editing.best_tokens(pd.DataFrame({"name": list(TOKENS), "share": shares, "size": sizes})) == best
 
 
 def test_rank_correlation_of_a_rising_line_is_one():
     x = np.arange(12.0)
-    assert [round(v, 9) for v in vars(outcomes.rank_correlation(x, x**3)).values()] == [1.0, 1.0, 1.0]
-    assert outcomes.rank_correlation(x, -x).value == -1
+    assert [round(v, 9) for v in vars(editing.rank_correlation(x, x**3)).values()] == [1.0, 1.0, 1.0]
+    assert editing.rank_correlation(x, -x).value == -1
 
 
 def test_generic_prompts_without_an_edit_differ_by_nothing(model, store):
-    table = outcomes.generic(model, ["a cat in a beach", "a dog in a city"], {"empty": locoedit(model, read("style")[:1], ())}, SETTINGS, store=store)
+    table = editing.generic(model, ["a cat in a beach", "a dog in a city"], {"empty": locoedit(model, read("style")[:1], ())}, SETTINGS, store=store)
     assert list(table.name) == ["no edit", "empty"] and (table.difference == 0).all()
 
 
@@ -93,28 +98,28 @@ def test_a_baseline_is_an_edit_and_leaves_the_model_alone(any_model, method):
     change = getattr(baselines, method)(model, prompts, *more)
     assert all(torch.equal(old, new) for old, new in zip(before, (w for part in parts for w in part.parameters())))
     assert change.size > 0 and all(path.startswith("text_encoder" if method == "diffquickfix" else "unet.") for path in change.deltas)
-    with edits.applied(model, change) as edited:
+    with editing.applied(model, change) as edited:
         assert edited.fingerprint != model.fingerprint
 
 
 def test_fine_tuning_is_the_same_twice(model):
-    one, other = (baselines.esd_x(model, read("style")[:2], TRAINING, SETTINGS) for _ in range(2))
+    one, other = (editing.esd_x(model, read("style")[:2], TRAINING, SETTINGS) for _ in range(2))
     assert one.fingerprint == other.fingerprint
 
 
 def test_uce_keeps_what_it_is_told_to_keep_better_than_time(model):
-    from locolib.layers import sites
+    from locolib.drawing.layers import sites
 
     prompts, kept = read("style")[:3], ["a house by monet", "a cat in a beach"]
     path = f"unet.{sites(model.unet)[4].value}.weight"
     states = torch.cat([model.encode([text]).states[0] for text in kept])
-    moved = [float((states @ change.deltas[path].T).norm()) for change in (baselines.uce(model, prompts, kept), baselines.time(model, prompts))]
+    moved = [float((states @ change.deltas[path].T).norm()) for change in (editing.uce(model, prompts, kept), editing.time(model, prompts))]
     assert moved[0] < moved[1]
 
 
 def test_where_altering_does_nothing_there_is_nothing_to_compare():
     nothing = pd.DataFrame({"name": ["0-1", "1-2"], "of all": np.nan, "located": np.nan})
-    said = editing.hase_words({"style": outcomes.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))}, {"style": nothing})
+    said = report.hase_words({"style": editing.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))}, {"style": nothing})
     assert "no shares to compare" in said
 
 
@@ -123,7 +128,7 @@ def test_where_altering_does_nothing_there_is_nothing_to_compare():
 def rows(located, apart):
     """Two rows of a table of outcomes: (value, half a width of the interval) of the edit's share."""
     made = [{"name": name} | {f"{column}{end}": value + side * half for column in ("share", "of all") for end, side in (("", 0), ("_low", -1), ("_high", 1))}
-            for name, (value, half) in ((specificity.PAPER, located), (specificity.OURS, located), (specificity.SPARES, located), (specificity.APART, apart))]
+            for name, (value, half) in ((editing.PAPER, located), (editing.OURS, located), (editing.SPARES, located), (editing.APART, apart))]
     return pd.DataFrame(made)
 
 
@@ -131,32 +136,32 @@ def rows(located, apart):
     ((1.0, 0.1), (0.0, 0.1), [True, True]), ((0.8, 0.1), (0.75, 0.1), [True, None]), ((0.2, 0.1), (0.6, 0.1), [False, False]),
     ((0.5, 0.3), (0.0, 0.1), [None, True])], ids=["where it was found", "anywhere", "elsewhere", "wide"])
 def test_an_edit_that_works_anywhere_is_not_evidence_for_the_place(located, apart, held):
-    told = edits_by_model.claims({"style": rows(located, apart)})
+    told = report.model_claims({"style": rows(located, apart)})
     assert [claim.held for claim in told[-2:]] == held and [claim.held for claim in told[:2]] == held[:1] * 2
 
 
 def test_an_edit_is_tried_where_it_was_found_and_elsewhere(model, store):
-    tokens, table = edits_by_model.tried(trial(model, store), "auto", pictures=2)
-    assert tokens in TOKENS and set(edits_by_model.CONDITIONS) <= set(table.name) and (table.images == 2).all()
+    tokens, table = editing.tried(trial(model, store), "auto", pictures=2)
+    assert tokens in TOKENS and set(plots.CONDITIONS) <= set(table.name) and (table.images == 2).all()
 
 
 # --- reading directions
 
 def test_only_a_bidirectional_encoder_looks_ahead(any_model):
-    weights, words = reading.attention(any_model, "a house in the style of van gogh")
+    weights, words = deepfloyd.attention(any_model, "a house in the style of van gogh")
     assert weights.shape[1] == weights.shape[2] == len(words)
     torch.testing.assert_close(weights.sum(-1)[:, 0] <= 1 + 1e-5, torch.ones(len(weights), dtype=torch.bool))
-    assert bool((reading.looking_ahead(weights) > 0).any()) == (any_model.sampler == "ddpm")
+    assert bool((deepfloyd.looking_ahead(weights) > 0).any()) == (any_model.sampler == "ddpm")
 
 
 def test_groups_of_positions_are_all_positions_once(any_model):
-    groups = reading.groups(any_model, "a house in the style of van gogh", "van gogh")
+    groups = deepfloyd.groups(any_model, "a house in the style of van gogh", "van gogh")
     assert sorted(i for where in groups.values() for i in where) == list(range(77))
 
 
 def test_before_the_subject_a_causal_encoder_says_the_same_of_both_artists(any_model):
     one, other = "a house in the style of van gogh", "a house in the style of salvador dali"
-    where = list(reading.groups(any_model, one, "van gogh")["before the subject"])
+    where = list(deepfloyd.groups(any_model, one, "van gogh")["before the subject"])
     states = [any_model.encode([text]).states[0, where] for text in (one, other)]
     assert close(*states, atol=1e-5) == (any_model.sampler != "ddpm")
 
@@ -167,15 +172,15 @@ def test_shares_by_position_have_a_row_for_each_group(any_model, store):
     count = {v: len(any_model.tokenizer(v, add_special_tokens=False).input_ids) for v in ("van gogh", "salvador dali")}
     if count["van gogh"] != count["salvador dali"]:
         with pytest.raises(UserError, match="as many tokens"):
-            reading.by_position(any_model, asked, "van gogh", store=store)
+            deepfloyd.by_position(any_model, asked, "van gogh", store=store)
         return
-    table = reading.by_position(any_model, asked, "van gogh", store=store)
-    assert table.group.tolist() == list(reading.GROUPS) and (table.other == "salvador dali").all()
+    table = deepfloyd.by_position(any_model, asked, "van gogh", store=store)
+    assert table.group.tolist() == list(deepfloyd.GROUPS) and (table.other == "salvador dali").all()
 
 
 def test_a_value_without_a_counterpart_is_refused():
     with pytest.raises(UserError, match="as many tokens as 'monet'"):
-        reading.another(read("style"), "monet", {p.value: 1 if p.value == "monet" else 2 for p in read("style")})
+        deepfloyd.another(read("style"), "monet", {p.value: 1 if p.value == "monet" else 2 for p in read("style")})
 
 
 @pytest.mark.parametrize("share, target, says", [
@@ -185,31 +190,31 @@ def test_few_images_do_not_tell_that_an_edit_fails(share, target, says):
     of = {"share": share, "target": target}
     row = {f"{name}{end}": value + side * half for name, (value, half) in of.items() for end, side in (("", 0), ("_low", -1), ("_high", 1))}
     table = pd.DataFrame([{"name": "located layers altered", "target": 1.0}, {"name": "subject"} | row])
-    assert limits.works(table, "subject") is says
+    assert deepfloyd_report.works(table, "subject") is says
 
 
 # --- the ledger
 
 def test_claims_are_kept_and_replaced(store):
     claims = [Claim(text="a", section="5.1", number="1", held=True), Claim(text="b", section="6", number="2", control="c", held=None)]
-    ledger.keep(store, "03_locoedit", "planted-sd-v1-5", claims)
-    ledger.keep(store, "03_locoedit", "planted-sd-v1-5", claims[1:])
-    table = ledger.table(store)
+    claims_.keep(store, "03_locoedit", "planted-sd-v1-5", claims)
+    claims_.keep(store, "03_locoedit", "planted-sd-v1-5", claims[1:])
+    table = claims_.table(store)
     assert table.claim.tolist() == ["b"] and table.outcome.tolist() == ["not settled"] and table.model[0].startswith("planted")
 
 
 def test_a_listing_says_what_did_not_hold():
-    text = ledger.listing([Claim(text="a", section="5.1", number="1", held=False)])
+    text = claims_.listing([Claim(text="a", section="5.1", number="1", held=False)])
     assert "<strong>Held</strong>: nothing" in text and "<strong>Did not hold</strong>: a (1)" in text and "Not settled" not in text
 
 
 def test_hits_without_an_answer_to_compare_with_are_no_claims():
     row = {"verdict": "localised", "found": "8-9", "share": "1", "lead": "1"}
-    told = ledger.of_hits({"style": row | {"planted": "8-9"}, "place": row | {"paper": "not said"}, "object": row | {"planted": "all layers"}}, "5.1")
+    told = locogen_report.claims({"style": row | {"planted": "8-9"}, "place": row | {"paper": "not said"}, "object": row | {"planted": "all layers"}}, "5.1")
     assert [claim.held for claim in told] == [True, False]
 
 
 def test_the_editing_page_names_the_paper_beside_ours():
-    table = pd.DataFrame([{"name": specificity.PAPER, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}])
-    told = editing.claims({}, {}, {"style": table, "fact": table}, {})
+    table = pd.DataFrame([{"name": editing.PAPER, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}])
+    told = report.claims({}, {}, {"style": table, "fact": table}, {})
     assert [(claim.held, claim.control) for claim in told] == [(True, "the paper's -0.05"), (True, "")]  # Table 1 prints no facts

@@ -5,20 +5,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from locolib import ratings
+from locolib.experiments import human
 
-ITEMS = ratings.read()[3:6]  # a fact, an object, a style
+ITEMS = human.read()[3:6]  # a fact, an object, a style
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    return ratings.plan(["mini-sd-v1-5"], items=ITEMS, seeds=1, placebos=1)
+    return human.plan(["mini-sd-v1-5"], items=ITEMS, seeds=1, placebos=1)
 
 
 @pytest.fixture
 def file(pairs, tmp_path):
     images = {pair.pair: (np.full((8, 8, 3), 10 * i, np.uint8), np.full((8, 8, 3), 10 * i + 5, np.uint8)) for i, pair in enumerate(pairs)}
-    return ratings.write_page(pairs, images, tmp_path / "rating.html")
+    return human.write_page(pairs, images, tmp_path / "rating.html")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_rate_by_keyboard_reload_go_on_and_save_what_the_checker_accepts(opened,
     page = opened()
     start(page)
     asked = {pair.pair: pair.question for pair in pairs}
-    order = ratings.order(pairs, "Ann B")
+    order = human.order(pairs, "Ann B")
     assert page.get_by_role("heading", name="Pair 1 of 4").is_visible() and question(page) == asked[order[0]]
     page.keyboard.press("4")
     page.keyboard.press("ArrowRight")
@@ -71,13 +71,13 @@ def test_rate_by_keyboard_reload_go_on_and_save_what_the_checker_accepts(opened,
     page.reload()
     assert page.get_by_role("heading", name="Pair 3 of 4").is_visible() and "2 of 4 rated" in page.locator("#done").inner_text()
     assert "Welcome back, Ann B" in page.get_by_role("status").inner_text()
-    part = ratings.problems(saved(page, tmp_path / "part.csv"), pairs)
+    part = human.problems(saved(page, tmp_path / "part.csv"), pairs)
     assert len(part) == 2 and all("without pair" in problem for problem in part)
     page.keyboard.press("1")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("5")
     assert "All are rated" in page.locator("#done").inner_text()
-    found = ratings.check(saved(page, tmp_path / "all.csv"), ratings.read_plan(file.with_suffix(".plan.csv")), rater="Ann B")
+    found = human.check(saved(page, tmp_path / "all.csv"), human.read_plan(file.with_suffix(".plan.csv")), rater="Ann B")
     assert dict(zip(found.pair, found.rating)) == dict(zip(order, (4, 3, 1, 5)))
     assert found.pair.tolist() == order and found.question.tolist() == [asked[name] for name in order] and (found.seconds >= 0).all()
     assert page.asked == [file.as_uri()] * 2 and page.errors == []
@@ -89,8 +89,8 @@ def test_a_name_with_a_comma_and_quotes_survives(opened, pairs, tmp_path):
     for _ in pairs:
         page.keyboard.press("2")
         page.keyboard.press("ArrowRight")
-    assert set(ratings.check(saved(page, tmp_path / "a.csv"), pairs).rater) == {'van "D", É'}
-    assert page.locator("#question").inner_text() == {p.pair: p.question for p in pairs}[ratings.order(pairs, 'van "D", É')[-1]]
+    assert set(human.check(saved(page, tmp_path / "a.csv"), pairs).rater) == {'van "D", É'}
+    assert page.locator("#question").inner_text() == {p.pair: p.question for p in pairs}[human.order(pairs, 'van "D", É')[-1]]
 
 
 def test_two_raters_at_one_browser_do_not_mix(opened):
@@ -127,8 +127,8 @@ def test_no_name_no_start(opened):
 def test_the_scale_has_the_papers_words(opened, pairs):
     page = opened()
     start(page)
-    for pair in map({p.pair: p for p in pairs}.get, ratings.order(pairs, "Ann B")):
-        _, low, high = ratings.QUESTIONS[pair.attribute]
+    for pair in map({p.pair: p for p in pairs}.get, human.order(pairs, "Ann B")):
+        _, low, high = human.QUESTIONS[pair.attribute]
         assert page.locator("#low").inner_text() == f"1 – {low}" and page.locator("#high").inner_text() == f"5 – {high}"
         page.keyboard.press("ArrowRight")
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from rounding import assert_same, assert_same_picture, close
 
 from locolib import UserError
-from locolib.layers import sites
-from locolib.memory import Altered, KeysValues, Row, TextMemory
+from locolib.drawing.layers import sites
+from locolib.drawing.memory import Altered, KeysValues, Row, TextMemory
+from locolib.drawing.sampling import Settings, denoise, generate
 from locolib.models.attention import project
-from locolib.sampling import Settings, denoise, generate
-from rounding import assert_same, assert_same_picture, close
 
 pytestmark = pytest.mark.computing
 

@@ -3,7 +3,22 @@
 import numpy as np
 import pytest
 
-from locolib.scores import RESAMPLES, Effects, agreement, clip_score, concordance, disjoint, highest, judge, margin, mean, ratio, resample, share, wilson
+from locolib.scores import (
+    RESAMPLES,
+    Effects,
+    agreement,
+    clip_score,
+    concordance,
+    disjoint,
+    highest,
+    judge,
+    margin,
+    mean,
+    ratio,
+    resample,
+    share,
+    wilson,
+)
 
 UNITS = 12
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from locolib import UserError
-from locolib.scrubber import LARGE, data_uri, scrubber
+from locolib.figures import LARGE, data_uri, scrubber
 
 WINDOWS = [f"{i}-{i + 1}" for i in range(15)]
 SHARES = {label: i / 14 for i, label in enumerate(WINDOWS)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from locolib.book import mended
+from locolib.study.book import mended
 
 # What is folded away, and what a theme shows late, is looked at as well.
 OPEN = """() => {

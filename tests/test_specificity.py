@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from locolib import edit_figures, edits_by_model, outcomes, specificity
-from locolib.edits import edit, keys, staying
-from locolib.locoedit import SPARES, kept, locoedit, sparing
-from locolib.locogen import SEED, Request
+from locolib import scores
+from locolib.drawing.sampling import Settings
+from locolib.experiments import editing
+from locolib.experiments.editing import NONE, OURS, PAPER, SPARES, edit, kept, keys, locoedit, report, sparing, staying
+from locolib.experiments.editing import figures as plots
+from locolib.experiments.locogen import SEED, Request
 from locolib.prompts import about, generic_halves, halves, read
-from locolib.sampling import Settings
-from locolib.specificity import NONE, OURS, PAPER
 
 SETTINGS = Settings(steps=1, guidance=1.0)
 
 
 def trial(model, store, attribute="object", value="nemo"):
-    return outcomes.trial(model, Request(prompts=read(attribute), seeds=(SEED,), settings=SETTINGS), value, (4, 5), store=store)
+    return editing.trial(model, Request(prompts=read(attribute), seeds=(SEED,), settings=SETTINGS), value, (4, 5), store=store)
 
 
 def nothing(one):
@@ -30,8 +30,8 @@ def table(cells) -> pd.DataFrame:
 
 
 def test_an_edit_of_nothing_keeps_all_that_was_seen(model, store):
-    found = specificity.matrix(trial(model, store), {"nothing": nothing}, trained={"once": nothing(trial(model, store))}, count=2)
-    values = specificity.values_of("object")
+    found = editing.matrix(trial(model, store), {"nothing": nothing}, trained={"once": nothing(trial(model, store))}, count=2)
+    values = editing.values_of("object")
     before = found[found.method == NONE].set_index("asked")
     assert list(before.index) == values and (before.n == 2).all()
     after = found[found.method == "nothing"]
@@ -46,17 +46,17 @@ def test_every_value_is_edited_by_its_own_prompts(model, store):
         asked.append(one.train)
         return nothing(one)
 
-    specificity.matrix(trial(model, store), {"seen": make}, count=1)
-    assert [train[0].value for train in asked] == specificity.values_of("object")
+    editing.matrix(trial(model, store), {"seen": make}, count=1)
+    assert [train[0].value for train in asked] == editing.values_of("object")
     assert all(set(train) == set(halves(about(read("object"), train[0].value))[0]) for train in asked)
 
 
 def test_rates_count_the_edited_value_and_the_others_apart():
-    found = specificity.rates(table([(NONE, "", "a", 4, 4), (NONE, "", "b", 3, 4), ("m", "a", "a", 1, 4), ("m", "a", "b", 3, 3), ("m", "b", "a", 2, 4),
+    found = editing.rates(table([(NONE, "", "a", 4, 4), (NONE, "", "b", 3, 4), ("m", "a", "a", 1, 4), ("m", "a", "b", 3, 3), ("m", "b", "a", 2, 4),
                                      ("m", "b", "b", 0, 3), ("once", "a", "a", 0, 4), ("once", "a", "b", 0, 0)])).set_index("name")
     assert found.gone["m"] == pytest.approx(6 / 7) and found["n gone"]["m"] == 7 and found.kept["m"] == pytest.approx(5 / 7) and found["n kept"]["m"] == 7
     assert found.gone["once"] == 1 and np.isnan(found.kept["once"]) and found["values"].to_dict() == {"m": 2, "once": 1}
-    own = specificity.rates(table([("m", "a", "a", 1, 4), ("m", "a", "b", 3, 3), ("m", "b", "b", 0, 3)]), "a").set_index("name")
+    own = editing.rates(table([("m", "a", "a", 1, 4), ("m", "a", "b", 3, 3), ("m", "b", "b", 0, 3)]), "a").set_index("name")
     assert own.gone["m"] == 0.75 and own["values"]["m"] == 1
 
 
@@ -65,22 +65,22 @@ def test_rates_count_the_edited_value_and_the_others_apart():
 def test_claims_are_read_from_intervals(gone, kept_, moved, held):
     rows = [{"name": name, "moved": moved, "moved_low": 0.9 * moved, "moved_high": 1.1 * moved}
             | {f"{column}{end}": value for column, hits in (("gone", gone), ("kept", kept_))
-               for end, value in zip(("", "_low", "_high"), (lambda i: (i.value, i.low, i.high))(specificity.wilson(hits, 100)))}
+               for end, value in zip(("", "_low", "_high"), (lambda i: (i.value, i.low, i.high))(scores.wilson(hits, 100)))}
             for name in (PAPER, OURS, SPARES)]
-    told = specificity.claims("style", pd.DataFrame(rows))
+    told = report.specificity_claims("style", pd.DataFrame(rows))
     assert [claim.held for claim in told if SPARES in claim.text] == held and len(told) == 6
-    assert len(specificity.claims("style", pd.DataFrame(rows).drop(columns="moved"))) == 4  # no generic pictures: two numbers each
+    assert len(report.specificity_claims("style", pd.DataFrame(rows).drop(columns="moved"))) == 4  # no generic pictures: two numbers each
 
 
 @pytest.mark.parametrize("attribute", ["style", "object", "fact"])
 def test_rows_that_stay_hold_no_word_of_the_edit_and_nothing_that_is_asked(model, store, attribute):
-    value = specificity.values_of(attribute)[0]
+    value = editing.values_of(attribute)[0]
     one = trial(model, store, attribute, value)
-    stay = specificity.rows_that_stay(one)
-    judged = {p.original for other in specificity.values_of(attribute) for p in specificity.of_value(one, other).held.prompts}
+    stay = editing.rows_that_stay(one)
+    judged = {p.original for other in editing.values_of(attribute) for p in editing.of_value(one, other).held.prompts}
     assert not judged & set(stay) and not any(value in text for text in stay) and not set(stay) & set(generic_halves([value])[1])
     assert "" in stay and {p.target for p in one.train} <= set(stay)
-    assert any(other in text for other in specificity.values_of(attribute)[1:] for text in stay)
+    assert any(other in text for other in editing.values_of(attribute)[1:] for text in stay)
 
 
 def test_the_halves_of_the_generic_prompts_do_not_depend_on_what_is_left_out():
@@ -108,18 +108,18 @@ def test_kept_texts_of_a_style_are_the_training_prompts_by_others():
 
 
 def test_figures_show_every_cell(model, store):
-    found = specificity.matrix(trial(model, store), {"one": nothing, "two": nothing}, count=1)
-    own = edit_figures.other_values(found, attribute="object", value="nemo", scorer="s")
+    found = editing.matrix(trial(model, store), {"one": nothing, "two": nothing}, count=1)
+    own = plots.other_values(found, attribute="object", value="nemo", scorer="s")
     assert [t.get_text() for t in own.axes[0].get_yticklabels()] == [NONE, "one", "two"] and own.axes[0].get_xticklabels()[0].get_text() == "nemo"
-    values = len(specificity.values_of("object"))
-    whole = edit_figures.matrices(found, attribute="object", scorer="s")
+    values = len(editing.values_of("object"))
+    whole = plots.matrices(found, attribute="object", scorer="s")
     assert [len(ax.texts) for ax in whole.axes] == [values**2] * 2
-    by_model = edit_figures.others_by_model({"A": found[found.edited.isin(["", "nemo"])]}, attribute="object", value="nemo", scorer="s")
+    by_model = plots.others_by_model({"A": found[found.edited.isin(["", "nemo"])]}, attribute="object", value="nemo", scorer="s")
     assert len(by_model.axes[0].texts) == 3 * values
 
 
 def test_five_models_ask_for_other_values_by_each_edit(model, store):
-    found = edits_by_model.others(trial(model, store), "subject", count=1)
-    assert set(found.method) == {NONE, PAPER, OURS, SPARES, specificity.APART} and set(found.edited) == {"", "nemo"}
-    told = edits_by_model.spared({"object": found})
+    found = editing.others(trial(model, store), "subject", count=1)
+    assert set(found.method) == {NONE, PAPER, OURS, SPARES, editing.APART} and set(found.edited) == {"", "nemo"}
+    told = report.spared({"object": found})
     assert len(told) == 4 and all("object" in claim.text for claim in told)

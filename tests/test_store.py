@@ -20,10 +20,10 @@ import pytest
 import torch
 from PIL import Image
 
-from locolib import Notice, UserError, ledger, models, runs
-from locolib.memory import Row
-from locolib.runs import Store, key, write_atomic
-from locolib.sampling import Settings, generate, image_key
+from locolib import Notice, UserError, claims, models
+from locolib.drawing.memory import Row
+from locolib.drawing.sampling import Settings, generate, image_key
+from locolib.store import Store, key, processor, write_atomic
 
 pytestmark = pytest.mark.computing
 
@@ -44,7 +44,7 @@ def test_stored_images_are_the_images(model, store):
 
 def test_nothing_stored_is_computed_again(model, store, monkeypatch):
     generate(model, ROWS, SETTINGS, store=store)
-    monkeypatch.setattr("locolib.sampling.denoise", lambda *a: pytest.fail("computed again"))
+    monkeypatch.setattr("locolib.drawing.sampling.denoise", lambda *a: pytest.fail("computed again"))
     generate(model, ROWS, SETTINGS, store=store)
 
 
@@ -217,15 +217,15 @@ def test_a_damaged_list_of_images_removes_no_other_file(two, tmp_path):
 
 def test_damaged_claims_are_left_out_with_a_notice(store):
     for page in ("03_locoedit", "04_neuron_editing"):
-        ledger.keep(store, page, "planted-sd-v1-5", [ledger.Claim(text=page, section="6", number="1", held=True)])
+        claims.keep(store, page, "planted-sd-v1-5", [claims.Claim(text=page, section="6", number="1", held=True)])
     kept = [store.root / "claims" / f"{page}-planted-sd-v1-5.json" for page in ("03_locoedit", "04_neuron_editing")]
     whole = kept[0].read_bytes()
     for data in (b"", b"{}", b"null", whole.replace(b"true", b"false"), whole.replace(b"03_locoedit", b"02_locoedit"), kept[1].read_bytes(), whole[:-1]):
         kept[0].write_bytes(data)
         with pytest.warns(Notice, match="03_locoedit.*left out until `make study`"):
-            assert ledger.table(store).page.tolist() == ["04_neuron_editing"]
+            assert claims.table(store).page.tolist() == ["04_neuron_editing"]
     kept[0].write_bytes(whole)
-    assert len(ledger.table(store)) == 2
+    assert len(claims.table(store)) == 2
 
 
 # --- what is written
@@ -324,4 +324,4 @@ def test_corruptions_count_what_a_store_that_believes_all_gives(corruptions, mod
 
 
 def test_a_time_names_the_processor_and_its_cores():
-    assert re.fullmatch(r".+, [1-9]\d* cores?", runs.processor())
+    assert re.fullmatch(r".+, [1-9]\d* cores?", processor())

@@ -9,9 +9,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from locolib import UserError, answers, asked, book, ledger, pages, profiles, runs, study
+from locolib import UserError, claims
+from locolib.experiments import page as experiments_page
+from locolib.experiments import profiles
+from locolib.experiments.locogen import page as locogen_page
+from locolib.experiments.locogen import report
 from locolib.models import MODELS
-from locolib.prompts import ATTRIBUTES, read
+from locolib.prompts import ATTRIBUTES, choose, read
+from locolib.store import Store, write_atomic
+from locolib.study import book, pages, runner
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.ipynb")])
@@ -58,18 +64,18 @@ class TestSource:
 ], ids=str)
 def test_a_bad_notebook_parameter_is_one_sentence(given, message):
     with pytest.raises(UserError, match=message) as error:
-        study.parameters("02_locogen", given)
+        pages.parameters("02_locogen", given)
     assert len(str(error.value).splitlines()) == 1
 
 
 def test_only_a_planted_model_has_a_known_answer():
     with pytest.raises(UserError, match="known right answer"):
-        study.parameters("07_planted_truth", {"model": "sd-v1-5"})
+        pages.parameters("07_planted_truth", {"model": "sd-v1-5"})
 
 
 def test_only_a_bundled_model_has_a_card():
     with pytest.raises(UserError, match="miniatures' world"):
-        study.parameters("model", {"model": "sd-v1-5"})
+        pages.parameters("model", {"model": "sd-v1-5"})
 
 
 @pytest.mark.parametrize("page, given, message", [
@@ -96,37 +102,37 @@ def test_a_page_that_makes_images_says_with_which_settings(page):
 @pytest.mark.parametrize("page", pages.PAGES)
 def test_a_notebook_asks_what_its_class_asks_by_default(page):
     """The `parameters` cell and the page's class say the same twice: for papermill, and for the checks."""
-    notebook = nbformat.read(study.HOME / pages.PAGES[page].source, as_version=4)
+    notebook = nbformat.read(book.HOME / pages.PAGES[page].source, as_version=4)
     said: dict = {}
     exec(next(c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), said)  # literals alone, as tested above
     assert pages.parameters(page, said) == pages.parameters(page, {})
 
 
 def test_names_of_a_kernel_are_no_parameters():
-    given = study.parameters("02_locogen", {"_i": "x", "In": [], "Out": {}, "json": json, "seeds": 3, "model": "planted-sd-v1-5"})
+    given = pages.parameters("02_locogen", {"_i": "x", "In": [], "Out": {}, "json": json, "seeds": 3, "model": "planted-sd-v1-5"})
     assert given.seeds == 3 and given.sizes() == {"style": 2, "object": 2, "fact": 2, "place": 3}
 
 
 def test_the_bare_target_is_a_question_about_style_alone():
-    given = study.parameters("02_locogen", {"attribute": "bare style", "prompts": 2})
+    given = pages.parameters("02_locogen", {"attribute": "bare style", "prompts": 2})
     assert list(given.sizes()) == ["style"] and given.request("style").bare_target
 
 
 @pytest.mark.parametrize("model, prompts, steps, stride", [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 6, 10, 3), ("mini-deepfloyd", 6, 25, 1)])
 def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
-    given = pages.LocoGenPage(**pages.LocoGenPage.values(profiles.profile("quick"), MODELS[model]))
+    given = locogen_page.LocoGenPage(**locogen_page.LocoGenPage.values(profiles.profile("quick"), MODELS[model]))
     assert (given.prompts, given.settings.steps, given.stride) == (prompts, steps, stride)
 
 
 def test_the_comparison_asks_for_the_very_images_of_the_models_pages():
-    five, chosen = pages.FivePage(profile="quick"), profiles.profile("quick")
-    for name in pages.MINIATURES:
-        assert five.asked(name).request("style") == profiles.request(chosen, MODELS[name], read("style"))
+    five, chosen = locogen_page.FivePage(profile="quick"), profiles.profile("quick")
+    for name in experiments_page.MINIATURES:
+        assert five.asked(name).request("style") == locogen_page.request(chosen, MODELS[name], read("style"))
     assert five.images() == 0
 
 
 def test_few_prompts_are_spread_over_the_values():
-    prompts = pages.choose(read("style"), 4)
+    prompts = choose(read("style"), 4)
     assert len({p.value for p in prompts}) == 4
 
 
@@ -140,7 +146,7 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
     here({"mini-sdxl", "planted-sd-v1-5"})
     assert names(None) == ["world", "model-mini-sdxl", "model-planted-sd-v1-5", "models", "01_causal_tracing-mini-sdxl", "02_locogen-mini-sdxl", "02b_five_models",
                            "03_locoedit", "03b_five_models", "04_neuron_editing", "07_planted_truth", "ledger"]
-    assert "mini-deepfloyd" in pages.absent() and "mini-sdxl" not in pages.absent()
+    assert "mini-deepfloyd" in experiments_page.absent() and "mini-sdxl" not in experiments_page.absent()
 
 
 @pytest.mark.parametrize("model, pages_of_it", [
@@ -155,7 +161,7 @@ def test_one_model_alone_has_its_own_pages(here, model, pages_of_it):
 
 
 def test_pages_run_side_by_side_but_not_before_those_that_they_read(monkeypatch):
-    monkeypatch.setattr(study, "workers", lambda: 3)
+    monkeypatch.setattr(runner, "workers", lambda: 3)
     planned = [pages.Run(page=page, values={}, model=model) for page, model in (
         ("02_locogen", "a"), ("02_locogen", "b"), ("02b_five_models", ""), ("03_locoedit", ""), ("07_planted_truth", ""), ("ledger", ""))]
     began, ended, told = [], [], []
@@ -164,7 +170,7 @@ def test_pages_run_side_by_side_but_not_before_those_that_they_read(monkeypatch)
         began.append((run.name, tuple(ended)))
         ended.append(run.name)
 
-    study._in_turn(planned, lambda run: run.name != "03_locoedit", finish, lambda run: told.append(run.name))
+    runner._in_turn(planned, lambda run: run.name != "03_locoedit", finish, lambda run: told.append(run.name))
     before = dict(began)
     assert set(before) == set(told) == {run.name for run in planned} - {"03_locoedit"}
     assert {"02_locogen-a", "02_locogen-b"} <= set(before["02b_five_models"])
@@ -172,7 +178,7 @@ def test_pages_run_side_by_side_but_not_before_those_that_they_read(monkeypatch)
 
 
 def test_a_failed_page_stops_those_that_have_not_begun(monkeypatch):
-    monkeypatch.setattr(study, "workers", lambda: 1)
+    monkeypatch.setattr(runner, "workers", lambda: 1)
     planned, done = [pages.Run(page=page, values={}) for page in ("world", "models", "03_locoedit")], []
 
     def finish(run):
@@ -181,7 +187,7 @@ def test_a_failed_page_stops_those_that_have_not_begun(monkeypatch):
             raise UserError("broken")
 
     with pytest.raises(UserError, match="broken"):
-        study._in_turn(planned, lambda run: True, finish, lambda run: None)
+        runner._in_turn(planned, lambda run: True, finish, lambda run: None)
     assert done == ["world", "models"]
 
 
@@ -189,22 +195,22 @@ def test_a_failed_page_stops_those_that_have_not_begun(monkeypatch):
 def again(monkeypatch, tmp_path):
     """``again()`` is `make study` of two pages that do nothing but keep claims, of one model and of two: the pages that it runs."""
     planned = [pages.Run(page="01_causal_tracing", values={}, model="mini-sdxl"), pages.Run(page="07b_no_window", values={})]
-    ran, store = [], runs.Store(tmp_path / "store")
+    ran, store = [], Store(tmp_path / "store")
 
     def execute(run, root):
         ran.append(run.name)
         for model in (run.model,) if run.model else ("planted-none", "planted-split"):
-            ledger.keep(store, run.page, model, [ledger.Claim(text="a", section="5", number="1", held=True)])
-        runs.write_atomic(book.executed(run, root), b"{}")
+            claims.keep(store, run.page, model, [claims.Claim(text="a", section="5", number="1", held=True)])
+        write_atomic(book.executed(run, root), b"{}")
 
     for name, instead in {"plan": lambda *a: planned, "_execute": execute, "_weights": str, "announce": lambda *a: {}, "_kernel": lambda *a: None,
                           "_read_by_pages": list}.items():
-        monkeypatch.setattr(study, name, instead)
+        monkeypatch.setattr(runner, name, instead)
     monkeypatch.setenv("LOCOLIB_STORE", str(store.root))
 
     def once() -> list[str]:
         ran.clear()
-        study.run_notebooks(profiles.profile("smoke"), None, tmp_path)
+        runner.run_notebooks(profiles.profile("smoke"), None, tmp_path)
         return sorted(ran)
 
     return once
@@ -231,7 +237,7 @@ def test_a_page_whose_work_is_damaged_is_run_again(again, tmp_path, place, found
 @pytest.mark.parametrize("data", [b"", b"{", b"null", b"[1]", b"\xff", b"[" * 100_000], ids=len)
 def test_damaged_marks_of_pages_are_none(tmp_path, data):
     (tmp_path / "pages.json").write_bytes(data)
-    assert study.marks(tmp_path / "pages.json") == study.marks(tmp_path) == {}
+    assert runner.marks(tmp_path / "pages.json") == runner.marks(tmp_path) == {}
 
 
 def test_claims_that_belong_to_no_page_any_more_stop_nothing(again, tmp_path):
@@ -243,7 +249,7 @@ def test_claims_that_belong_to_no_page_any_more_stop_nothing(again, tmp_path):
 @pytest.fixture
 def here(monkeypatch):
     """``here({"a", "b"})``: only these models can be loaded without the network."""
-    return lambda found: monkeypatch.setattr(asked, "is_here", lambda spec: spec.name in found)
+    return lambda found: monkeypatch.setattr(experiments_page, "is_here", lambda spec: spec.name in found)
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -280,7 +286,7 @@ def test_a_page_that_was_not_run_says_so_and_what_is_quoted_of_it_too():
 
 def row(model: str, attribute: str, verdict: str, found: str) -> dict:
     spec = MODELS[model]
-    return {"attribute": attribute, answers.whose(spec): answers.known(spec, attribute), "found": found, "verdict": verdict}
+    return {"attribute": attribute, report.whose(spec): report.known(spec, attribute), "found": found, "verdict": verdict}
 
 
 @pytest.mark.parametrize("model, attribute, verdict, found, says", [
@@ -296,23 +302,23 @@ def row(model: str, attribute: str, verdict: str, found: str) -> dict:
     ("planted-split", "object", "localised", "6-7", "yes"),
 ], ids=str)
 def test_agreement_with_what_is_known(model, attribute, verdict, found, says):
-    assert answers.agreement(row(model, attribute, verdict, found)) == says
+    assert report.agreement(row(model, attribute, verdict, found)) == says
 
 
 def test_every_model_and_attribute_has_a_claim_and_a_verdict_in_words():
     for name, spec in MODELS.items():
         for attribute in ATTRIBUTES:
-            assert answers.claim(spec, attribute).endswith((".", "alone."))
+            assert report.claim(spec, attribute).endswith((".", "alone."))
             for verdict in ("localised", "not localised", "inconclusive", "no effect"):
                 made = row(name, attribute, verdict, "8-9") | dict.fromkeys(
                     ("share", "lead", "target picked", "all layers, points", "plain rule", "held-out prompts", "images"), "1")
-                assert answers.answer(made).startswith(f"**{attribute}**: ") and "None" not in answers.answer(made)
+                assert report.answer(made).startswith(f"**{attribute}**: ") and "None" not in report.answer(made)
 
 
 def test_a_disagreement_is_said_in_plain_words():
     made = [row("mini-sd-v1-5", "style", "localised", "9-10") | {"model": "A", "m": 2, "share": "0.90", "paper's share": "0.40"},
             row("mini-sd-v1-5", "object", "localised", "6-7") | {"model": "A", "m": 2, "share": "0.90", "paper's share": "0.90"}]
-    said = answers.comparison(made)
+    said = report.comparison(made)
     assert "Of the 2 places" in said and "in 1 the miniature has its window in the same place" in said and "share 1 of 2 layers" in said and "object" not in said
 
 

@@ -1,12 +1,12 @@
 """The switchboard's results in numbers, and both readings drawn."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from locolib import switchboard
-from locolib.figures import plt
 from locolib.scores import Interval
-from locolib.switchboard import READINGS, Value
+from locolib.study import switchboard
+from locolib.study.switchboard import READINGS, Value
 
 
 def around(value: float) -> Interval:

@@ -10,13 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from locolib import UserError, pages, profiles, sampling, tracing, tracing_answers, tracing_figures
-from locolib.layers import sites
+from locolib import UserError
+from locolib.drawing import sampling
+from locolib.drawing.layers import sites
+from locolib.drawing.sampling import Settings
+from locolib.experiments import page as experiments_page
+from locolib.experiments import profiles, tracing
+from locolib.experiments.tracing import AGAIN, CLEAN, CORRUPTED, Request, State, report, restoring
+from locolib.experiments.tracing import figures as plots
+from locolib.experiments.tracing import page as tracing_page
 from locolib.models import MODELS, TextState, text_states
 from locolib.prompts import Prompt, read
-from locolib.sampling import Settings
 from locolib.scores import Interval
-from locolib.tracing import AGAIN, CLEAN, CORRUPTED, Request, State
+from locolib.study import pages
 
 pytestmark = pytest.mark.computing
 
@@ -104,12 +110,12 @@ def test_where_nothing_is_lost_there_are_no_shares(corrupted):
     assert tracing.indirect(table, chosen).share.isna().all()
     for found in (tracing.redrawn(table), tracing.at_random(table, chosen), tracing.runner_up(table, chosen, 0)):
         assert np.isnan(found.value)
-    assert "takes nothing away" in tracing_answers.unet_words(table, chosen, MODELS["mini-sd-v1-5"])
-    assert len(tracing_answers.by_kind(table, chosen)) == 1
-    assert [claim.held for claim in tracing_answers.claims(table, chosen, [], MODELS["mini-sd-v1-5"])] == [None]
-    found = tracing_answers.by_attribute(table, chosen)
+    assert "takes nothing away" in report.unet_words(table, chosen, MODELS["mini-sd-v1-5"])
+    assert len(report.by_kind(table, chosen)) == 1
+    assert [claim.held for claim in report.claims(table, chosen, [], MODELS["mini-sd-v1-5"])] == [None]
+    found = report.by_attribute(table, chosen)
     assert found[["random", "top"]].isna().all(axis=None) and found.best.tolist() == ["not defined"] and found.lost.notna().all()
-    tracing_figures.unet_effects(tracing.indirect(table, chosen), scorer="s")
+    plots.unet_effects(tracing.indirect(table, chosen), scorer="s")
 
 
 def test_few_prompts_make_images_the_units():
@@ -125,7 +131,7 @@ def test_a_trace_is_whole_and_kept(any_model, store, monkeypatch):
     assert list(table.groupby("state", sort=False).size()) == [2] * (3 + len(chosen))
     assert table.seed.unique().tolist() == [1000, 2000] and table.score.between(0, 100).all()
     assert all(store.image(key) is not None for key in table.image)
-    monkeypatch.setattr(tracing, "generate", None)
+    monkeypatch.setattr(restoring, "generate", None)
     pd.testing.assert_frame_equal(table, tracing.trace(any_model, request(), chosen, store=store))
     (facts,) = store.runs().values()
     assert {"model", "weights", "scorer", "seeds", "noise", "steps", "minutes", "torch"} <= facts.keys()
@@ -187,9 +193,9 @@ def text(layer: int, kind: str = "attention") -> State:
 def test_spreads_and_the_papers_word_for_them(name, scores, spread, agrees):
     chosen = [state(f"s{i}", i) for i in range(len(scores))]
     table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: score for s, score in zip(chosen, scores)})
-    found = tracing_answers.spread(table, chosen)
-    assert found.verdict == spread and tracing_answers.spread_agrees(found, tracing_answers.paper(MODELS[name])) == agrees
-    said = tracing_answers.unet_words(table, chosen, MODELS[name])
+    found = report.spread(table, chosen)
+    assert found.verdict == spread and report.spread_agrees(found, report.paper(MODELS[name])) == agrees
+    said = report.unet_words(table, chosen, MODELS[name])
     assert said.startswith("Of 20 states") and ("not what the paper says" in said) == (agrees == "no")
 
 
@@ -198,9 +204,9 @@ def test_what_wide_intervals_leave_open_is_called_open():
     chosen = [state(f"s{i}", i) for i in range(20)]
     table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: 50 for s in chosen})
     wide = table.assign(score=table.score + 30 * rng.normal(size=len(table)) * table.state.str.startswith("s"))
-    found = tracing_answers.spread(wide, chosen)
+    found = report.spread(wide, chosen)
     assert found.open > 5 and found.verdict == "open"
-    assert tracing_answers.spread_agrees(found, tracing_answers.paper(MODELS["mini-sd-v1-5"])) == "not settled"
+    assert report.spread_agrees(found, report.paper(MODELS["mini-sd-v1-5"])) == "not settled"
 
 
 @pytest.mark.parametrize("share, rest, verdict", [
@@ -210,7 +216,7 @@ def test_what_wide_intervals_leave_open_is_called_open():
 ], ids=str)
 def test_a_state_is_alone_if_no_other_does_half_as_much(share, rest, verdict):
     share, rest = (Interval(value=v, low=low, high=high) for v, low, high in (share, rest))
-    assert tracing_answers.Alone(best=text(0), share=share, rest=rest, first=True).verdict == verdict
+    assert report.Alone(best=text(0), share=share, rest=rest, first=True).verdict == verdict
 
 
 @pytest.mark.parametrize("name, best, alone, agrees", [
@@ -220,25 +226,25 @@ def test_a_state_is_alone_if_no_other_does_half_as_much(share, rest, verdict):
 def test_a_unique_state_of_the_text_encoder_is_told_from_none(name, best, alone, agrees):
     chosen = [text(layer) for layer in range(6)]
     table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: 75 if i == best else 45 for i, s in enumerate(chosen)})
-    found = tracing_answers.alone(table, chosen)
-    assert found.verdict == alone and tracing_answers.alone_agrees(found, tracing_answers.paper(MODELS[name])) == agrees
-    assert ("it **stands alone**" in tracing_answers.text_words(table, chosen, MODELS[name])) == (alone == "alone")
-    told = tracing_answers.claims(table, chosen, chosen, MODELS[name])[-1]
+    found = report.alone(table, chosen)
+    assert found.verdict == alone and report.alone_agrees(found, report.paper(MODELS[name])) == agrees
+    assert ("it **stands alone**" in report.text_words(table, chosen, MODELS[name])) == (alone == "alone")
+    told = report.claims(table, chosen, chosen, MODELS[name])[-1]
     assert told.held == (agrees == "yes") and ("no unique" in told.text) == (name == "mini-deepfloyd")
 
 
 def test_the_papers_words_are_there_for_its_five_models_and_no_other():
-    assert {name for name, spec in MODELS.items() if not spec.bundled} == set(tracing_answers.PAPER)
-    assert all(tracing_answers.claim(MODELS[name], "unet").startswith("The paper: “") for name in pages.MINIATURES)
-    assert "planted" in tracing_answers.claim(MODELS["planted-sd-v1-5"], "text")
-    assert tracing_answers.claims(pd.DataFrame(), [], [], MODELS["planted-sd-v1-5"]) == []
+    assert {name for name, spec in MODELS.items() if not spec.bundled} == set(report.PAPER)
+    assert all(report.claim(MODELS[name], "unet").startswith("The paper: “") for name in experiments_page.MINIATURES)
+    assert "planted" in report.claim(MODELS["planted-sd-v1-5"], "text")
+    assert report.claims(pd.DataFrame(), [], [], MODELS["planted-sd-v1-5"]) == []
 
 
 # --- the page
 
 @pytest.mark.parametrize("model, prompts, stride", [("mini-sd-v1-5", 9, 1), ("mini-sdxl", 6, 8), ("mini-deepfloyd", 6, 8)])
 def test_the_quick_profile_asks_less_of_larger_models(model, prompts, stride):
-    page = pages.TracingPage(**pages.TracingPage.values(profiles.profile("quick"), MODELS[model]))
+    page = tracing_page.TracingPage(**tracing_page.TracingPage.values(profiles.profile("quick"), MODELS[model]))
     assert (len(page.request().prompts), page.stride) == (prompts, stride)
     assert len({prompt.value for prompt in page.request().prompts if prompt.attribute == "style"}) == prompts // 3
 

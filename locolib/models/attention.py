@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..shapes import KeyOrValue, Maps, Queries, TextStates
+from .shapes import KeyOrValue, Maps, Queries, TextStates
 
 
 def _adds_text(module: nn.Module) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..shapes import Images, Latents
+from .shapes import Images, Latents
 from .wrapper import Encoded, Model, to_images
 
 

@@ -22,7 +22,6 @@ from .fingerprint import fingerprint
 from .registry import ORGANISMS, Spec, find
 from .wrapper import Model
 
-
 # What each pipeline is told to do without: checkers that blacken pictures, watermarks.
 _WITHOUT = {
     "StableDiffusionPipeline": {"safety_checker": None, "requires_safety_checker": False},

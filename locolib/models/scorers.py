@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from .. import UserError
-from ..shapes import Embeddings, Images
 from .fingerprint import fingerprint
 from .registry import MINI_SCORER, ORGANISMS
+from .shapes import Embeddings, Images
 
 
 @dataclass(frozen=True, kw_only=True)

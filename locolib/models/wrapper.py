@@ -8,8 +8,8 @@ from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
 from .. import UserError
-from ..shapes import Images, Latents, Noise, TextStates
 from .registry import Spec
+from .shapes import Images, Latents, Noise, TextStates
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from ..layers import sites
-from ..memory import KeysValues
+from ..drawing.layers import sites
+from ..drawing.memory import KeysValues
 from .captions import NO_OBJECT, NO_PLACE, Scene
 from .contrast import LENGTH
 from .networks import build, conditions, scheduler, start_from

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..memory import Row
+from ..drawing.memory import Row
+from ..drawing.sampling import Settings, generate
 from ..models import Model, Scorer
-from ..runs import Store
-from ..sampling import Settings, generate
+from ..store import Store
 from .captions import NO_PLACE, OBJECTS, STYLES, Scene, caption, scenes
 from .world import SIZE, poses, render_all
 

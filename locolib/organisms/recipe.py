@@ -13,9 +13,9 @@ from torch.nn.functional import avg_pool2d
 from transformers import CLIPTokenizer
 
 from .. import UserError
+from ..drawing.sampling import Settings
 from ..models import ORGANISMS, load, load_scorer
-from ..runs import check_out
-from ..sampling import Settings
+from ..store import check_out
 from . import autoencoder, contrast, denoiser, spans, texts
 from .assemble import save_pipeline, share
 from .captions import Scene, scenes

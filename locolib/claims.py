@@ -1,0 +1,119 @@
+"""Claims: what the paper says, what was measured of it, beside what control, and whether it held.
+
+A page keeps its claims in the store when it is run; the ledger's page (`study.ledger`) reads what is kept, and types nothing.
+"""
+
+import os
+import subprocess
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from huggingface_hub import try_to_load_from_cache
+
+from . import Notice
+from .models import MODELS, ORGANISMS, Spec, find
+from .scores import Interval
+from .store import Store, digest, read_bytes, sealed, unsealed
+
+HELD = {True: "held", False: "did not hold", None: "not settled"}
+COLUMNS = ("claim", "section", "model", "page", "number", "control", "outcome", "name", "weights", "commit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One claim and what was measured of it.
+
+    Attributes:
+        text: the claim, so that it can be false.
+        section: where the paper makes it; "ours" where it is a control or a question of this study.
+        number: what was measured, with its 95% interval.
+        control: the same of a control: a random window, random neurons, what chance would do.
+        held: whether it held; None where it is not settled.
+    """
+
+    text: str
+    section: str
+    number: str
+    control: str = ""
+    held: bool | None
+
+
+def settled(yes: bool, no: bool) -> bool | None:
+    """An outcome from two intervals' tests: held, did not hold, or (neither is sure) not settled."""
+    return True if yes else False if no else None
+
+
+def listing(claims: Sequence[Claim]) -> str:
+    """What held, what did not, and what is open, as an HTML list."""
+    items = []
+    for held, title in ((True, "Held"), (False, "Did not hold"), (None, "Not settled")):
+        said = [f"{c.text} ({c.number}{f'; {c.control}' if c.control else ''})" for c in claims if c.held is held]
+        if said or held is not None:
+            items.append(f"<li><strong>{title}</strong>: {'; '.join(said) or 'nothing'}.</li>")
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
+    """Keep the claims of a page about a model, in the place of those that it kept before, with what they were measured on and by."""
+    content = {"page": page, "model": model, "weights": weights(find(model)), "commit": commit(), "claims": [asdict(claim) for claim in claims]}
+    path = store.root / "claims" / f"{page}-{model}.json"
+    store.write(path, sealed("kept", content, os.fsencode(path.name)))
+
+
+def kept_in(path: Path) -> dict | None:
+    """What `keep` kept in a file; None where it is missing, damaged, or another's: such a page is run again (see `study`)."""
+    return unsealed(read_bytes(path), "kept", os.fsencode(path.name))
+
+
+def weights(spec: Spec) -> str:
+    """What names a model's weights: 16 digits of a hash of its bundled files, or the hub's revision; "unknown" where neither is here."""
+    if spec.bundled:
+        folder = ORGANISMS / spec.sources[0]
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and "training" not in path.relative_to(folder).parts)
+        parts = [part for path in files for part in (path.relative_to(folder).as_posix(), path.read_bytes())]
+        return digest(*parts)[:16] if files else "unknown"
+    places = (try_to_load_from_cache(source, "model_index.json") for source in spec.sources)
+    return next((Path(place).parent.name for place in places if isinstance(place, str)), "unknown")
+
+
+def commit() -> str:
+    """The commit of this code; "+changes" where tracked files differ from it, "unknown" where the code is in no repository."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(["git", "--no-optional-locks", *words], cwd=here.parent, capture_output=True, text=True)
+        return None if done.returncode else done.stdout.strip()
+
+    try:
+        if git("ls-files", "--error-unmatch", here.name) is None:  # the repository around an installed copy is another's
+            return "unknown"
+        return f"{git('rev-parse', 'HEAD') or 'unknown'}{'+changes' if git('status', '--porcelain', '--untracked-files=no') else ''}"
+    except OSError:  # there is no git
+        return "unknown"
+
+
+def table(store: Store) -> pd.DataFrame:
+    """All claims kept in a store, a row each (`COLUMNS`; the model's title and name), by page, then by model as the registry has them.
+
+    A damaged file is left out, and a `Notice` says so.
+    """
+    found = []
+    for path in sorted((store.root / "claims").glob("*.json")):
+        if (kept := kept_in(path)) is None:
+            warnings.warn(f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",
+                          Notice, stacklevel=2)
+            continue
+        found.append(kept)
+    found.sort(key=lambda kept: (kept["page"], list(MODELS).index(kept["model"])))
+    rows = [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
+             "control": c["control"], "outcome": HELD[c["held"]], "name": kept["model"], "weights": kept["weights"], "commit": kept["commit"]}
+            for kept in found for c in kept["claims"]]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def interval(row: pd.Series, column: str = "share") -> str:
+    """A value of a row of `locogen.summary` with its interval."""
+    return str(Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"]))

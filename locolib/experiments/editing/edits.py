@@ -1,0 +1,245 @@
+"""Edits of a model: changes of weights, kept apart from the weights, applied and restored without a trace.
+
+What LocoEdit, TIME, UCE and DiffQuickFix solve is one ridge regression with different keys, layers and weights; what
+Concept Ablation and ESD-x train ends as a difference of weights too.  So all of them are an `Edit`.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ... import UserError
+from ...drawing.layers import sites
+from ...drawing.text import Tokens, pairs
+from ...models import Model
+from ...models.attention import read
+from ...prompts import Prompt
+from ...store import key, write_atomic
+
+# Beyond it float64 gives fewer than six digits.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
+LARGEST_CONDITION = 1e10
+Told = tuple[str, str, list[tuple[int, int]]]
+"""A prompt, what it should act like, and which tokens of the two are paired."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What a method would change in a model.
+
+    Attributes:
+        method: how figures call it.
+        deltas: by dotted path below the pipeline (``unet.mid_block...to_k.weight``), added to the weight of that name.
+        sizes: relative size of each, its Frobenius norm divided by the weight's.
+        condition: condition number of the system that was solved (the largest, over layers); NaN where nothing was solved.
+        seconds: what it took.
+    """
+
+    method: str
+    deltas: Mapping[str, Tensor] = field(repr=False)
+    sizes: Mapping[str, float] = field(repr=False)
+    condition: float
+    seconds: float
+
+    @property
+    def size(self) -> float:
+        """The largest relative size of a matrix's change."""
+        return max(self.sizes.values(), default=0.0)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the changes: part of the key of every image of the edited model."""
+        found = hashlib.sha256()
+        for path, delta in sorted(self.deltas.items()):
+            found.update(path.encode() + delta.cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:32]
+
+    def warning(self) -> str:
+        """One sentence if the edit is out of the ordinary, else nothing."""
+        if not self.size > 1e-6:
+            return f"{self.method} changes next to nothing (relative size {self.size:.1e}): its keys and targets are the same."
+        if self.condition > LARGEST_CONDITION:
+            return f"{self.method} solved a system with condition number {self.condition:.0e}: a larger lambda makes it better posed."
+        return ""
+
+
+def edit(model: Model, method: str, deltas: Mapping[str, Tensor], *, condition: float = math.nan, seconds: float) -> Edit:
+    """An `Edit` with its relative sizes."""
+    sizes = {path: float(delta.detach().norm() / parameter(model, path).detach().norm()) for path, delta in deltas.items()}
+    return Edit(method=method, deltas={path: delta.detach().float() for path, delta in deltas.items()}, sizes=sizes,
+                condition=condition, seconds=seconds)
+
+
+def parameter(model: Model, path: str) -> nn.Parameter:
+    """A weight by its dotted path below the pipeline."""
+    part, _, rest = path.partition(".")
+    return getattr(model.pipeline, part).get_parameter(rest)
+
+
+@contextmanager
+def applied(model: Model, *edits: Edit) -> Iterator[Model]:
+    """``with applied(model, edit) as edited:`` the same model with changed weights; on leaving they are bit-identical again.
+
+    `edited` has a fingerprint of its own, so its images and runs are stored beside the plain model's.
+    """
+    before: dict[str, Tensor] = {}
+    try:
+        with torch.no_grad():
+            for one in edits:
+                for path, delta in one.deltas.items():
+                    weight = parameter(model, path)
+                    before.setdefault(path, weight.clone())
+                    weight += delta.to(weight)
+        yield replace(model, fingerprint=key({"model": model.fingerprint, "edits": [one.fingerprint for one in edits]}))
+    finally:
+        with torch.no_grad():
+            for path, weight in before.items():
+                parameter(model, path).copy_(weight)
+
+
+def check_lambda(lambda_: float) -> None:
+    """Refuse a lambda with which the system may have no answer."""
+    if not lambda_ > 0:
+        raise UserError(f"lambda must be above 0, not {lambda_}: with fewer keys than dimensions the system has no answer without it.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """What a closed form makes of every matrix W^ that reads the same keys: delta = W^ @ (left @ right).T, of rank n at most.
+
+    Attributes:
+        left, right: [width, n] and [n, width], float64.
+        condition: condition number of X'X + lambda I.
+    """
+
+    left: Tensor
+    right: Tensor
+    condition: float
+
+    def delta(self, weight: Tensor) -> Tensor:
+        """The change [out, width] of a weight [out, width]; two thin products where there are few keys."""
+        return weight.detach().double() @ self.right.T @ self.left.T
+
+
+def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
+    """LocoEdit's closed form (Section 6.1) without the weights.
+
+    The paper's W = (X'X + lambda I)^-1 (X'Y + lambda W^) with Y = X_target W^ is W^ + P W^ in its row convention, where
+    P = (X'X + lambda I)^-1 X' (X_target - X) does not depend on W^: one small system serves all layers.  Computed in float64,
+    in whichever of its two forms is smaller: X' (X X' + lambda I)^-1 is the same as (X'X + lambda I)^-1 X'.
+
+    Args:
+        keys: X [n, width], what the text states were.
+        targets: X_target [n, width], what they should act like; equal to `keys` where nothing should change.
+        lambda_: the paper's lambda.
+    """
+    check_lambda(lambda_)
+    x, change = keys.double(), (targets - keys).double()
+    n, width = x.shape
+    gram = x @ x.T if n < width else x.T @ x
+    eye = torch.eye(len(gram), dtype=x.dtype, device=x.device)
+    if n < width:
+        left, right = torch.linalg.solve(gram + lambda_ * eye, x).T, change
+    else:
+        left, right = torch.linalg.solve(gram + lambda_ * eye, x.T @ change), eye
+    values = torch.linalg.eigvalsh(gram).clamp(min=0)
+    smallest = values[0] if n >= width else 0.0
+    return Solution(left=left, right=right, condition=float((values[-1] + lambda_) / (smallest + lambda_)))
+
+
+def staying(model: Model, texts: Sequence[str]) -> list[Told]:
+    """Texts that must act as they do, at every position, padding included."""
+    return [(text, text, [(i, i) for i in range(model.tokens)]) for text in texts]
+
+
+def told(model: Model, prompts: Sequence[Prompt], tokens: Tokens) -> list[Told]:
+    """Prompts, their targets, and the paired positions of `tokens`."""
+    if not prompts:
+        raise UserError("There are no prompts to edit with.")
+    return [(prompt.original, prompt.target, pairs(model, prompt, tokens)) for prompt in prompts]
+
+
+@torch.no_grad()
+def keys(model: Model, lines: Sequence[Told], layers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """X_orig and X_target [n, width] of Section 6.1 for each layer: text states as its matrices read them."""
+    texts = list(dict.fromkeys(text for line in lines for text in line[:2]))
+    batches = [texts[i : i + 32] for i in range(0, len(texts), 32)]
+    states = {text: state[None] for batch in batches for text, state in zip(batch, model.encode(batch).states)}
+    every = sites(model.unet)
+    for layer in layers:
+        seen = {text: read(model.unet.get_submodule(every[layer].path), state)[0] for text, state in states.items()}
+        yield (torch.cat([seen[original][[here for here, _ in which]] for original, _, which in lines]),
+               torch.cat([seen[target][[there for _, there in which]] for _, target, which in lines]))
+
+
+def check_layers(layers: Sequence[int], count: int) -> None:
+    """Refuse a layer that a model of `count` layers does not have."""
+    if outside := [i for i in layers if not 0 <= i < count]:
+        raise UserError(f"Layer {outside[0]} is outside the model, whose layers are 0 to {count - 1}.")
+
+
+def closed_form(model: Model, method: str, lines: Sequence[Told], layers: Sequence[int], lambda_: float) -> Edit:
+    """W_K and W_V of some layers such that what is told first acts there like what is told second: LocoEdit, TIME, UCE.
+
+    Raises:
+        UserError: a layer outside the model, lambda not above 0.
+    """
+    every = sites(model.unet)
+    check_layers(layers, len(every))
+    started, deltas, conditions, x = monotonic(), {}, [], None
+    for layer, (own, targets) in zip(layers, keys(model, lines, layers)):
+        if x is None or not torch.equal(x, own):  # most layers read the same states: solved once
+            x, solved = own, ridge(own, targets, lambda_)
+            conditions.append(solved.condition)
+        for path in (every[layer].key, every[layer].value):
+            deltas[f"unet.{path}.weight"] = solved.delta(model.unet.get_submodule(path).weight)
+    return edit(model, method, deltas, condition=max(conditions, default=math.nan), seconds=monotonic() - started)
+
+
+def low_rank(delta: Tensor) -> tuple[Tensor, Tensor]:
+    """Exact factors of a delta [out, in]: (up [out, rank], down [rank, in]), of the smallest rank that gives it back."""
+    u, s, vt = torch.linalg.svd(delta.double(), full_matrices=False)
+    rank = max(1, int((s > s[0] * max(delta.shape) * torch.finfo(torch.float32).eps).sum()))
+    root = s[:rank].sqrt()
+    return (u[:, :rank] * root).float(), (root[:, None] * vt[:rank]).float()
+
+
+def save_lora(model: Model, edit: Edit, folder: Path) -> int:
+    """Write an edit of the UNet as a LoRA that plain diffusers loads by ``load_lora_weights``; returns its largest rank.
+
+    Raises:
+        UserError: the edit changes a text encoder, or what is no matrix.
+    """
+    factors, ranks = {}, []
+    for path, delta in edit.deltas.items():
+        part, _, rest = path.partition(".")
+        if part != "unet" or delta.ndim != 2:
+            raise UserError(f"{edit.method} changes {path}, which no LoRA of the UNet can hold; save the edited pipeline instead (--as pipeline).")
+        up, down = low_rank(delta)
+        name = rest.removesuffix(".weight")
+        factors |= {f"{name}.lora_A.weight": down.contiguous(), f"{name}.lora_B.weight": up.contiguous()}
+        ranks.append(up.shape[1])
+    model.pipeline.save_lora_weights(folder, unet_lora_layers=factors, safe_serialization=True)
+    return max(ranks)
+
+
+def save_pipeline(model: Model, edit: Edit, folder: Path) -> None:
+    """Write the edited model as an ordinary diffusers folder."""
+    with applied(model, edit) as edited:
+        edited.pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def annotate(folder: Path, facts: Mapping[str, str]) -> None:
+    """Add entries to the metadata of the weights of a folder (its first safetensors file); the tensors stay what they are."""
+    file = min(folder.glob("*.safetensors"))
+    with safe_open(file, "pt") as opened:
+        tensors, before = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}
+    write_atomic(file, save(tensors, {"format": "pt"} | before | dict(facts)))

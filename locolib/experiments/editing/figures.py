@@ -1,0 +1,197 @@
+"""Edits drawn (Figs. 8, 54 and 57 of the paper, and what else an edit changes); nothing is computed here."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ...figures import PALETTE, WIDTH, bars, short, styled
+from ..locogen import Window, label
+from .locoedit import SPARES
+from .specificity import APART, EVERY, NONE, OURS, PAPER
+from .trials import Trial
+
+
+@styled
+def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, title: str, what: str, scorer: str,
+                 order: Sequence[str] = ()) -> Axes:
+    """A value of each edit with its 95% interval, horizontally, one colour for each attribute or condition (Figs. 8 and 57 of the paper).
+
+    Args:
+        tables: of `outcomes.Trial.tried` by attribute; `column` and its _low and _high are drawn.
+        title, what: what is drawn, and the axis's label.
+        order: names to draw, from above; default: those of the first table.
+    """
+    names = list(order or next(iter(tables.values())).name)
+    height = 0.8 / len(tables)
+    for i, (attribute, table) in enumerate(tables.items()):
+        part = table.set_index("name").reindex(names).reset_index()
+        at = np.arange(len(names)) + height * (i - (len(tables) - 1) / 2)
+        ax.barh(at, part[column], height=0.92 * height, color=PALETTE.get(attribute, PALETTE[str(1 + i % 3)]), label=f"{attribute}, n = {int(table.images.iloc[0])} images",
+                xerr=bars(part, column), error_kw={"elinewidth": 1, "capsize": 2})
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set(xlabel=what, title=f"{title}, {scorer}")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=3, frameon=False)
+    return ax
+
+
+@styled
+def against_share(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, correlation: str) -> Axes:
+    """For every window, what an edit there achieves against LocoGen's share of the window.
+
+    Args:
+        table: columns located (LocoGen's share), of all (the edit's, of altering all layers, with _low and _high), name, units.
+        correlation: the rank correlation, in words.
+    """
+    ax.errorbar(table.located, table["of all"], yerr=bars(table, "of all"), fmt="o", color=PALETTE[attribute], markersize=4.5, elinewidth=1, capsize=2)
+    for row in table.nlargest(2, "located").itertuples():
+        ax.annotate(row.name, (row.located, table.loc[row.Index, "of all"]), textcoords="offset points", xytext=(-6, 6), ha="right", fontsize=9)
+    ax.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
+    ax.set(title=f"{attribute}: editing against locating, n = {len(table)} windows,\n{scorer}; {correlation}",
+           xlabel="LocoGen's share of the window", ylabel="effect of the edit, as share\nof altering all layers")
+    return ax
+
+
+@styled
+def lambda_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str) -> Axes:
+    """Effect of the edit against lambda: at the located layers and at a random window of the same size.
+
+    Args:
+        table: lambda, where, share with _low and _high, images.
+    """
+    for colour, marker, (where, part) in zip((PALETTE["2"], PALETTE["1"]), "os", table.groupby("where", sort=False)):
+        ax.errorbar(part["lambda"], part.share, yerr=bars(part, "share"), color=colour, marker=marker, markersize=4.5, capsize=2, label=where)
+    ax.set(xscale="log", xlabel="lambda (no unit)", ylabel="effect of the edit, as share of\naltering the located layers",
+           title=f"{attribute}: LocoEdit against lambda, n = {int(table.images.iloc[0])} images,\n{scorer}")
+    ax.legend(frameon=False)
+    return ax
+
+
+@styled
+def other_values(table: pd.DataFrame, *, attribute: str, value: str, scorer: str) -> Figure:
+    """One edited value: a row for each method, a column for each value that is asked for, with the percentage still seen.
+
+    Args:
+        table: of `specificity.matrix`; `value` is the edited one, whose column should be 0 and all others 100.
+    """
+    part = table[(table.edited == value) | (table.method == NONE)]
+    asked = [value, *(name for name in dict.fromkeys(part.asked) if name != value)]
+    grid = part.pivot(index="method", columns="asked", values="rate").loc[list(dict.fromkeys(part.method)), asked]
+    figure, ax = plt.subplots(figsize=(WIDTH, 1.7 + 0.33 * len(grid)), layout="constrained")
+    _heat(ax, grid, marked=[(i, 0) for i in range(1, len(grid))])
+    n = part[part.method == NONE].n.sum()
+    ax.set_title(f"{attribute}: {value} edited away, which values are still seen (percent),\nn = {n} held-out images each, {scorer}")
+    return figure
+
+
+@styled
+def matrices(table: pd.DataFrame, *, attribute: str, scorer: str) -> Figure:
+    """Edited value (down) x asked value (across), a panel for each method that edited every value: percentage still seen."""
+    values = list(dict.fromkeys(table.asked))
+    whole = [name for name, part in table[table.method != NONE].groupby("method", sort=False) if part.edited.nunique() == len(values)]
+    lines = -(-len(whole) // 2)
+    figure, axes = plt.subplots(lines, 2, figsize=(WIDTH, 0.6 + lines * (1.0 + 0.3 * len(values))), layout="constrained", squeeze=False)
+    for ax, name in zip(axes.flat, whole):
+        grid = table[table.method == name].pivot(index="edited", columns="asked", values="rate").loc[values, values]
+        _heat(ax, grid, marked=[(i, i) for i in range(len(values))])
+        ax.set_title(name)
+    for ax in axes.flat[len(whole) :]:
+        ax.set_axis_off()
+    for ax in axes[:, 1]:
+        ax.set_yticklabels([])
+    for ax in axes[:-1].flat:
+        ax.set_xticklabels([])
+    n = table[table.method == NONE].n.sum()
+    figure.suptitle(f"{attribute}: edited value (down), asked value (across), percent still seen;\nn = {n} held-out images a row, {scorer}", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+@styled
+def others_by_model(tables: Mapping[str, pd.DataFrame], *, attribute: str, value: str, scorer: str) -> Figure:
+    """`other_values` in several models, a panel each (tables of `specificity.matrix` by the models' titles)."""
+    figure, axes = plt.subplots(len(tables), 1, figsize=(WIDTH, 1.5 + 2.1 * len(tables)), layout="constrained", squeeze=False)
+    for ax, (title, table) in zip(axes[:, 0], tables.items()):
+        asked = [value, *(name for name in dict.fromkeys(table.asked) if name != value)]
+        grid = table.pivot(index="method", columns="asked", values="rate").loc[list(dict.fromkeys(table.method)), asked]
+        _heat(ax, grid, marked=[(i, 0) for i in range(1, len(grid))])
+        ax.set_title(f"{title}, n = {table[table.method == NONE].n.sum()} images a row")
+    for ax in axes[:-1, 0]:
+        ax.set_xticklabels([])
+    figure.suptitle(f"{attribute}: {value} edited away, which values are still seen (percent),\n{scorer}", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _heat(ax: Axes, grid: pd.DataFrame, *, marked: Sequence[tuple[int, int]]) -> None:
+    """Rates as colours and whole percentages; a dash where there was nothing to ask; `marked` cells (row, column) should be 0."""
+    ax.imshow(grid.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for i, row in enumerate(grid.to_numpy(float)):
+        for j, rate in enumerate(row):
+            ax.text(j, i, "–" if np.isnan(rate) else f"{100 * rate:.0f}", ha="center", va="center", fontsize=9, color="white" if rate < 0.6 else "black")
+    for i, j in marked:
+        ax.add_patch(Rectangle((j - 0.47, i - 0.44), 0.94, 0.88, fill=False, edgecolor=PALETTE["2"], linewidth=2))
+    ax.set_xticks(range(grid.shape[1]), [short(str(name)) for name in grid.columns], rotation=35, ha="right")
+    ax.set_yticks(range(len(grid)), [short(str(name)) if len(grid) <= 6 else str(name) for name in grid.index])
+    ax.grid(False)
+
+
+GENERIC = {"difference": "change of CLIP-Score (points)", "moved": "mean absolute change of a pixel\n(of 255 levels)"}
+
+
+def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list:
+    """One held-out prompt of each attribute for `pictures.image_rows`: clean, altered, edited, edited elsewhere, edited everywhere."""
+    rows = []
+    for attribute, one in trials.items():
+        images = tried[attribute].set_index("name").image
+        shown = {f"altered {label(one.window)}": "located layers altered", "the paper's": PAPER, f"edited {label(one.window)}": OURS, "sparing": SPARES,
+                 f"edited {label(apart[attribute])}": APART, "edited all": EVERY}
+        edited = [(title, one.store.shown(images[name])) for title, name in shown.items()]
+        rows.append((one.held.prompts[0].original, [("as it is", _first(one, one.measured())), *edited]))
+    return rows
+
+
+def _first(one: Trial, table: pd.DataFrame) -> np.ndarray:
+    return one.store.shown(table.image.iloc[0])
+
+
+def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) -> list:
+    """The first held-out image of each attribute with the edit at every window, for the scrubber: as it is first, all layers altered last."""
+    found = []
+    for attribute, one in trials.items():
+        windows = [(name, one.store.shown(image)) for name, image in zip(everywhere[attribute].name, everywhere[attribute].image)]
+        last = _first(one, one.measured(altered=tuple(range(one.model.spec.layers))))
+        found.append((one.held.prompts[0].original, [("clean", _first(one, one.measured())), *windows, ("all", last)]))
+    return found
+
+
+CONDITIONS = {"located layers altered": PALETTE["all"], PAPER: "#56B4E9", OURS: PALETTE["1"], SPARES: PALETTE["3"], APART: PALETTE["2"]}
+
+
+@styled
+def bars_by_model(ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: str, scorer: str) -> Axes:
+    """Each condition of each model as share of altering all its layers, with 95% intervals.
+
+    Args:
+        tables: of `tried`, by the model's title.
+    """
+    height = 0.8 / len(CONDITIONS)
+    for i, (name, colour) in enumerate(CONDITIONS.items()):
+        rows = pd.DataFrame([table.set_index("name").loc[name] for table in tables.values()])
+        at = np.arange(len(rows)) + height * (i - (len(CONDITIONS) - 1) / 2)
+        ax.barh(at, rows["of all"], height=0.92 * height, color=colour, label=name, xerr=bars(rows, "of all"), error_kw={"elinewidth": 1, "capsize": 2})
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(tables)), [f"{title}\nn = {int(table.images.iloc[0])} images" for title, table in tables.items()])
+    ax.invert_yaxis()
+    ax.set(title=f"{attribute}: LocoEdit in each miniature,\n{scorer}", xlabel="effect on held-out prompts,\nas share of altering all layers")
+    return ax
+
+
+def model_strip(title: str, one: Trial, table: pd.DataFrame) -> tuple[str, list[tuple[str, np.ndarray]]]:
+    """One held-out prompt for `pictures.image_rows`: as it is, altered, edited, edited elsewhere."""
+    kept = {"as it is": one.measured().image.iloc[0]} | dict(zip(("altered", "the paper's", "edited", "sparing", "random window"), table.set_index("name").image[list(CONDITIONS)]))
+    return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [(what, one.store.shown(image)) for what, image in kept.items()]

@@ -1,0 +1,6 @@
+"""The human study (Section 5.2, App. J): pairs of images (`pairs`), the page on which people rate them (`rating`), what they said."""
+
+from .pairs import ATTRIBUTES, FOUR, QUESTIONS, Item, order, plan, read, table
+from .rating import all_problems, check, collect, listed, problems, read_plan, render, site, write_page
+
+__all__ = ["ATTRIBUTES", "FOUR", "Item", "QUESTIONS", "all_problems", "check", "collect", "listed", "order", "plan", "problems", "read", "read_plan", "render", "site", "table", "write_page"]

@@ -1,0 +1,62 @@
+"""How much the study computes: three profiles, from a smoke test to the paper's own numbers of prompts, seeds and steps."""
+
+from pydantic import BaseModel, ConfigDict
+
+from .. import UserError
+from ..models import Spec
+
+
+class Profile(BaseModel):
+    """How much is computed.
+
+    Attributes:
+        steps: of sampling; 0: as many as a model's pictures need (`Spec.steps`).
+        prompts: of each attribute; 0: all.
+        few: the same for models of more than 16 layers, whose sweeps have more windows.
+        seeds: of each prompt.
+        stride: layers between two windows where there are more than 32 layers.
+        objects: on a model's own page; 0: all.
+        places: whether pages of models also sweep over places, which the paper does not.
+        traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
+        thinned: of such a model's UNet states of each kind, one in so many is traced.
+        pictures, pictures_few, pictures_five: held-out images of an edit; fewer where two models are compared, or five.
+        split_seeds, split_steps, splits: of the page that asks how stable an answer is.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    steps: int = 0
+    prompts: int
+    few: int
+    seeds: int = 1
+    stride: int = 1
+    objects: int = 0
+    places: bool = True
+    traced: int = 0
+    traced_few: int = 0
+    thinned: int = 1
+    pictures: int = 16
+    pictures_few: int = 12
+    pictures_five: int = 6
+    split_seeds: int = 4
+    split_steps: int = 4
+    splits: int = 200
+
+    def prompts_of(self, spec: Spec) -> int:
+        return self.few if spec.layers > 16 else self.prompts
+
+    def stride_of(self, spec: Spec) -> int:
+        return self.stride if spec.layers > 32 else 1
+
+
+PROFILES = {p.name: p for p in (
+    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, traced=1, traced_few=1, thinned=20, pictures=2, pictures_few=2, pictures_five=2, split_seeds=1, split_steps=1, splits=10),  # tests
+    Profile(name="quick", prompts=16, few=6, stride=3, objects=16, places=False, traced=3, traced_few=2, thinned=8),  # two cores: minutes
+    Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, traced=8, traced_few=4, thinned=4, pictures=96, pictures_few=48, pictures_five=24, split_seeds=8, split_steps=50))}  # the paper's 50 steps
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`, or one sentence that lists the names."""
+    if name not in PROFILES:
+        raise UserError(f"Unknown profile {name!r}; choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]

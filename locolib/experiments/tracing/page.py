@@ -1,0 +1,49 @@
+"""What the notebook on causal tracing may be asked, and what that costs."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ...models import Spec, find
+from ...prompts import in_turn, read
+from .. import locogen
+from ..page import MINIATURES, ModelPage
+from ..profiles import Profile
+from . import restoring
+
+
+class TracingPage(ModelPage):
+    source = "notebooks/01_causal_tracing.ipynb"
+    each = MINIATURES
+    model: str = "mini-sd-v1-5"
+    attribute: Literal["all", "style", "object", "fact"] = "all"
+    prompts: int = Field(3, ge=0)
+    seeds: int = Field(1, ge=1)
+    noise: float = Field(restoring.NOISE, ge=0)
+    where: Literal["both", "last", "all"] = "both"
+    stride: int = Field(1, ge=1)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """At which of the subject's tokens text states are restored."""
+        return restoring.PLACES if self.where == "both" else (self.where,)
+
+    @property
+    def sizes(self) -> list[float]:
+        """Sizes of the noise that are compared."""
+        return sorted({1.0, 3.0, 10.0, float(self.noise)})
+
+    def request(self) -> restoring.Request:
+        wanted = ("style", "object", "fact") if self.attribute == "all" else (self.attribute,)
+        chosen = tuple(prompt for name in wanted for prompt in in_turn(read(name), self.prompts))
+        return restoring.Request(prompts=chosen, seeds=locogen.seeds(self.seeds), settings=self.settings, size=float(self.noise))
+
+    def images(self) -> int:
+        states = restoring.count(find(self.model), stride=self.stride, where=self.places)
+        return len(self.request().prompts) * self.seeds * (len(restoring.PLAIN) + states + len(self.sizes) - 1)
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        large = spec.layers > 16
+        return {"model": spec.name, "prompts": chosen.traced_few if large else chosen.traced, "seeds": chosen.seeds, "steps": chosen.steps,
+                "stride": chosen.thinned if large or chosen.name == "smoke" else 1}

@@ -1,0 +1,268 @@
+"""Causal tracing (Section 4; Basu et al. 2023): which states of a corrupted run, once clean again, bring the picture back?
+
+The subject's token embeddings are corrupted by noise, one state is copied from the clean run, and the CLIP-Score says how
+much of what was lost comes back: the state's *indirect effect*, here as a share of what the corruption took away.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Literal
+
+import pandas as pd
+from torch import nn
+
+from ... import UserError
+from ...drawing.memory import Row
+from ...drawing.sampling import Settings, generate, image_key, provenance
+from ...drawing.text import Corrupted
+from ...models import Model, Spec, TextState, load_scorer, text_states
+from ...models.architecture import configurations, skeleton
+from ...models.attention import is_cross_attention
+from ...prompts import Prompt
+from ...scores import NOTHING, Effects, Interval, clip_score, columns, mean, resample, share
+from ...store import Store, key
+
+NOISE = 3.0  # standard deviations of the subjects' embeddings, as in language models (Meng et al. 2022)
+CLEAN, CORRUPTED, AGAIN = PLAIN = ("clean", "corrupted", "other noise")  # images in which nothing is restored
+SEED = 1000  # between the seeds of two prompts
+OTHER = 10**6  # between the noise of CORRUPTED and that of AGAIN
+PLACES = ("last", "all")  # of the subject's tokens
+MANY = 8  # prompts, from which on they are the units of the bootstrap
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """One state that can be restored.
+
+    Attributes:
+        index: position in execution order, from 0: in the UNet, or in the text encoders.
+        path: dotted path of the module that gives it.
+        kind: cross-attention, self-attention or resnet; in a text encoder attention or mlp.
+        part: block of the UNet, or name of the text encoder.
+        text: the text encoder's state; None in the UNet.
+        where: at which of the subject's tokens a text state is restored.
+    """
+
+    index: int
+    path: str
+    kind: str
+    part: str
+    text: TextState | None = None
+    where: Literal["", "last", "all"] = ""
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+        return f"{self.part}.{self.path} ({self.where})" if self.text else self.path
+
+
+def unet_states(unet: nn.Module) -> tuple[State, ...]:
+    """Every cross-attention, self-attention and ResNet output of a UNet, in execution order (Fig. 2).
+
+    DeepFloyd's modules attend to image and text at once, and add what they were given; they count as cross-attention.
+    """
+    blocks = [*(f"down_blocks.{i}" for i in range(len(unet.down_blocks))), "mid_block",
+              *(f"up_blocks.{i}" for i in range(len(unet.up_blocks)))]
+    found = []
+    for order, block in enumerate(blocks):
+        for place, (name, module) in enumerate(unet.get_submodule(block).named_modules()):
+            if kind := _kind(f"{block}.{name}", module):
+                found.append((order, _turn(name), place, f"{block}.{name}", kind, block))
+    return tuple(State(index=i, path=path, kind=kind, part=block) for i, (*_, path, kind, block) in enumerate(sorted(found)))
+
+
+def _kind(path: str, module: nn.Module) -> str:
+    if is_cross_attention(path, module):
+        return "cross-attention"
+    if path.endswith(".attn1"):
+        return "self-attention"
+    return "resnet" if hasattr(module, "time_emb_proj") and hasattr(module, "conv1") else ""
+
+
+def _turn(name: str) -> int:
+    """When a block calls its member: ResNet 0, attention 0, ResNet 1, ..."""
+    kind, number = re.match(r"(\w+)\.(\d+)", name).groups()
+    return 2 * int(number) + {"resnets": 0, "attentions": 1}.get(kind, 1000)  # samplers come last
+
+
+def states(unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, where: Sequence[str] = PLACES) -> tuple[State, ...]:
+    """All states that a page restores: those of the UNet, then those of the text encoders (Fig. 3), once for each of `where`.
+
+    Args:
+        stride: of each kind of the UNet's states one in `stride`; text encoders have few.
+    """
+    if stride < 1:
+        raise UserError(f"stride must be at least 1, not {stride}.")
+    seen: Counter[str] = Counter()
+    kept = []
+    for state in unet_states(unet):
+        if seen[state.kind] % stride == 0:
+            kept.append(state)
+        seen[state.kind] += 1
+    for place in where:
+        kept += [State(index=i, path=t.path, kind=t.kind, part=t.encoder, text=t, where=place) for i, t in enumerate(texts)]
+    return tuple(kept)
+
+
+def of_model(model: Model, *, stride: int = 1, where: Sequence[str] = PLACES) -> tuple[State, ...]:
+    """`states` of a loaded model."""
+    return states(model.unet, text_states(model.pipeline), stride=stride, where=where)
+
+
+def count(spec: Spec, *, stride: int = 1, where: Sequence[str] = PLACES) -> int:
+    """How many states that are, from a model's configuration files alone."""
+    unet, encoders = configurations(spec)
+    layers = sum(encoder.get("num_hidden_layers") or encoder["num_layers"] for encoder in encoders)
+    return len(states(skeleton(unet), (), stride=stride)) + 2 * layers * len(where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of a tracing, beside the model.
+
+    Attributes:
+        prompts: their originals are traced.
+        seeds: of the first prompt's images; each further prompt begins SEED higher, so that its noise is its own.
+        settings: of sampling.
+        size: of the noise, in standard deviations of the subject's token embeddings, see `text.Corrupted`.
+    """
+
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+    settings: Settings
+    size: float = NOISE
+
+    def __post_init__(self) -> None:
+        if not self.prompts:
+            raise UserError("There are no prompts to trace.")
+        if self.size < 0:
+            raise UserError(f"The size of the noise must be at least 0, not {self.size}.")
+
+
+def row(request: Request, prompt: Prompt, seed: int, state: State | str) -> Row:
+    """The image of one prompt and seed with `state` restored; or CLEAN, CORRUPTED, AGAIN."""
+    if state == CLEAN:
+        return Row(prompt=prompt.original, seed=seed)
+    noise = seed + OTHER if state == AGAIN else seed
+    told = Corrupted(prompt=prompt.original, subject=prompt.subject, size=request.size, seed=noise)
+    if isinstance(state, str):
+        return Row(prompt=told, seed=seed)
+    if state.text:
+        return Row(prompt=replace(told, restored=state.text, where=state.where), seed=seed)
+    return Row(prompt=told, seed=seed, restored=state.path)
+
+
+def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Store,
+          plain: Sequence[str] = PLAIN) -> pd.DataFrame:
+    """Score the clean images, the corrupted ones, and the corrupted ones with each state of `chosen` restored.
+
+    Args:
+        plain: which of PLAIN are made: CLEAN, CORRUPTED, and AGAIN, which is corrupted by noise drawn anew.
+
+    Returns:
+        A row for each image: state (one of PLAIN, or the state's name), attribute, prompt, seed, score (with the original
+        prompt, also for facts: what is traced is the prompt's own picture), image (its key in the store).
+
+    Raises:
+        UserError: a prompt's subject is not among the tokens that the encoder reads.
+    """
+    scorer = load_scorer(model.spec.scorer)
+    restored = (*plain, *chosen)
+    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "states": restored, "trace": 3}
+    name = f"{model.name}-trace-{key(asked)[:12]}"
+    if (kept := store.run(name)) is not None:
+        return kept[0]
+    started = monotonic()
+    # Prompt by prompt, so that a batch needs few clean rows to copy from.
+    of = [(prompt, SEED * i + seed) for i, prompt in enumerate(request.prompts) for seed in request.seeds]
+    rows = [row(request, prompt, seed, state) for prompt, seed in of for state in restored]
+    images = scorer.images(generate(model, rows, request.settings, store=store, label=f"{model.name} tracing"))
+    texts = scorer.texts([prompt.original for prompt, _ in of])
+    keys = [image_key(model, made, request.settings) for made in rows]
+    scores = clip_score(images.reshape(len(of), len(restored), -1), texts[:, None]).ravel()
+    table = pd.DataFrame([(getattr(state, "name", state), prompt.attribute, prompt.original, seed)
+                          for prompt, seed in of for state in restored], columns=["state", "attribute", "prompt", "seed"])
+    table = table.assign(score=scores, image=keys)
+    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.prompts), seeds=request.seeds,
+                                          minutes=(monotonic() - started) / 60, noise=request.size), keys)
+    return table
+
+
+def effects(table: pd.DataFrame, chosen: Sequence[State | str]) -> Effects:
+    """What comes back by each state and what the corruption takes away: (restored or clean) minus corrupted, in points.
+
+    Seeds are averaged within a prompt; with fewer than 8 prompts a unit is one seed of one prompt.
+    """
+    unit = ["prompt"] if table.prompt.nunique() >= MANY else ["prompt", "seed"]
+    scores = table.pivot_table(values="score", index=unit, columns="state", sort=False)
+    back = scores.sub(scores[CORRUPTED], axis=0)
+    return Effects(windows=back[[getattr(state, "name", state) for state in chosen]].to_numpy(), full=back[CLEAN].to_numpy())
+
+
+def lost(table: pd.DataFrame) -> Interval:
+    """What the corruption takes away, in points of CLIP-Score; while its interval includes 0 no share is formed."""
+    return mean(effects(table, ()).full)
+
+
+def indirect(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
+    """Each state's indirect effect as a share of what was lost, with its 95% interval (Figs. 2 and 3).
+
+    Returns:
+        A row for each state: state, index, kind, part, where, layer (of a text encoder; else -1), share, share_low,
+        share_high (NaN where the corruption takes nothing away), unit ("prompt" or "image"), units, images.
+    """
+    found, any_lost = effects(table, chosen), lost(table).low > 0
+    unit, rows = "prompt" if table.prompt.nunique() >= MANY else "image", []
+    for i, state in enumerate(chosen):
+        back = share(found, i) if any_lost else NOTHING
+        rows.append({"state": state.name, "index": state.index, "kind": state.kind, "part": state.part, "where": state.where,
+                     "layer": state.text.layer if state.text else -1, "share": back.value, "share_low": back.low,
+                     "share_high": back.high, "unit": unit, "units": len(found.full),
+                     "images": int((table.state == state.name).sum())})
+    return pd.DataFrame(rows)
+
+
+def redrawn(table: pd.DataFrame) -> Interval:
+    """The share that comes back when nothing is restored but the noise is drawn anew: how much depends on the draw.
+
+    A state that does nothing shows 0 and not this, as it is compared with the same draw.
+    """
+    return share(effects(table, [AGAIN]), 0) if lost(table).low > 0 else NOTHING
+
+
+def at_random(table: pd.DataFrame, chosen: Sequence[State]) -> Interval:
+    """The share to expect of a state drawn at random from `chosen`: their mean."""
+    found = effects(table, chosen)
+    return resample(lambda back, full: back.mean(-1) / full, found.windows, found.full) if lost(table).low > 0 else NOTHING
+
+
+def runner_up(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Interval:
+    """What the best other state brings back as a part of what one state does, the maximum taken inside each resample."""
+    if lost(table).low <= 0:
+        return NOTHING
+    others = [i for i in range(len(chosen)) if i != index]
+    return resample(lambda back: back[..., others].max(-1) / back[..., index], effects(table, chosen).windows)
+
+
+def by_size(model: Model, request: Request, sizes: Sequence[float], *, table: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """How the corrupted score depends on the size of the noise.
+
+    Args:
+        table: of `trace` of this request, whose images serve for its own size and for the clean score.
+
+    Returns:
+        A row for each size: size; clean, corrupted, lost (points, each with _low and _high); images.
+    """
+    rows, traced = [], table[table.state.isin((CLEAN, CORRUPTED))]
+    for size in sizes:
+        table = traced
+        if size != request.size:
+            other = trace(model, replace(request, size=size), (), store=store, plain=(CORRUPTED,))
+            table = pd.concat([traced[traced.state == CLEAN], other])
+        scores = table.pivot_table(values="score", index=["prompt", "seed"], columns="state", sort=False)
+        parts = {"clean": mean(scores[CLEAN].to_numpy()), "corrupted": mean(scores[CORRUPTED].to_numpy()), "lost": lost(table)}
+        rows.append({"size": size, **columns(parts), "images": len(scores)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""The study as a whole: its pages, how they are run and rendered, what surrounds the experiments, and the commands."""

@@ -1,0 +1,149 @@
+"""``locolib edit``: LocoEdit from the command line, judged before it is written."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import UserError
+from .options import Source, parse_layers
+
+METHODS = {"spares": "LocoEdit with rows that must stay (ours)", "locoedit": "LocoEdit by the tokens that do it with the smallest change",
+           "paper": "LocoEdit as the paper has it: the subject's last token"}
+SHEET = "before_after.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command was asked, checked before a model is loaded.
+
+    Attributes:
+        method, tokens: as the options of that name.
+        attribute, value, lambda_: what is edited, and how firmly.
+        known, chosen: all prompts of the attribute, and those about the value, which make the edit.
+        where: file of the prompts, named in refusals; "" for the study's own.
+        window: the layers; all of them where LocoGen is yet to find them (`locate`).
+        locate: LocoGen looks for the layers.
+        pictures: for each question of the judge.
+    """
+
+    method: str
+    tokens: str
+    attribute: str
+    value: str
+    lambda_: float
+    known: Sequence[Any]
+    chosen: Sequence[Any]
+    where: str
+    window: tuple[int, ...]
+    locate: bool
+    pictures: int
+
+
+def edit(
+    model: str,
+    attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
+    value: Annotated[str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    layers: Annotated[str, typer.Option(help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all.")] = "auto",
+    method: Annotated[str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")] = "spares",
+    tokens: Annotated[str, typer.Option(help="Which give the keys: auto (what fits the method), subject, last (the authors' code), onward, eos or all.")] = "auto",
+    lambda_: Annotated[float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")] = 0.01,
+    prompts: Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")] = None,
+    kind: Annotated[str, typer.Option("--as", help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.")] = "lora",
+    pictures: Annotated[int, typer.Option(help="Pictures, before and after, for each of the three questions by which the edit is judged.")] = 24,
+    force: Annotated[bool, typer.Option("--force", help="Write the edit even if it does not do what was asked.")] = False,
+    source: Source = None,
+) -> None:
+    """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
+
+    Before anything is written the edit is judged by pictures: is the value gone, are other values kept, are other pictures unmoved?
+    """
+    from ..drawing.sampling import Settings
+    from ..drawing.text import check_prompts, check_tokens
+    from ..experiments import editing, locogen
+    from ..experiments.editing import judge
+    from ..models import find, load
+    from ..prompts import about, read
+    from ..store import Store, check_out, processor, write_atomic
+
+    if kind not in ("lora", "pipeline"):
+        raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
+    if method not in METHODS:
+        raise UserError(f"--method must be one of {', '.join(METHODS)}, not {method!r}.")
+    if method == "paper" and tokens not in ("auto", "subject"):
+        raise UserError(f"--method paper takes the subject's last token; --method locoedit takes --tokens {tokens}.")
+    if pictures < 1:
+        raise UserError(f"--pictures must be at least 1, not {pictures}: an edit is judged before it is written.")
+    check_out(out)
+    spec, known = find(model), read(attribute, prompts)
+    window = tuple(range(spec.layers)) if layers in ("auto", "all") else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
+    editing.check_layers(window, spec.layers), editing.check_lambda(lambda_)
+    if tokens != "auto":
+        check_tokens(tokens)
+    asked = Asked(method=method, tokens=tokens, attribute=attribute, value=value, lambda_=lambda_, known=known, chosen=about(known, value),
+                  where=str(prompts or ""), window=window, locate=layers == "auto", pictures=pictures)
+    loaded, store = load(model, source=source), Store()
+    check_prompts(loaded, known, asked.where)
+    settings = Settings(steps=spec.steps, guidance=spec.guidance)
+    window = _located(loaded, asked, store) if asked.locate else window
+    change, used = _solved(loaded, asked, window, settings, store)
+    typer.echo(f"{change.method}, tokens {used}: layers {locogen.label(window)}, {len(asked.chosen)} prompts, largest relative size "
+               f"{change.size:.2f}, condition number {change.condition:.1e}, {change.seconds:.2f} s on {processor()}")
+    if change.warning():
+        typer.echo(f"Warning: {change.warning()}", err=True)
+    found = judge(loaded, known, value, change, settings, store=store, most=pictures)
+    typer.echo("\n".join(found.lines()))
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / SHEET, found.png())
+    typer.echo(f"{out / SHEET}: pictures before and after")
+    if (wrong := found.problems()) and not force:
+        raise UserError(f"No edit was written, as it does not do what was asked: {'; '.join(wrong)}. {_advice(asked)} --force writes it all the same.")
+    for problem in wrong:
+        typer.echo(f"Warning: {problem}", err=True)
+    facts = {"model": loaded.name, "attribute": attribute, "method": change.method, "tokens": used, "layers": list(window), "lambda": lambda_} | found.facts()
+    rank = editing.save_lora(loaded, change, out) if kind == "lora" else editing.save_pipeline(loaded, change, out)
+    editing.annotate(out if kind == "lora" else out / "unet", {"locolib": json.dumps(facts)})
+    typer.echo(f"{out}: written" + (f", LoRA of rank {rank}" if rank else ""))
+
+
+def _located(model, asked: Asked, store) -> tuple[int, ...]:
+    """The layers in which LocoGen finds the attribute, said."""
+    from ..experiments import locogen, profiles
+    from ..experiments.locogen import page as locogen_page
+
+    request = locogen_page.request(profiles.profile("quick"), model.spec, asked.known)
+    found = locogen.sweep(model, request, model.spec.m[asked.attribute], store=store).verdict
+    window = tuple(range(found.start, found.start + found.m))
+    typer.echo(f"LocoGen: {found.verdict}, layers {locogen.label(window)}, share {found.share} on held-out prompts")
+    return window
+
+
+def _solved(model, asked: Asked, window: tuple[int, ...], settings, store) -> tuple[Any, str]:
+    """(edit, tokens) by the method that was asked."""
+    from ..experiments import editing
+    from ..experiments.editing import kept, locoedit, sparing
+    from ..experiments.locogen import SEED, Request
+
+    if asked.method == "spares":
+        tokens = "onward" if asked.tokens == "auto" else asked.tokens
+        keep = kept(asked.known, asked.value, asked.chosen, bundled=model.spec.bundled)
+        return sparing(model, asked.chosen, window, keep, tokens=tokens, lambda_=asked.lambda_), tokens
+    tokens = asked.tokens
+    if asked.method == "paper":
+        tokens = "subject"
+    elif tokens == "auto":  # as the notebook does
+        one = editing.Trial(model=model, store=store, train=tuple(asked.chosen), window=window,
+                             held=Request(prompts=tuple(asked.chosen), seeds=(SEED,), settings=settings))
+        tokens = editing.best_tokens(editing.by_tokens(one, lambda_=asked.lambda_))
+    return locoedit(model, asked.chosen, window, tokens=tokens, lambda_=asked.lambda_), tokens
+
+
+def _advice(asked: Asked) -> str:
+    """What to try when an edit does not do what was asked."""
+    ways = [] if asked.method == "spares" else ["--method spares keeps what must stay"]
+    ways += ["--layers all changes every layer"] if len(asked.window) > 0 and asked.locate else ["--layers auto lets LocoGen name the layers"]
+    return f"Try another way: {', or '.join(ways)}."

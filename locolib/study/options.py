@@ -1,0 +1,23 @@
+"""Options that several commands of the command line take, and how they are read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import UserError
+
+Source = Annotated[Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")]
+
+
+def parse_layers(text: str, asked: str) -> tuple[int, ...]:
+    """"6,8-9" to (6, 8, 9); `asked` says what the option takes."""
+    from ..experiments.locogen import labelled
+
+    try:
+        chosen = labelled(text)
+    except ValueError:
+        chosen = ()
+    if not chosen:
+        raise UserError(f"{asked}, not {text!r}.")
+    return chosen

@@ -1,0 +1,81 @@
+"""What the pages of the book that are no experiment may be asked: world, models, ledger, switchboard."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from .. import prompts as prompts_
+from ..experiments.deepfloyd.page import LimitsPage
+from ..experiments.locogen.page import count
+from ..experiments.page import BUNDLED, ModelPage, Page, bundled
+from ..experiments.profiles import Profile
+from ..models import Spec, find
+from ..prompts import read
+from ..store import Store
+
+
+class WorldPage(Page):
+    source = "book/world.ipynb"
+    place: Literal["beach", "forest", "city", "house"] = "beach"
+    seed: int = Field(0, ge=0)
+
+
+class QualityPage(Page):
+    source = "book/models.ipynb"
+    which: Literal["all"] = "all"
+
+    def about(self) -> tuple[str, ...]:
+        return bundled()
+
+
+class LedgerPage(Page):
+    """It reads what other pages kept, so it is run whenever one of them was."""
+
+    source = "book/ledger.ipynb"
+    after = ("01_causal_tracing", "02b_five_models", "03_locoedit", "03b_five_models", "04_neuron_editing", "05_deepfloyd_limits", "06_human_study",
+             "07_planted_truth", "07b_no_window", "07c_by_artist")
+    which: str = "all"
+
+    def reads(self) -> list[Path]:
+        return sorted((Store().root / "claims").glob("*.json"))
+
+
+class CardPage(ModelPage):
+    source = "book/model.ipynb"
+    each = BUNDLED
+    model: str = "planted-sd-v1-5"
+    objects: int = Field(0, ge=0)
+
+    @field_validator("model")
+    @classmethod
+    def _bundled(cls, name: str) -> str:
+        if name not in cls.each:
+            raise ValueError("only a bundled model knows the miniatures' world")
+        return name
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps}
+
+    def images(self) -> int:
+        return 8 * (self.objects or 40)  # styles by objects
+
+
+class SwitchPage(LimitsPage):
+    """Both readings of each step, on a planted and on a natural model."""
+
+    source = "book/switchboard.ipynb"
+    after = ("02_locogen", "03_locoedit", "04_neuron_editing")
+    needs = ("planted-sd-v1-5", "mini-sd-v1-5")
+    model: str = "planted-sd-v1-5"
+    beside: str = "mini-sd-v1-5"
+    prompts: int = Field(16, ge=0)
+
+    def images(self) -> int:
+        prompts_.about(read("style"), self.artist)
+        return sum(count(self.of(name).request("style"), 4 * find(name).layers) for name in self.about()) + 2 * self.pictures * 12 + 2 * 8 * 9
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+        return super().values(chosen, spec) | {"prompts": chosen.prompts}

@@ -1,0 +1,235 @@
+"""The study: its notebooks run by papermill in order, and rendered by jupyter-book."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import nbformat
+import torch
+from papermill import inspect_notebook
+from tqdm import tqdm
+
+from .. import UserError
+from ..claims import kept_in
+from ..drawing.memory import Row, TextMemory
+from ..drawing.sampling import Settings, denoise
+from ..experiments import locogen
+from ..experiments.locogen.page import count
+from ..experiments.page import absent
+from ..experiments.profiles import Profile, profile
+from ..models import ORGANISMS, Model, find, load, load_scorer
+from ..store import Store, digest, processor, processors, read_bytes, remove, write_atomic
+from .book import HOME, build_book, executed, tidy
+from .execute import FAILED
+from .pages import PAGES, Run, parameters, plan
+
+_profile = profile  # `study` has an argument of that name
+KERNEL_PATCH = "import tqdm.auto, tqdm.std; tqdm.auto.tqdm = tqdm.std.tqdm"  # bars as text: widgets need the network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """What a model's images cost: seconds and bytes of one."""
+
+    seconds: float
+    size: float
+
+
+def speed(model: Model, settings: Settings) -> Speed:
+    """Time one batch at one and two steps, and go on from there."""
+    rows = [Row(prompt=f"an image, {i}", seed=i) for i in range(settings.batch)]
+    took = []
+    for steps in (1, 1, 2):  # the first warms up
+        started = monotonic()
+        images = model.decode(denoise(model, rows, Settings(steps=steps, guidance=settings.guidance), TextMemory(model)))
+        took.append(monotonic() - started)
+    seconds = took[1] + (settings.steps - 1) * max(took[2] - took[1], 0)
+    return Speed(seconds=seconds / len(rows), size=0.6 * images[0].nbytes)
+
+
+def price(images: int, each: Speed, store: Store) -> str:
+    return (f"at most {images} images (those in the store are not made again): about "
+            f"{images * each.seconds / 60:.1f} minutes, {images * each.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB")
+
+
+def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: Store) -> str:
+    """One line: images, minutes and disk that sweeps of these window sizes will need at most."""
+    sets = 2 + sum(len(locogen.windows(model.spec.layers, m)) for m in sizes)
+    return price(count(asked, sets), speed(model, asked.settings), store)
+
+
+def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dict[str, float]:
+    """What the pages `todo` will cost at most, a line each, before any of it is done; returns the seconds of each."""
+    kept: dict[tuple[str, int], Speed] = {}
+    torch.set_num_threads(_threads())  # as the pages have: beside other work a second thread can make all slower
+    seconds = dict.fromkeys((run.name for run in todo), 0.0)
+    total = Speed(seconds=0.0, size=0.0)
+    for run in todo:
+        page = asked[run.name]
+        if not (images := page.images()):
+            continue
+        name, settings = page.about()[0], page.settings
+        each = kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings))
+        seconds[run.name] = images * each.seconds
+        print(f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes", flush=True)
+        total = Speed(seconds=total.seconds + images * each.seconds, size=total.size + images * each.size)
+    if total.seconds:
+        print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
+              f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}", flush=True)
+    return seconds
+
+
+def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")) -> None:
+    """Execute the pages whose source, parameters, weights or library changed since they last ran, in order."""
+    planned = plan(chosen, model)
+    asked = {run.name: parameters(run.page, run.values) for run in planned}
+    weights = {name: _weights(name) for name in sorted({name for page in asked.values() for name in page.about()})}
+    code, file = _digest(_read_by_pages()), root / "pages.json"
+    done = marks(file)
+
+    def mark(run: Run) -> str:
+        """What the page's numbers depend on; read anew each time, as the ledger depends on what other pages keep."""
+        page = asked[run.name]
+        return (f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}")
+
+    def stale(run: Run) -> bool:
+        now = {"mark": mark(run)} | left(run, root)
+        return done.get(run.name) != now or None in now["claims"].values()
+
+    def finish(run: Run) -> None:
+        started = monotonic()
+        for path in _claims(run):
+            if kept_in(path) is None:
+                remove(path)  # a page need not keep again what it kept once: of fewer models, say
+        _execute(run, root)
+        done[run.name] = {"mark": mark(run)} | left(run, root)
+        write_atomic(file, json.dumps(done, indent=1).encode())
+        tqdm.write(f"{run.name}: {(monotonic() - started) / 60:.1f} minutes", file=sys.stdout)
+
+    todo = [run for run in planned if stale(run)]
+    if not model and absent():
+        print(f"absent bundled models, which have no pages: {', '.join(absent())}", flush=True)
+    print(f"pages: {', '.join(run.name for run in todo) or 'none'} to run, {len(planned) - len(todo)} unchanged", flush=True)
+    seconds = announce(todo, asked, Store())
+    order = sorted(planned, key=lambda run: -seconds.get(run.name, 0))  # the longest first, so that none is left over at the end
+    _kernel(root)
+    with tqdm(total=sum(asked[run.name].images() for run in todo), unit="image", desc="pages", disable=not todo, mininterval=1) as bar:
+        _in_turn(order, stale, finish, lambda run: bar.update(asked[run.name].images()))
+
+
+def marks(file: Path) -> dict[str, Any]:
+    """What each page depended on when it was last run, and what it left; nothing where the file is missing or damaged."""
+    try:
+        read = json.loads(read_bytes(file))
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def left(run: Run, root: Path) -> dict[str, Any]:
+    """What a page leaves, by hashes of what is there now: its executed copy, and the claims that it keeps (None: a damaged file).
+
+    A page whose work is not as it left it is run again, so that neither the book nor the ledger shows what no page said.
+    """
+    return {"copy": digest(read_bytes(executed(run, root))),
+            "claims": {path.name: None if kept_in(path) is None else digest(read_bytes(path)) for path in _claims(run)}}
+
+
+def _claims(run: Run) -> list[Path]:
+    """The files in which a page keeps claims: of its own model, or of all that it is about."""
+    return sorted((Store().root / "claims").glob(f"{run.name}.json" if run.model else f"{run.name}-*.json"))
+
+
+def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Callable[[Run], None], tell: Callable[[Run], object]) -> None:
+    """Run pages side by side, one for each processor, none before those that it reads from (`Page.after`)."""
+    waiting, running, failed = list(planned), {}, []
+    with ThreadPoolExecutor(workers()) as pool:
+        while waiting or running:
+            ahead = {run.page for run in (*waiting, *running.values())}
+            ready = [run for run in waiting if not ahead & set(PAGES[run.page].after)]
+            for run in ready[: max(0, workers() - len(running))] if not failed else ():
+                waiting.remove(run)
+                if stale(run):
+                    running[pool.submit(finish, run)] = run
+            if failed and not running:
+                raise failed[0]
+            for future in wait(running, timeout=None if running else 0, return_when=FIRST_COMPLETED).done:
+                run = running.pop(future)
+                failed += [error] if (error := future.exception()) else []
+                tell(run)
+    if failed:
+        raise failed[0]
+
+
+def workers() -> int:
+    """Pages that run side by side: one for each processor, four at most (each needs some memory); on a GPU one."""
+    return 1 if torch.cuda.is_available() else max(1, min(4, processors()))
+
+
+def _threads() -> int:
+    """Threads of each page, which together are as many as there are processors."""
+    return max(1, processors() // workers())
+
+
+def _read_by_pages() -> list[Path]:
+    """Files on which numbers and pictures of the pages depend: of the organisms the world and how well it is drawn, not their training."""
+    code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world", "evaluate")]
+    data = (path for pattern in ("locolib/**/*.html", "locolib/organisms/sprites/*.png", "data/prompts/*.csv") for path in HOME.glob(pattern))
+    return sorted([*code, *data])
+
+
+def _weights(model: str) -> str:
+    """What determines the numbers of a model's pages: its weights and its scorer's."""
+    spec = find(model)
+    if spec.bundled:  # its files say as much as loading it would
+        return _digest(sorted(path for name in (spec.sources[0], spec.scorer) for path in (ORGANISMS / name).rglob("*") if path.is_file()))
+    return f"{load(model).fingerprint}-{load_scorer(spec.scorer).fingerprint}"
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.name.encode() + read_bytes(path) for path in paths)).hexdigest()[:16]
+
+
+def _kernel(root: Path) -> None:
+    """A kernel called python3 which is this interpreter, for this process and its children only."""
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--IPKernelApp.log_level=50",
+            f"--IPKernelApp.exec_lines={KERNEL_PATCH}"]
+    env = {"OMP_NUM_THREADS": str(_threads()), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python", "env": env}
+    folder = (root / "jupyter").resolve()
+    write_atomic(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec).encode())
+    before = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, before)]))
+
+
+def _execute(run: Run, root: Path) -> None:
+    """Run a page's notebook and keep its tidied copy; a cell's error is one sentence."""
+    source, out = HOME / PAGES[run.page].source, (root / "running" / f"{run.name}.ipynb").resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    asked = json.dumps({"source": str(source), "out": str(out), "values": dict(run.values)})
+    did = subprocess.run([sys.executable, "-m", "locolib.study.execute"], input=asked, cwd=HOME, capture_output=True, text=True)
+    if did.returncode == FAILED:
+        error = json.loads(did.stdout.splitlines()[-1])
+        reason = error["value"] if error["name"] == "UserError" else f"{error['name']}: {error['value']}"
+        raise UserError(f"{run.name}, cell {error['cell']}: {reason} (Finished images stay in the store; the notebook up to there is {out}.)")
+    if did.returncode:
+        raise UserError(f"{run.name} could not be run: {(did.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    notebook = tidy(nbformat.read(out, as_version=4), inspect_notebook(source), run.values, run.model)
+    write_atomic(executed(run, root), nbformat.writes(notebook).encode())
+    out.unlink()
+
+
+def study(*, profile: str = "quick", model: str | None = None, book_only: bool = False, root: Path = Path("build")) -> None:
+    """``make study``: run what changed, of all models or of one, and render the book."""
+    started, chosen = monotonic(), _profile(profile)
+    if not book_only:
+        run_notebooks(chosen, find(model).name if model else None, root)
+    print(f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}", flush=True)
