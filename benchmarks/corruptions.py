@@ -159,13 +159,13 @@ def build(loaded: Sequence[models.Model], root: Path) -> Truth:
     store = Store(root)
     tables = measure(asked, store)
     means = {model.name: [str(table.score.mean()) for name, table in tables.items() if name.startswith(model.name)] for model in loaded}
-    claims = {(page, name): [Claim(text=f"claim {i}", section=page, number=number, held=[True, False, None][i % 3]) for i, number in enumerate(found)]
+    kept = {(page, name): [Claim(text=f"claim {i}", section=page, number=number, outcome=claims.OUTCOMES[i % 3]) for i, number in enumerate(found)]
               for page in ("02b_five_models", "07_planted_truth") for name, found in means.items()}
-    for (page, name), told in claims.items():
+    for (page, name), told in kept.items():
         claims.keep(store, page, name, told)
     pictures = {name: store.shown(name) for table in tables.values() for name in table.image}
     files = {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-    return Truth(asked, root, claims, tables, pictures, store.runs(), listing(root), claimed(store), files)
+    return Truth(asked, root, kept, tables, pictures, store.runs(), listing(root), claimed(store), files)
 
 
 class Wrong:

@@ -18,7 +18,8 @@ from .models import MODELS, ORGANISMS, Spec, find
 from .scores import Interval
 from .store import Store, digest, read_bytes, sealed, unsealed
 
-HELD = {True: "held", False: "did not hold", None: "not settled"}
+HELD, FAILED, OPEN = OUTCOMES = ("held", "did not hold", "not settled")
+IN_WORDS = {HELD: "The two agree.", FAILED: "**The two do not agree.**", OPEN: "**This does not settle it.**"}  # the paper and what is found
 COLUMNS = ("claim", "section", "model", "page", "number", "control", "outcome", "name", "weights", "commit")
 
 
@@ -31,28 +32,33 @@ class Claim:
         section: where the paper makes it; "ours" where it is a control or a question of this study.
         number: what was measured, with its 95% interval.
         control: the same of a control: a random window, random neurons, what chance would do.
-        held: whether it held; None where it is not settled.
+        outcome: one of OUTCOMES.
     """
 
     text: str
     section: str
     number: str
     control: str = ""
-    held: bool | None
+    outcome: str
 
 
-def settled(yes: bool, no: bool) -> bool | None:
-    """An outcome from two intervals' tests: held, did not hold, or (neither is sure) not settled."""
-    return True if yes else False if no else None
+def settled(yes: bool, no: bool) -> str:
+    """An outcome from two tests: that it held, and that it did not; where neither is sure it is not settled."""
+    return HELD if yes else FAILED if no else OPEN
+
+
+def above(found: Interval, limit: float = 0.0, *, little: float | None = None) -> str:
+    """Whether a value lies above `limit`: its whole interval does, or does not (or lies below what counts as little)."""
+    return settled(found.low > limit, found.high < (limit if little is None else max(limit, little)))
 
 
 def listing(claims: Sequence[Claim]) -> str:
     """What held, what did not, and what is open, as an HTML list."""
     items = []
-    for held, title in ((True, "Held"), (False, "Did not hold"), (None, "Not settled")):
-        said = [f"{c.text} ({c.number}{f'; {c.control}' if c.control else ''})" for c in claims if c.held is held]
-        if said or held is not None:
-            items.append(f"<li><strong>{title}</strong>: {'; '.join(said) or 'nothing'}.</li>")
+    for outcome in OUTCOMES:
+        said = [f"{c.text} ({c.number}{f'; {c.control}' if c.control else ''})" for c in claims if c.outcome == outcome]
+        if said or outcome != OPEN:
+            items.append(f"<li><strong>{outcome.capitalize()}</strong>: {'; '.join(said) or 'nothing'}.</li>")
     return f"<ul>{''.join(items)}</ul>"
 
 
@@ -109,11 +115,6 @@ def table(store: Store) -> pd.DataFrame:
         found.append(kept)
     found.sort(key=lambda kept: (kept["page"], list(MODELS).index(kept["model"])))
     rows = [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
-             "control": c["control"], "outcome": HELD[c["held"]], "name": kept["model"], "weights": kept["weights"], "commit": kept["commit"]}
+             "control": c["control"], "outcome": c["outcome"], "name": kept["model"], "weights": kept["weights"], "commit": kept["commit"]}
             for kept in found for c in kept["claims"]]
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def interval(row: pd.Series, column: str = "share") -> str:
-    """A value of a row of `locogen.summary` with its interval."""
-    return str(Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"]))

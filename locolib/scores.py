@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +31,11 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.value) else "not defined"
+
+
+def interval(row: Mapping[str, Any], column: str = "share") -> Interval:
+    """The value of a row of a table whose ends are in the columns _low and _high."""
+    return Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"])
 
 
 def columns(parts: Mapping[str, Interval]) -> dict[str, float]:

@@ -45,8 +45,8 @@ def told(store) -> list[dict]:
                                ("01_causal_tracing", "mini-sdxl", ("there is no strong causal state in the UNet",)),
                                ("02b_five_models", "mini-sdxl", ("style: in layers 45-47, and LocoGen says so",)),
                                ("02b_five_models", "mini-sd-v1-5", ("fact: in layers 6-7, and LocoGen says so",))):
-        claims_.keep(store, page, model, [Claim(text=text, section="5.2, Fig. 5", number="share 0.98 [0.90, 1.02]", control="chance", held=held)
-                                         for text, held in zip(texts, (True, None))])
+        claims_.keep(store, page, model, [Claim(text=text, section="5.2, Fig. 5", number="share 0.98 [0.90, 1.02]", control="chance", outcome=outcome)
+                                         for text, outcome in zip(texts, ("held", "not settled"))])
     return ledger.records(claims_.table(store))
 
 
@@ -175,7 +175,7 @@ def test_outcomes_can_be_read_by_all_eyes():
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         return sum(w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for w, c in zip((0.2126, 0.7152, 0.0722), parts))
 
-    grounds = {name: re.search(rf"\.{name.replace(' ', '-')} \.said {{ background: (#\w{{6}})", style)[1] for name in claims_.HELD.values()}
+    grounds = {name: re.search(rf"\.{name.replace(' ', '-')} \.said {{ background: (#\w{{6}})", style)[1] for name in claims_.OUTCOMES}
     assert all(1.05 / (light(ground) + 0.05) >= 4.5 for ground in grounds.values()) and len(set(grounds.values())) == 3
 
 

@@ -11,6 +11,7 @@ from rounding import assert_same, close
 from scipy.stats import ttest_ind
 
 from locolib import UserError
+from locolib.claims import above
 from locolib.drawing.layers import sites
 from locolib.drawing.memory import Altered, Dropped, Row, TextMemory
 from locolib.drawing.sampling import Settings, denoise
@@ -338,20 +339,20 @@ def test_a_lead_is_the_difference_of_two_shares():
 
 def test_where_altering_removes_nothing_no_share_is_formed():
     found = made_up(full=0.0)
-    assert summary(found).share.isna().all() and report.claims(found)[0].held is None
+    assert summary(found).share.isna().all() and report.claims(found)[0].outcome == "not settled"
     assert "not defined" in report.enough(found, (100, 640))
 
 
 def test_claims_are_judged_by_their_intervals():
     held, nothing = (report.claims(made_up(**shares)) for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3}))
-    assert [claim.held for claim in held] == [True] * 6
-    assert [claim.held for claim in nothing] == [False] * 4 + [True, False]
+    assert [claim.outcome for claim in held] == ["held"] * 6
+    assert [claim.outcome for claim in nothing] == ["did not hold"] * 4 + ["held", "did not hold"]
     assert all("[" in claim.number and "[" in claim.control and "-0.00" not in claim.number for claim in [*held, *nothing])
 
 
-@pytest.mark.parametrize("low, high, says", [(0.1, 0.9, True), (-0.2, 0.05, False), (-0.2, 0.3, None)])
+@pytest.mark.parametrize("low, high, says", [(0.1, 0.9, "held"), (-0.2, 0.05, "did not hold"), (-0.2, 0.3, "not settled")])
 def test_a_little_is_nothing(low, high, says):
-    assert report.held(Interval(value=(low + high) / 2, low=low, high=high), 0.0, 0.1) is says
+    assert above(Interval(value=(low + high) / 2, low=low, high=high), little=0.1) == says
 
 
 def test_what_becomes_of_the_object_is_in_points():

@@ -133,11 +133,11 @@ def rows(located, apart):
 
 
 @pytest.mark.parametrize("located, apart, held", [
-    ((1.0, 0.1), (0.0, 0.1), [True, True]), ((0.8, 0.1), (0.75, 0.1), [True, None]), ((0.2, 0.1), (0.6, 0.1), [False, False]),
-    ((0.5, 0.3), (0.0, 0.1), [None, True])], ids=["where it was found", "anywhere", "elsewhere", "wide"])
+    ((1.0, 0.1), (0.0, 0.1), ["held", "held"]), ((0.8, 0.1), (0.75, 0.1), ["held", "not settled"]), ((0.2, 0.1), (0.6, 0.1), ["did not hold", "did not hold"]),
+    ((0.5, 0.3), (0.0, 0.1), ["not settled", "held"])], ids=["where it was found", "anywhere", "elsewhere", "wide"])
 def test_an_edit_that_works_anywhere_is_not_evidence_for_the_place(located, apart, held):
     told = report.model_claims({"style": rows(located, apart)})
-    assert [claim.held for claim in told[-2:]] == held and [claim.held for claim in told[:2]] == held[:1] * 2
+    assert [claim.outcome for claim in told[-2:]] == held and [claim.outcome for claim in told[:2]] == held[:1] * 2
 
 
 def test_an_edit_is_tried_where_it_was_found_and_elsewhere(model, store):
@@ -184,19 +184,19 @@ def test_a_value_without_a_counterpart_is_refused():
 
 
 @pytest.mark.parametrize("share, target, says", [
-    ((0.9, 0.1), (0.8, 0.1), True), ((0.2, 0.1), (0.8, 0.1), False), ((0.9, 0.1), (0.1, 0.1), False), ((0.5, 0.3), (0.8, 0.1), None)],
+    ((0.9, 0.1), (0.8, 0.1), "held"), ((0.2, 0.1), (0.8, 0.1), "did not hold"), ((0.9, 0.1), (0.1, 0.1), "did not hold"), ((0.5, 0.3), (0.8, 0.1), "not settled")],
     ids=["removes", "too little", "destroys", "wide"])
 def test_few_images_do_not_tell_that_an_edit_fails(share, target, says):
     of = {"share": share, "target": target}
     row = {f"{name}{end}": value + side * half for name, (value, half) in of.items() for end, side in (("", 0), ("_low", -1), ("_high", 1))}
     table = pd.DataFrame([{"name": "located layers altered", "target": 1.0}, {"name": "subject"} | row])
-    assert deepfloyd_report.works(table, "subject") is says
+    assert deepfloyd_report.works(table, "subject") == says
 
 
 # --- the ledger
 
 def test_claims_are_kept_and_replaced(store):
-    claims = [Claim(text="a", section="5.1", number="1", held=True), Claim(text="b", section="6", number="2", control="c", held=None)]
+    claims = [Claim(text="a", section="5.1", number="1", outcome="held"), Claim(text="b", section="6", number="2", control="c", outcome="not settled")]
     claims_.keep(store, "03_locoedit", "planted-sd-v1-5", claims)
     claims_.keep(store, "03_locoedit", "planted-sd-v1-5", claims[1:])
     table = claims_.table(store)
@@ -204,17 +204,17 @@ def test_claims_are_kept_and_replaced(store):
 
 
 def test_a_listing_says_what_did_not_hold():
-    text = claims_.listing([Claim(text="a", section="5.1", number="1", held=False)])
+    text = claims_.listing([Claim(text="a", section="5.1", number="1", outcome="did not hold")])
     assert "<strong>Held</strong>: nothing" in text and "<strong>Did not hold</strong>: a (1)" in text and "Not settled" not in text
 
 
 def test_hits_without_an_answer_to_compare_with_are_no_claims():
     row = {"verdict": "localised", "found": "8-9", "share": "1", "lead": "1"}
     told = locogen_report.claims({"style": row | {"planted": "8-9"}, "place": row | {"paper": "not said"}, "object": row | {"planted": "all layers"}}, "5.1")
-    assert [claim.held for claim in told] == [True, False]
+    assert [claim.outcome for claim in told] == ["held", "did not hold"]
 
 
 def test_the_editing_page_names_the_paper_beside_ours():
     table = pd.DataFrame([{"name": editing.PAPER, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}])
     told = report.claims({}, {}, {"style": table, "fact": table}, {})
-    assert [(claim.held, claim.control) for claim in told] == [(True, "the paper's -0.05"), (True, "")]  # Table 1 prints no facts
+    assert [(claim.outcome, claim.control) for claim in told] == [("held", "the paper's -0.05"), ("held", "")]  # Table 1 prints no facts

@@ -61,14 +61,14 @@ def test_rates_count_the_edited_value_and_the_others_apart():
 
 
 @pytest.mark.parametrize("gone, kept_, moved, held", [
-    (100, 100, 0.2, [True, True, True]), (10, 100, 20.0, [False, True, False]), (92, 88, 3.0, [None, None, None])])
+    (100, 100, 0.2, ["held", "held", "held"]), (10, 100, 20.0, ["did not hold", "held", "did not hold"]), (92, 88, 3.0, ["not settled", "not settled", "not settled"])])
 def test_claims_are_read_from_intervals(gone, kept_, moved, held):
     rows = [{"name": name, "moved": moved, "moved_low": 0.9 * moved, "moved_high": 1.1 * moved}
             | {f"{column}{end}": value for column, hits in (("gone", gone), ("kept", kept_))
                for end, value in zip(("", "_low", "_high"), (lambda i: (i.value, i.low, i.high))(scores.wilson(hits, 100)))}
             for name in (PAPER, OURS, SPARES)]
     told = report.specificity_claims("style", pd.DataFrame(rows))
-    assert [claim.held for claim in told if SPARES in claim.text] == held and len(told) == 6
+    assert [claim.outcome for claim in told if SPARES in claim.text] == held and len(told) == 6
     assert len(report.specificity_claims("style", pd.DataFrame(rows).drop(columns="moved"))) == 4  # no generic pictures: two numbers each
 
 

@@ -217,7 +217,7 @@ def test_a_damaged_list_of_images_removes_no_other_file(two, tmp_path):
 
 def test_damaged_claims_are_left_out_with_a_notice(store):
     for page in ("03_locoedit", "04_neuron_editing"):
-        claims.keep(store, page, "planted-sd-v1-5", [claims.Claim(text=page, section="6", number="1", held=True)])
+        claims.keep(store, page, "planted-sd-v1-5", [claims.Claim(text=page, section="6", number="1", outcome="held")])
     kept = [store.root / "claims" / f"{page}-planted-sd-v1-5.json" for page in ("03_locoedit", "04_neuron_editing")]
     whole = kept[0].read_bytes()
     for data in (b"", b"{}", b"null", whole.replace(b"true", b"false"), whole.replace(b"03_locoedit", b"02_locoedit"), kept[1].read_bytes(), whole[:-1]):

@@ -200,7 +200,7 @@ def again(monkeypatch, tmp_path):
     def execute(run, root):
         ran.append(run.name)
         for model in (run.model,) if run.model else ("planted-none", "planted-split"):
-            claims.keep(store, run.page, model, [claims.Claim(text="a", section="5", number="1", held=True)])
+            claims.keep(store, run.page, model, [claims.Claim(text="a", section="5", number="1", outcome="held")])
         write_atomic(book.executed(run, root), b"{}")
 
     for name, instead in {"plan": lambda *a: planned, "_execute": execute, "_weights": str, "announce": lambda *a: {}, "_kernel": lambda *a: None,
@@ -290,19 +290,20 @@ def row(model: str, attribute: str, verdict: str, found: str) -> dict:
 
 
 @pytest.mark.parametrize("model, attribute, verdict, found, says", [
-    ("mini-sd-v1-5", "style", "localised", "8-9", "yes"),
-    ("mini-sd-v1-5", "style", "localised", "3-4", "no"),
-    ("mini-sd-v1-5", "style", "not localised", "8-9", "no"),
+    ("mini-sd-v1-5", "style", "localised", "8-9", "held"),
+    ("mini-sd-v1-5", "style", "localised", "3-4", "did not hold"),
+    ("mini-sd-v1-5", "style", "not localised", "8-9", "did not hold"),
     ("mini-sd-v1-5", "style", "inconclusive", "8-9", "not settled"),
     ("mini-sd-v1-5", "place", "localised", "8-9", "nothing to compare with"),
     ("mini-deepfloyd", "fact", "localised", "6-8", "nothing to compare with"),
-    ("planted-none", "style", "not localised", "8-9", "yes"),
-    ("planted-split", "style", "not localised", "3-6", "yes"),
-    ("planted-split", "style", "localised", "3-4", "no"),
-    ("planted-split", "object", "localised", "6-7", "yes"),
+    ("planted-none", "style", "not localised", "8-9", "held"),
+    ("planted-split", "style", "not localised", "3-6", "held"),
+    ("planted-split", "style", "localised", "3-4", "did not hold"),
+    ("planted-split", "object", "localised", "6-7", "held"),
 ], ids=str)
 def test_agreement_with_what_is_known(model, attribute, verdict, found, says):
-    assert report.agreement(row(model, attribute, verdict, found)) == says
+    made = row(model, attribute, verdict, found)
+    assert (report.outcome(made) if report.comparable(made) else "nothing to compare with") == says
 
 
 def test_every_model_and_attribute_has_a_claim_and_a_verdict_in_words():

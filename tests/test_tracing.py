@@ -112,7 +112,7 @@ def test_where_nothing_is_lost_there_are_no_shares(corrupted):
         assert np.isnan(found.value)
     assert "takes nothing away" in report.unet_words(table, chosen, MODELS["mini-sd-v1-5"])
     assert len(report.by_kind(table, chosen)) == 1
-    assert [claim.held for claim in report.claims(table, chosen, [], MODELS["mini-sd-v1-5"])] == [None]
+    assert [claim.outcome for claim in report.claims(table, chosen, [], MODELS["mini-sd-v1-5"])] == ["not settled"]
     found = report.by_attribute(table, chosen)
     assert found[["random", "top"]].isna().all(axis=None) and found.best.tolist() == ["not defined"] and found.lost.notna().all()
     plots.unet_effects(tracing.indirect(table, chosen), scorer="s")
@@ -182,13 +182,13 @@ def text(layer: int, kind: str = "attention") -> State:
 
 
 @pytest.mark.parametrize("name, scores, spread, agrees", [
-    ("mini-sd-v1-5", [60] * 12 + [40] * 8, "distributed", "yes"),
-    ("mini-sd-v1-5", [60] * 4 + [40] * 16, "sparse", "no"),
-    ("mini-sdxl", [60] * 4 + [40] * 16, "sparse", "yes"),
-    ("mini-sdxl", [60] * 12 + [40] * 8, "distributed", "no"),
-    ("mini-deepfloyd", [50] * 20, "distributed", "yes"),  # causal, but none of them strong
-    ("mini-deepfloyd", [75] + [40] * 19, "none", "no"),
-    ("mini-sd-v1-5", [40] * 20, "none", "no"),
+    ("mini-sd-v1-5", [60] * 12 + [40] * 8, "distributed", "held"),
+    ("mini-sd-v1-5", [60] * 4 + [40] * 16, "sparse", "did not hold"),
+    ("mini-sdxl", [60] * 4 + [40] * 16, "sparse", "held"),
+    ("mini-sdxl", [60] * 12 + [40] * 8, "distributed", "did not hold"),
+    ("mini-deepfloyd", [50] * 20, "distributed", "held"),  # causal, but none of them strong
+    ("mini-deepfloyd", [75] + [40] * 19, "none", "did not hold"),
+    ("mini-sd-v1-5", [40] * 20, "none", "did not hold"),
 ], ids=str)
 def test_spreads_and_the_papers_word_for_them(name, scores, spread, agrees):
     chosen = [state(f"s{i}", i) for i in range(len(scores))]
@@ -196,7 +196,7 @@ def test_spreads_and_the_papers_word_for_them(name, scores, spread, agrees):
     found = report.spread(table, chosen)
     assert found.verdict == spread and report.spread_agrees(found, report.paper(MODELS[name])) == agrees
     said = report.unet_words(table, chosen, MODELS[name])
-    assert said.startswith("Of 20 states") and ("not what the paper says" in said) == (agrees == "no")
+    assert said.startswith("Of 20 states") and ("do not agree" in said) == (agrees == "did not hold")
 
 
 def test_what_wide_intervals_leave_open_is_called_open():
@@ -220,8 +220,8 @@ def test_a_state_is_alone_if_no_other_does_half_as_much(share, rest, verdict):
 
 
 @pytest.mark.parametrize("name, best, alone, agrees", [
-    ("mini-sd-v1-5", 0, "alone", "yes"), ("mini-sd-v1-5", 2, "alone", "no"), ("mini-sd-v1-5", None, "not alone", "no"),
-    ("mini-deepfloyd", 0, "alone", "no"), ("mini-deepfloyd", None, "not alone", "yes"),
+    ("mini-sd-v1-5", 0, "alone", "held"), ("mini-sd-v1-5", 2, "alone", "did not hold"), ("mini-sd-v1-5", None, "not alone", "did not hold"),
+    ("mini-deepfloyd", 0, "alone", "did not hold"), ("mini-deepfloyd", None, "not alone", "held"),
 ], ids=str)
 def test_a_unique_state_of_the_text_encoder_is_told_from_none(name, best, alone, agrees):
     chosen = [text(layer) for layer in range(6)]
@@ -230,7 +230,7 @@ def test_a_unique_state_of_the_text_encoder_is_told_from_none(name, best, alone,
     assert found.verdict == alone and report.alone_agrees(found, report.paper(MODELS[name])) == agrees
     assert ("it **stands alone**" in report.text_words(table, chosen, MODELS[name])) == (alone == "alone")
     told = report.claims(table, chosen, chosen, MODELS[name])[-1]
-    assert told.held == (agrees == "yes") and ("no unique" in told.text) == (name == "mini-deepfloyd")
+    assert told.outcome == agrees and ("no unique" in told.text) == (name == "mini-deepfloyd")
 
 
 def test_the_papers_words_are_there_for_its_five_models_and_no_other():

@@ -6,11 +6,12 @@ from typing import Any
 
 from IPython.display import HTML
 
+from ..claims import HELD
 from ..experiments import locogen
 from ..experiments.locogen import Request, Sweep
 from ..experiments.locogen import figures as locogen_figures
 from ..experiments.locogen import report as locogen_report
-from ..experiments.locogen.report import agreement
+from ..experiments.locogen.report import comparable, outcome
 from ..figures import PALETTE, data_uri
 from ..models import Spec
 from ..scores import disjoint
@@ -92,7 +93,7 @@ def _line(row: Mapping[str, Any], layers: int) -> str:
     own = {"localised": f"layers {row['found']}", "inconclusive": f"not settled (best: {row['found']})", "no effect": "altering changes nothing",
            "not localised": "no window is enough"}[row["verdict"]]
     known = told[:1].isdigit()
-    says = "as in the paper" if agreement(row) == "yes" else f"paper: {told if known or told == 'not said' else 'it depends'}"
+    says = "as in the paper" if outcome(row) == HELD and comparable(row) else f"paper: {told if known or told == 'not said' else 'it depends'}"
     parts = _span(row["found"], layers, f"background:{PALETTE[row['attribute']] if sure else _HATCH}") if row["verdict"] != "no effect" else ""
     parts += _span(told, layers, _FRAME) if known else ""
     grid = "display:grid;grid-template-columns:3.5rem minmax(6rem,1fr) 16rem;gap:0 0.5rem;align-items:center;font-size:0.9rem;line-height:1.5"

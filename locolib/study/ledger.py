@@ -12,7 +12,7 @@ import nbformat
 import pandas as pd
 from IPython.display import HTML
 
-from ..claims import HELD
+from ..claims import OUTCOMES
 from ..scores import WRITTEN, parsed
 from .pages import PAGES
 
@@ -120,7 +120,7 @@ def page(told: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> HTML:
     groups = [(name, [one for one in told if one["question"] == name]) for name in asked]
     titled = {name: headings(name)[0].split(":")[0] for name in dict.fromkeys(one["page"] for one in told)}
     models = {name: title for name, title in titles.items() if name in {one["model"] for one in told}}
-    slots = {"sum": _sum(groups), "count": str(len(told)), "outcomes": _options({name: name for name in HELD.values()}),
+    slots = {"sum": _sum(groups), "count": str(len(told)), "outcomes": _options({name: name for name in OUTCOMES}),
              "models": _options(models), "pages": _options(titled),
              "groups": "".join(_group(i, name, part, titles, titled) for i, (name, part) in enumerate(groups))}
     # All slots at once, so that what fills one is not searched for another.
@@ -133,10 +133,10 @@ def _options(names: Mapping[str, str]) -> str:
 
 def _sum(groups: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> str:
     """How many claims held, by question."""
-    head = "".join(f'<th scope="col" class="{_class(name)}">{_badge(name)}</th>' for name in HELD.values())
+    head = "".join(f'<th scope="col" class="{_class(name)}">{_badge(name)}</th>' for name in OUTCOMES)
     rows = [(f'<a href="#claims-{i}">{html.escape(name)}</a>', part) for i, (name, part) in enumerate(groups)]
     rows += [("all", [one for _, part in groups for one in part])]
-    body = "".join(f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{sum(one['outcome'] == word for one in part)}</td>" for word in HELD.values())
+    body = "".join(f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{sum(one['outcome'] == word for one in part)}</td>" for word in OUTCOMES)
                    + "</tr>" for name, part in rows)
     return f'<table class="sum"><thead><tr><th scope="col">Question</th>{head}</tr></thead><tbody>{body}</tbody></table>'
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pandas as pd
 from torch import Tensor
 
-from ...claims import Claim, interval, settled
+from ...claims import FAILED, HELD, OPEN, Claim, above, settled
 from ...drawing.text import TOKENS
+from ...scores import interval
 from . import reading
 
 LAST = "the subject's last token"
@@ -29,10 +30,10 @@ def position_words(carried: Mapping[str, pd.DataFrame], titles: Mapping[str, str
                      + "; ".join(f"{row['group']} {interval(row)}" for _, row in table.iterrows()) + "." for name, table in carried.items())
 
 
-def works(table: pd.DataFrame, tokens: str) -> bool | None:
+def works(table: pd.DataFrame, tokens: str) -> str:
     """Whether an edit removes the style and leaves the rest: a share above 0.5, and the target picked half as often as by altering.
 
-    None where the intervals allow both answers.
+    Not settled where the intervals allow both answers.
     """
     at = table.set_index("name")
     row, half = at.loc[tokens], at.target.iloc[0] / 2
@@ -49,8 +50,8 @@ def claims(tried: Mapping[str, pd.DataFrame], carried: Mapping[str, pd.DataFrame
     bidirectional, causal = working[model], working[beside]
     before, last = group[model].loc["before the subject"], group[beside].loc[LAST]
 
-    def listed(of: Mapping[str, bool | None]) -> str:
-        yes, open_ = ([tokens for tokens, known in of.items() if known is answer] for answer in (True, None))
+    def listed(of: Mapping[str, str]) -> str:
+        yes, open_ = ([tokens for tokens, known in of.items() if known == answer] for answer in (HELD, OPEN))
         return f"works with: {', '.join(yes) or 'none'}; not settled: {', '.join(open_) or 'none'}"
 
     def shares(tables: Mapping[str, pd.DataFrame], row: str) -> dict[str, str]:
@@ -58,15 +59,15 @@ def claims(tried: Mapping[str, pd.DataFrame], carried: Mapping[str, pd.DataFrame
 
     return [
         Claim(text="LocoEdit of the subject's last token fails in the bidirectional model and works in the causal one", section="6.2, App. M",
-              **shares(at, "subject"), held=settled(bidirectional["subject"] is False and causal["subject"] is True,
-                                                  bidirectional["subject"] is True or causal["subject"] is False)),
+              **shares(at, "subject"), outcome=settled(bidirectional["subject"] == FAILED and causal["subject"] == HELD,
+                                                     bidirectional["subject"] == HELD or causal["subject"] == FAILED)),
         Claim(text="no choice of tokens makes LocoEdit work in the bidirectional model", section="App. M, Fig. 61",
               number=listed(bidirectional), control=f"causal model {listed(causal)}",
-              held=settled(all(known is False for known in bidirectional.values()), True in bidirectional.values())),
+              outcome=settled(set(bidirectional.values()) == {FAILED}, HELD in bidirectional.values())),
         Claim(text="the bidirectional encoder looks at later tokens, the causal one does not", section="App. M, Fig. 62",
-              number=f"{ahead[model]:.2f} of the attention", control=f"causal model {ahead[beside]:.2f}", held=ahead[model] > 0.05 and ahead[beside] < 1e-6),
+              number=f"{ahead[model]:.2f} of the attention", control=f"causal model {ahead[beside]:.2f}", outcome=settled(ahead[model] > 0.05 and ahead[beside] < 1e-6, True)),
         Claim(text="tokens other than the subject's carry the attribute in the bidirectional model: those before it", section="6.2 (the group is ours)",
-              **shares(group, "before the subject"), held=settled(before.share_low > 0.05, before.share_high < 0.05)),
+              **shares(group, "before the subject"), outcome=above(interval(before), 0.05)),
         Claim(text="the subject's last token carries the attribute in the causal model", section="6.2", number=f"share {interval(group[beside].loc[LAST])}",
-              control=f"bidirectional model {interval(group[model].loc[LAST])}", held=settled(last.share_low > 0.5, last.share_high < 0.5)),
+              control=f"bidirectional model {interval(group[model].loc[LAST])}", outcome=above(interval(last), 0.5)),
     ]

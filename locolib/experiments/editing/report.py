@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...claims import Claim, interval, settled
+from ...claims import OPEN, Claim, above, settled
 from ...drawing.text import TOKENS
-from ...scores import Interval
+from ...scores import Interval, interval
 from ..locogen import Sweep, label
 from . import specificity, trials
 from .judging import GONE, KEPT, MOVED
@@ -104,30 +104,30 @@ def claims(tried: Mapping[str, pd.DataFrame], correlations: Mapping[str, Interva
         told += [
             Claim(text=f"{attribute}: editing the located layers moves the score the way it should", section="6.2, Fig. 8",
                   number=f"{interval(edited, 'points')} points", control=f"random window {interval(apart, 'points')}",
-                  held=settled(edited.points_low > 0, edited.points_high < 0)),
+                  outcome=above(interval(edited, "points"))),
             does_most(attribute, at.loc[PAPER], apart, ", by the paper's tokens,"), does_most(attribute, edited, apart),
             does_most(attribute, at.loc[SPARES], apart, ", sparing others,"),
             Claim(text=f"{attribute}: editing the located layers is better than editing all",
-                  section="6.2" if attribute == "style" else "App. F", number=interval(edited, "target"),
+                  section="6.2" if attribute == "style" else "App. F", number=str(interval(edited, "target")),
                   control=f"all layers {interval(whole, 'target')}, in how many images the target is picked",
-                  held=settled(edited.target_low > whole.target_high, edited.target_high < whole.target_low)),
+                  outcome=settled(edited.target_low > whole.target_high, edited.target_high < whole.target_low)),
             Claim(text=f"{attribute}: the subject's last token is the one to edit", section="6.1", number=f"share {interval(seen.loc['subject'])}",
                   control=f"best: {best} {interval(seen.loc[best])}",
-                  held=settled(best == "subject" or seen.share_low["subject"] > 0.8, seen.share_high["subject"] < 0.8)),
+                  outcome=settled(best == "subject" or seen.share_low["subject"] > 0.8, seen.share_high["subject"] < 0.8)),
             Claim(text=f"{attribute}: editing works where LocoGen localises", section="6.2 (asked as Hase et al. did)",
-                  number=f"rank correlation {correlations[attribute]}", held=settled(correlations[attribute].low > 0, correlations[attribute].high < 0))]
+                  number=f"rank correlation {correlations[attribute]}", outcome=above(correlations[attribute]))]
     for attribute, table in generic.items():
         row = table.set_index("name").loc[PAPER]
         told.append(Claim(text=f"{attribute}: LocoEdit does not harm generic prompts (by more than half a point)", section="App. L, Table 1",
                           number=f"difference {interval(row, 'difference')} points", control=f"the paper's {TABLE_1[PAPER][attribute] - 30.04:.2f}" if attribute in TABLE_1[PAPER] else "",
-                          held=settled(row.difference_low > -0.5, row.difference_high < -0.5)))
+                          outcome=above(interval(row, "difference"), -0.5)))
     return told
 
 
 def does_most(attribute: str, edited: pd.Series, apart: pd.Series, how: str = "") -> Claim:
     """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `outcomes.Trial.tried`)."""
     return Claim(text=f"{attribute}: editing the located layers{how} does most of what altering them does", section="6.2, Fig. 8 (the half is ours)",
-                 number=interval(edited), control=f"random window {interval(apart)}", held=settled(edited.share_low > 0.5, edited.share_high < 0.5))
+                 number=str(interval(edited)), control=f"random window {interval(apart)}", outcome=above(interval(edited), 0.5))
 
 
 def model_row(title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame) -> dict[str, Any]:
@@ -155,8 +155,8 @@ def model_claims(tables: Mapping[str, pd.DataFrame]) -> list[Claim]:
         more, less = edited["of all_low"] > apart["of all_high"], edited["of all_high"] < apart["of all_low"]
         found += [does_most(attribute, at.loc[PAPER], apart, ", by the paper's tokens,"), does_most(attribute, edited, apart),
                   does_most(attribute, at.loc[SPARES], apart, ", sparing others,"),
-                  Claim(text=f"{attribute}: the edit does more at the located layers than at a random window", section="6.2", number=interval(edited, "of all"),
-                        control=f"random window {interval(apart, 'of all')}, of altering all layers", held=settled(more, less))]
+                  Claim(text=f"{attribute}: the edit does more at the located layers than at a random window", section="6.2", number=str(interval(edited, "of all")),
+                        control=f"random window {interval(apart, 'of all')}, of altering all layers", outcome=settled(more, less))]
     return found
 
 
@@ -190,5 +190,5 @@ def specificity_claims(attribute: str, summed: pd.DataFrame) -> list[Claim]:
             ends = sorted(sign * row[f"{column}_{end}"] for end in ("low", "high"))
             told.append(Claim(text=f"{attribute}: {name} {what}", section=section, number=_told(row, column, ".2f"),
                               control=f"{control} {_told(other, column, '.2f')}",
-                              held=settled(ends[0] >= sign * bar, ends[1] < sign * bar) if np.isfinite(ends).all() else None))
+                              outcome=settled(ends[0] >= sign * bar, ends[1] < sign * bar) if np.isfinite(ends).all() else OPEN))
     return told

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ... import scores
-from ...claims import Claim, interval
+from ...claims import FAILED, HELD, IN_WORDS, OPEN, Claim, listing, settled
 from ...models import NOWHERE, Spec, find
-from ...scores import columns, wilson
+from ...scores import columns, interval, wilson
 from . import checks, measuring, searching
 from .measuring import Request, window_label
 from .searching import Sweep
@@ -79,33 +79,17 @@ def _known(row: Mapping[str, Any]) -> tuple[str, str]:
     return next((name, row[name]) for name in ("planted", "paper") if name in row)
 
 
-def agreement(row: Mapping[str, Any]) -> str:
-    """Whether a row of `hit` says what is known: "yes", "no", "not settled", or "nothing to compare with"."""
-    told, verdict = _known(row)[1], row["verdict"]
-    if told == _UNKNOWN or told.startswith("depends"):
-        return "nothing to compare with"
-    if verdict in ("inconclusive", "no effect"):
-        return "not settled"
-    right = verdict == "not localised" if told in NOWHERE else verdict == "localised" and row["found"] == told
-    return "yes" if right else "no"
+def comparable(row: Mapping[str, Any]) -> bool:
+    """Whether anything is known with which a row of `hit` can be compared."""
+    told = _known(row)[1]
+    return told != _UNKNOWN and not told.startswith("depends")
 
 
-def agrees(row: Mapping[str, Any]) -> bool:
+def outcome(row: Mapping[str, Any]) -> str:
     """Whether a row of `hit` is right: localised exactly where it should be, or nowhere where no window has it."""
-    return agreement(row) == "yes"
-
-
-def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
-    """What held, what did not, what is open and what has no known answer, as an HTML list: rows of `hit` by name."""
-    kinds = {"yes": "Held", "no": "Did not hold", "not settled": "Not settled", "nothing to compare with": "No answer to compare with"}
-    said: dict[str, list[str]] = {kind: [] for kind in kinds.values()}
-    for name, row in hits.items():
-        whose_answer, told = _known(row)
-        said[kinds[agreement(row)]].append(f"{name} ({row['verdict']}; best window {row['found']}, {whose_answer}: {told}; share "
-                                           f"{row['share']} on {row['held-out prompts']} held-out prompts)")
-    items = (f"<li><strong>{kind}</strong>: {'; '.join(names) or 'nothing'}.</li>" for kind, names in said.items()
-             if names or kind in ("Held", "Did not hold"))
-    return f"<ul>{''.join(items)}</ul>"
+    told, verdict = _known(row)[1], row["verdict"]
+    right = verdict == "not localised" if told in NOWHERE else verdict == "localised" and row["found"] == told
+    return settled(right, verdict in ("localised", "not localised"))
 
 
 def answer(row: Mapping[str, Any]) -> str:
@@ -118,7 +102,7 @@ def answer(row: Mapping[str, Any]) -> str:
     where = {"planted": f"it was planted in {layers}", "paper": f"the paper's answer is {layers}"}[whose_answer]
     where = f"the {whose_answer} answer {told}" if told.startswith("depends") else where
     where = "the paper says nothing about it" if told == _UNKNOWN else where
-    end = {"yes": "The two agree.", "no": "**The two do not agree.**", "not settled": "**This does not settle it.**"}.get(agreement(row), "")
+    end = IN_WORDS[outcome(row)] if comparable(row) else ""
     share = "" if row["verdict"] == "no effect" else (
         f"On {row['held-out prompts']} held-out prompts ({row['images']} images) that window has a share of {row['share']} of the effect "
         f"of altering all layers, and leads the best window without a layer in common by {row['lead']}; the scorer picks the "
@@ -172,7 +156,7 @@ def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:
     """The share of the known window in a table of `locogen.summary`, on all prompts; "not swept" where it is not there."""
     where, name = spec.paper.get(attribute), f"{whose(spec)}'s share"
     row = table[table.layers == window_label(*where)] if where else table.iloc[:0]
-    return {name: interval(row.iloc[0]) if len(row) else "not swept" if where else "no window"}
+    return {name: str(interval(row.iloc[0])) if len(row) else "not swept" if where else "no window"}
 
 
 def share_at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, float]:
@@ -183,34 +167,40 @@ def share_at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str,
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of `hit` that name their model, against the paper: how many agree, and in plain words where they do not."""
-    compared = [row for row in rows if agreement(row) != "nothing to compare with"]
-    lines = [f"Of the {len(compared)} places that the paper names for these models, in {sum(map(agrees, compared))} the miniature has its window "
+    compared = [row for row in rows if comparable(row)]
+    lines = [f"Of the {len(compared)} places that the paper names for these models, in {sum(outcome(row) == HELD for row in compared)} the miniature has its window "
              "in the same place."]
     words = {"not localised": "no window of this size comes near to the effect of all layers", "no effect": "altering all layers changes nothing",
              "inconclusive": "no window is confirmed"}
     for row in compared:
         told, best = row["paper"], f"the best window is {row['found']} with a share of {row['share']}"
         start = f"- {row['model']}, {row['attribute']} (m = {row['m']}): "
-        if agreement(row) == "no" and row["verdict"] == "localised":
+        if outcome(row) == FAILED and row["verdict"] == "localised":
             both = set(measuring.labelled(told)) & set(measuring.labelled(row["found"]))
             overlap = f"they share {len(both)} of {row['m']} layers" if both else "they have no layer in common"
             lines.append(f"{start}**disagreement**: the paper says layers {told}, the miniature {row['found']} (share {row['share']}); {overlap}.")
-        elif agreement(row) != "yes":
+        elif outcome(row) != HELD:
             share = row["paper's share"]
-            kind = "**disagreement**" if agreement(row) == "no" else "not settled"
+            kind = "**disagreement**" if outcome(row) == FAILED else OPEN
             lines.append(f"{start}{kind}: {words[row['verdict']]}; {best}; the paper says layers {told}, whose share is {share}.")
     return "\n".join([lines[0], "", *lines[1:]])
 
 
 def claims(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
-    """LocoGen's answers (rows of `answers.hit` by name) as claims; those that have nothing to be compared with are left out."""
-    outcomes = {"yes": True, "no": False, "not settled": None}
+    """LocoGen's answers (rows of `hit` by name) as claims; those that have nothing to be compared with are left out."""
     told = []
     for name, row in hits.items():
-        if (agrees := agreement(row)) in outcomes:
-            whose, where = next((w, row[w]) for w in ("planted", "paper") if w in row)
-            source = f"{'planted in' if whose == 'planted' else 'in'} {where if where in NOWHERE else f'layers {where}'}"
+        if comparable(row):
+            whose_answer, where = _known(row)
+            source = f"{'planted in' if whose_answer == 'planted' else 'in'} {where if where in NOWHERE else f'layers {where}'}"
             told.append(Claim(text=f"{name}: {source}, and LocoGen says so", section=section,
                               number=f"{row['verdict']}, {row['found']}, share {row['share']}",
-                              control=f"lead on the best disjoint window {row['lead']}", held=outcomes[agrees]))
+                              control=f"lead on the best disjoint window {row['lead']}", outcome=outcome(row)))
     return told
+
+
+def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
+    """The `claims` of some rows of `hit` as an HTML list, and below them the rows that have no answer to be compared with."""
+    open_ = "; ".join(f"{name} ({row['verdict']}; best window {row['found']}, share {row['share']})"
+                      for name, row in hits.items() if not comparable(row))
+    return listing(claims(hits, "")) + (f"<p>No answer to compare with: {open_}.</p>" if open_ else "")

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ...claims import Claim
+from ...claims import Claim, above
 from ...scores import Interval, columns, mean, wilson
 from .dropping import HALF, NEURONS, READINGS, WIDTH, Ranking, by_unit, removed
 
@@ -108,11 +108,6 @@ def enough(table: pd.DataFrame, doses: Sequence[int]) -> str:
     return " ".join(lines)
 
 
-def held(found: Interval, limit: float, little: float) -> bool | None:
-    """Whether a value is surely above `limit`; False: surely below it, or below what counts as little; None: not settled."""
-    return True if found.low > limit else False if found.high < max(limit, little) else None
-
-
 def claims(table: pd.DataFrame) -> list[Claim]:
     """What Section 7 claims of 100 neurons, and two questions of ours about 640, half of all."""
     most, half, few = str(MOST), str(HALF), str(NEURONS[0])
@@ -133,5 +128,5 @@ def claims(table: pd.DataFrame) -> list[Claim]:
         (f"an artist's own {half} neurons remove more of the style than another's", "7 (this number is ours)",
          removed(table, half, f"other {half}"), 0.0, LITTLE, lead, other),
     ]
-    return [Claim(text=text, section=section, number=what.format(shown(found)), control=null, held=held(found, limit, little))
+    return [Claim(text=text, section=section, number=what.format(shown(found)), control=null, outcome=above(found, limit, little=little))
             for text, section, found, limit, little, what, null in parts]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...claims import Claim, interval
+from ...claims import IN_WORDS, OPEN, Claim, settled
 from ...models import Spec
-from ...scores import Interval, columns, highest
+from ...scores import Interval, columns, highest, interval
 from . import restoring
 from .restoring import CLEAN, State
 
@@ -111,12 +111,12 @@ def spread(table: pd.DataFrame, chosen: Sequence[State]) -> Spread:
 
 
 def spread_agrees(found: Spread, said: Paper) -> str:
-    """Whether a spread is what the paper says: "yes", "no" or "not settled"."""
+    """Whether a spread is what the paper says (one of `claims.OUTCOMES`)."""
     if found.verdict == "nothing lost":
-        return "not settled"
+        return OPEN
     if said.spread == "no strong state":  # an absence needs a bound, not only the lack of a finding
-        return "no" if found.strong else "yes" if found.bound < STRONG else "not settled"
-    return "yes" if found.verdict == said.spread else "not settled" if found.verdict == "open" else "no"
+        return settled(not found.strong and found.bound < STRONG, found.strong > 0)
+    return settled(found.verdict == said.spread, found.verdict != "open")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +153,10 @@ def alone(table: pd.DataFrame, chosen: Sequence[State]) -> Alone:
 
 
 def alone_agrees(found: Alone, said: Paper) -> str:
-    """Whether it is what the paper says: "yes", "no" or "not settled"."""
+    """Whether it is what the paper says (one of `claims.OUTCOMES`)."""
     if found.verdict == "open" or not np.isfinite(found.share.value):
-        return "not settled"
-    return "yes" if said.unique == (found.verdict == "alone" and (found.first or not said.unique)) else "no"
-
-
-_HELD = {"yes": True, "no": False, "not settled": None}
-_ENDS = {"yes": "This is what the paper says.", "no": "**This is not what the paper says.**",
-         "not settled": "**This does not settle what the paper says.**"}
+        return OPEN
+    return settled(said.unique == (found.verdict == "alone" and (found.first or not said.unique)), True)
 
 
 def unet_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
@@ -174,7 +169,7 @@ def unet_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
     shares = restoring.indirect(table, chosen)
     top = shares.loc[shares.share.idxmax()]
     strong = ", ".join(f"`{name}`" for name in shares.state[shares.share_low > STRONG])
-    end = _ENDS[spread_agrees(found, said)] if said else ""
+    end = IN_WORDS[spread_agrees(found, said)] if said else ""
     return (f"Of {found.states} states {found.causal} ({found.causal / found.states:.0%}) have their 95% interval above 0 "
             f"(about {CHANCE * found.states:.0f} would by chance), {found.strong} ({found.strong / found.states:.0%}) above "
             f"{STRONG}; {found.open} more may be causal (their interval reaches from below 0 to above {NEGLIGIBLE}): {says}. "
@@ -196,7 +191,7 @@ def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
         return f"At {place}: the corruption takes nothing away."
     verdict = {"alone": "it **stands alone**", "not alone": "it does **not stand alone**", "none": "it is **not causal**",
                "open": "whether it stands alone is **open**"}[found.verdict]
-    end = _ENDS[alone_agrees(found, said)] if said and where == "last" else ""
+    end = IN_WORDS[alone_agrees(found, said)] if said and where == "last" else ""
     shares = restoring.indirect(table, chosen)
     large = [state for state, share, low in zip(chosen, shares.share, shares.share_low) if low > 0 and share >= NEGLIGIBLE]
     layers = " (all in the first layer)" if large and not any(state.text.layer for state in large) else ""
@@ -227,7 +222,7 @@ def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], sp
     found, told = spread(table, unet), {"distributed": "causal states are densely distributed over the UNet",
                                         "sparse": "causal states are sparse in the UNet",
                                         "no strong state": "there is no strong causal state in the UNet"}[said.spread]
-    made = [Claim(text=told, section="4, Fig. 2", held=_HELD[spread_agrees(found, said)],
+    made = [Claim(text=told, section="4, Fig. 2", outcome=spread_agrees(found, said),
                   number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} above {STRONG}",
                   control=f"a state drawn at random brings back {restoring.at_random(table, unet)}")]
     if text:
@@ -236,7 +231,7 @@ def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], sp
         made.append(Claim(text=f"there is {told} in the text encoder", section="4, Fig. 3",
                           number=f"{_called(best.best).replace('`', '')}: share {best.share}",
                           control=f"the best other state brings back {best.rest} of that",
-                          held=_HELD[alone_agrees(best, said)]))
+                          outcome=alone_agrees(best, said)))
     return made
 
 
