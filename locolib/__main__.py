@@ -129,7 +129,7 @@ def localize(
     from .models import find, load
     from .prompts import read
     from .store import Store
-    from .study import runner
+    from .study.costs import cost
 
     spec, chosen = find(model), profiles.profile(profile)
     if m is not None and search:
@@ -141,7 +141,7 @@ def localize(
     loaded, store = load(model, source=source), Store()
     check_prompts(loaded, known, str(prompts or ""))
     if not as_json:
-        typer.echo(runner.cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
+        typer.echo(cost(loaded, request, sizes=range(1, spec.layers // 4 + 1) if search else [size], store=store))
     sweeps = locogen.search(loaded, request, store=store) if search else [locogen.sweep(loaded, request, size, store=store)]
     typer.echo(json.dumps(_answer(sweeps[-1]), allow_nan=False) if as_json else "\n".join(map(_chart, sweeps)))
 

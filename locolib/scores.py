@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import binomtest, bootstrap, rankdata
+from scipy.stats import binomtest, bootstrap
 
 Array = np.ndarray
 EffectTable = Float[np.ndarray, "units windows"]
@@ -212,39 +212,3 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(value=successes / n, low=float(interval.low), high=float(interval.high))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """Whether prompts agree on which windows matter.
-
-    Attributes:
-        concordance: Kendall's W of the windows' effects over prompts, 0 (none) to 1 (all rank them alike).
-        chance: its 95% quantile where they do not agree.
-        p: share of the null that is at least as large.
-    """
-
-    concordance: float
-    chance: float
-    p: float
-
-    def __str__(self) -> str:
-        return f"W = {self.concordance:.2f} (chance up to {self.chance:.2f}, p = {self.p:.3f})"
-
-
-def concordance(effects: Array) -> float:
-    """Kendall's W of [prompts, windows]: how far prompts rank the windows alike."""
-    ranks = rankdata(effects, axis=1)
-    prompts, windows = ranks.shape
-    return float(12 * ((ranks.sum(0) - prompts * (windows + 1) / 2) ** 2).sum() / (prompts**2 * (windows**3 - windows)))
-
-
-def agreement(effects: Array, *, draws: int = 1000, seed: int = 0) -> Agreement:
-    """Kendall's W against a permutation null that turns each prompt's windows round by a random number of places.
-
-    (Turning keeps what neighbouring windows, which overlap, have in common; permuting freely would call that agreement.)
-    """
-    rng = np.random.default_rng(seed)
-    prompts, windows = effects.shape
-    found = concordance(effects)
-    places = (np.arange(windows) + rng.integers(0, windows, (draws, prompts, 1))) % windows
-    null = np.array([concordance(np.take_along_axis(effects, turn, axis=1)) for turn in places])
-    return Agreement(concordance=found, chance=float(np.quantile(null, 0.95)), p=float((1 + (null >= found).sum()) / (1 + draws)))

@@ -8,14 +8,11 @@ import hashlib
 import io
 import json
 import os
-import platform
-import re
 import secrets
 import shutil
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -249,19 +246,3 @@ def remove(path: Path) -> None:
         raise UserError(f"{path} could not be removed; change its permissions, or remove it yourself.")
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def processor() -> str:
-    """The processor by name, and how many cores of it this process may use: a time says nothing without them."""
-    told = re.search(rb"^model name\s*:\s*(.+)$", read_bytes(Path("/proc/cpuinfo")), flags=re.M)
-    name = told[1].decode(errors="replace").strip() if told else platform.processor() or platform.machine()
-    return f"{name}, {processors()} core{'s' * (processors() != 1)}"
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes: for the provenance of every page."""
-    names = ("locolib", "torch", "diffusers", "transformers", "open_clip_torch")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from locolib.study.book import mended
+from locolib.study.mending import mended
 
 # Closed dropdowns hide what is in them from axe as well, so all are opened first; at once, since text that fades in is pale.
 OPEN = """() => {

@@ -35,6 +35,7 @@ from locolib.experiments.neurons import (
 )
 from locolib.experiments.neurons import figures as plots
 from locolib.experiments.neurons import page as neurons_page
+from locolib.experiments.neurons.ranking import Ranking
 from locolib.experiments.neurons.report import in_common
 from locolib.figures import panels
 from locolib.organisms.captions import OBJECTS, PLACES, STYLES, Scene, caption
@@ -153,7 +154,7 @@ def test_a_neuron_that_never_varies_ranks_last():
     one[:, 5] = other[:, 5] = 0.0
     found = z_scores(one, other)
     assert found[[3, 4, 5]].tolist() == [0, 0, 0] and np.isfinite(found).all()
-    ranking = dropping.Ranking(z={(8, "key"): found}, neutral={})
+    ranking = Ranking(z={(8, "key"): found}, neutral={})
     assert set(ranking.top(WIDTH)[8, "key"][-3:]) == {3, 4, 5}
 
 

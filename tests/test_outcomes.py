@@ -15,7 +15,7 @@ from locolib.drawing.sampling import Settings
 from locolib.drawing.text import TOKENS
 from locolib.experiments import deepfloyd, editing, locogen
 from locolib.experiments.deepfloyd import report as deepfloyd_report
-from locolib.experiments.editing import baselines, locoedit, report
+from locolib.experiments.editing import baselines, locoedit, report, report_by_model
 from locolib.experiments.editing import figures as plots
 from locolib.experiments.locogen import report as locogen_report
 from locolib.prompts import about, read
@@ -136,7 +136,7 @@ def rows(located, apart):
     ((1.0, 0.1), (0.0, 0.1), ["held", "held"]), ((0.8, 0.1), (0.75, 0.1), ["held", "not settled"]), ((0.2, 0.1), (0.6, 0.1), ["did not hold", "did not hold"]),
     ((0.5, 0.3), (0.0, 0.1), ["not settled", "held"])], ids=["where it was found", "anywhere", "elsewhere", "wide"])
 def test_an_edit_that_works_anywhere_is_not_evidence_for_the_place(located, apart, held):
-    told = report.model_claims({"style": rows(located, apart)})
+    told = report_by_model.model_claims({"style": rows(located, apart)})
     assert [claim.outcome for claim in told[-2:]] == held and [claim.outcome for claim in told[:2]] == held[:1] * 2
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
+from locolib.experiments.locogen.checks import agreement, concordance
 from locolib.scores import (
     RESAMPLES,
     Effects,
-    agreement,
     clip_score,
-    concordance,
     disjoint,
     highest,
     judge,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from locolib.study.book import mended
+from locolib.study.mending import mended
 
 # What is folded away, and what a theme shows late, is looked at as well.
 OPEN = """() => {

@@ -7,8 +7,21 @@ import pytest
 from locolib import scores
 from locolib.drawing.sampling import Settings
 from locolib.experiments import editing
-from locolib.experiments.editing import NONE, OURS, PAPER, SPARES, edit, kept, keys, locoedit, report, sparing, staying
-from locolib.experiments.editing import figures as plots
+from locolib.experiments.editing import (
+    NONE,
+    OURS,
+    PAPER,
+    SPARES,
+    edit,
+    kept,
+    keys,
+    locoedit,
+    report,
+    report_by_model,
+    sparing,
+    specificity_figures,
+    staying,
+)
 from locolib.experiments.locogen import SEED, Request
 from locolib.prompts import about, generic_halves, halves, read
 
@@ -109,17 +122,17 @@ def test_kept_texts_of_a_style_are_the_training_prompts_by_others():
 
 def test_figures_show_every_cell(model, store):
     found = editing.matrix(trial(model, store), {"one": nothing, "two": nothing}, count=1)
-    own = plots.other_values(found, attribute="object", value="nemo", scorer="s")
+    own = specificity_figures.other_values(found, attribute="object", value="nemo", scorer="s")
     assert [t.get_text() for t in own.axes[0].get_yticklabels()] == [NONE, "one", "two"] and own.axes[0].get_xticklabels()[0].get_text() == "nemo"
     values = len(editing.values_of("object"))
-    whole = plots.matrices(found, attribute="object", scorer="s")
+    whole = specificity_figures.matrices(found, attribute="object", scorer="s")
     assert [len(ax.texts) for ax in whole.axes] == [values**2] * 2
-    by_model = plots.others_by_model({"A": found[found.edited.isin(["", "nemo"])]}, attribute="object", value="nemo", scorer="s")
+    by_model = specificity_figures.others_by_model({"A": found[found.edited.isin(["", "nemo"])]}, attribute="object", value="nemo", scorer="s")
     assert len(by_model.axes[0].texts) == 3 * values
 
 
 def test_five_models_ask_for_other_values_by_each_edit(model, store):
     found = editing.others(trial(model, store), "subject", count=1)
     assert set(found.method) == {NONE, PAPER, OURS, SPARES, editing.APART} and set(found.edited) == {"", "nemo"}
-    told = report.spared({"object": found})
+    told = report_by_model.spared({"object": found})
     assert len(told) == 4 and all("object" in claim.text for claim in told)

@@ -22,8 +22,9 @@ from PIL import Image
 
 from locolib import Notice, UserError, claims, models
 from locolib.drawing.memory import Row
+from locolib.drawing.provenance import processor
 from locolib.drawing.sampling import Settings, generate, image_key
-from locolib.store import Store, key, processor, write_atomic
+from locolib.store import Store, key, write_atomic
 
 pytestmark = pytest.mark.computing
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from locolib.scores import Interval
-from locolib.study import switchboard
+from locolib.study import switchboard, switchboard_report
 from locolib.study.switchboard import READINGS, Value
 
 
@@ -22,16 +22,16 @@ def rows():
 
 
 def test_every_number_of_every_model_and_reading_is_told(rows):
-    table = switchboard.numbers(rows)
+    table = switchboard_report.numbers(rows)
     assert len(table) == 2 * 4 * 2 and set(table.reading) == set(READINGS) and list(dict.fromkeys(table.name)) == [
         "size", "guidance", "target: share of the effect", "target: target picked"]
     assert table[table.name == "size"].value.tolist() == [0.3, 0.5] * 2 and np.allclose(table.value_high - table.value_low, 0.3)
-    assert list(switchboard.readings(rows).index) == ["size", "guidance", "target", "by eye"] and "values" not in switchboard.table(rows)
+    assert list(switchboard_report.readings(rows).index) == ["size", "guidance", "target", "by eye"] and "values" not in switchboard_report.table(rows)
 
 
 @pytest.mark.parametrize("unit, drawn", [("points", [30.0, 20.0]), ("share", [0.3, 0.4, 0.1, 0.5, 0.6, 0.9])])
 def test_a_figure_has_a_panel_for_each_model_and_the_switches_of_its_unit(rows, unit, drawn):
-    figure = switchboard.figure(rows, unit, what="a value", title="both", scorer="a scorer")
+    figure = switchboard_report.figure(rows, unit, what="a value", title="both", scorer="a scorer")
     for ax, model in zip(figure.axes, ("one", "two"), strict=True):
         assert [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1] == drawn
         assert " ".join(ax.get_xlabel().split()).startswith(f"{model}: a value, n = 1")

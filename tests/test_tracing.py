@@ -16,7 +16,7 @@ from locolib.drawing.layers import sites
 from locolib.drawing.sampling import Settings
 from locolib.experiments import page as experiments_page
 from locolib.experiments import profiles, tracing
-from locolib.experiments.tracing import AGAIN, CLEAN, CORRUPTED, Request, State, report, restoring
+from locolib.experiments.tracing import AGAIN, CLEAN, CORRUPTED, Request, State, paper, report, restoring
 from locolib.experiments.tracing import figures as plots
 from locolib.experiments.tracing import page as tracing_page
 from locolib.models import MODELS, TextState, text_states
@@ -194,7 +194,7 @@ def test_spreads_and_the_papers_word_for_them(name, scores, spread, agrees):
     chosen = [state(f"s{i}", i) for i in range(len(scores))]
     table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: score for s, score in zip(chosen, scores)})
     found = report.spread(table, chosen)
-    assert found.verdict == spread and report.spread_agrees(found, report.paper(MODELS[name])) == agrees
+    assert found.verdict == spread and report.spread_agrees(found, paper.paper(MODELS[name])) == agrees
     said = report.unet_words(table, chosen, MODELS[name])
     assert said.startswith("Of 20 states") and ("do not agree" in said) == (agrees == "did not hold")
 
@@ -206,7 +206,7 @@ def test_what_wide_intervals_leave_open_is_called_open():
     wide = table.assign(score=table.score + 30 * rng.normal(size=len(table)) * table.state.str.startswith("s"))
     found = report.spread(wide, chosen)
     assert found.open > 5 and found.verdict == "open"
-    assert report.spread_agrees(found, report.paper(MODELS["mini-sd-v1-5"])) == "not settled"
+    assert report.spread_agrees(found, paper.paper(MODELS["mini-sd-v1-5"])) == "not settled"
 
 
 @pytest.mark.parametrize("share, rest, verdict", [
@@ -227,16 +227,16 @@ def test_a_unique_state_of_the_text_encoder_is_told_from_none(name, best, alone,
     chosen = [text(layer) for layer in range(6)]
     table = made_up({CLEAN: 80, CORRUPTED: 40, AGAIN: 40} | {s.name: 75 if i == best else 45 for i, s in enumerate(chosen)})
     found = report.alone(table, chosen)
-    assert found.verdict == alone and report.alone_agrees(found, report.paper(MODELS[name])) == agrees
+    assert found.verdict == alone and report.alone_agrees(found, paper.paper(MODELS[name])) == agrees
     assert ("it **stands alone**" in report.text_words(table, chosen, MODELS[name])) == (alone == "alone")
     told = report.claims(table, chosen, chosen, MODELS[name])[-1]
     assert told.outcome == agrees and ("no unique" in told.text) == (name == "mini-deepfloyd")
 
 
 def test_the_papers_words_are_there_for_its_five_models_and_no_other():
-    assert {name for name, spec in MODELS.items() if not spec.bundled} == set(report.PAPER)
-    assert all(report.claim(MODELS[name], "unet").startswith("The paper: “") for name in experiments_page.MINIATURES)
-    assert "planted" in report.claim(MODELS["planted-sd-v1-5"], "text")
+    assert {name for name, spec in MODELS.items() if not spec.bundled} == set(paper.PAPER)
+    assert all(paper.claim(MODELS[name], "unet").startswith("The paper: “") for name in experiments_page.MINIATURES)
+    assert "planted" in paper.claim(MODELS["planted-sd-v1-5"], "text")
     assert report.claims(pd.DataFrame(), [], [], MODELS["planted-sd-v1-5"]) == []
 
 

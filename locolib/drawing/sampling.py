@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .. import UserError
-from ..models import Model, Scorer
+from ..models import Model
 from ..models.shapes import Image, Images, Latents
-from ..store import Store, key, processor, versions
+from ..store import Store, key
 from .hooks import all_of, copying
 from .layers import sites
 from .memory import KeysValues, Row, TextMemory, check
@@ -88,12 +87,6 @@ def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], gui
         pairs = [(rows.index(donors[row]), i) for i, row in enumerate(rows) if row.restored == path]
         both = [(donor + shift, taker + shift) for donor, taker in pairs for shift in ((0, len(rows)) if guided else (0,))]
         yield copying(model.unet.get_submodule(path), both)
-
-
-def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict:
-    """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
-    return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": prompts, "seeds": list(seeds),
-            "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "processor": processor(), "minutes": round(minutes, 2), **more, **versions()}
 
 
 def image_key(model: Model, row: Row, settings: Settings) -> str:

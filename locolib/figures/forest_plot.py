@@ -1,14 +1,11 @@
 """Tables about numbers with intervals as forest plots: a dot and a 95% bar for each row, and the table to keep."""
 
-import base64
-import html
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -161,10 +158,3 @@ def _legend(rows: pd.DataFrame, groups: Sequence, *, name: str, group: str | Non
     return handles
 
 
-def kept(table: pd.DataFrame, name: str) -> HTML:
-    """A table behind a fold: its numbers rounded, and a link to all of it as CSV (UTF-8), which lies in the page itself."""
-    data = base64.b64encode(table.to_csv(index=False).encode()).decode()
-    shown = table.to_html(index=False, border=0, na_rep="–", float_format=lambda number: f"{number:.4g}")
-    told = html.escape(name)
-    return HTML(f"<details><summary>The figure's {len(table)} rows as a table</summary>{shown}"
-                f'<a download="{told}.csv" href="data:text/csv;charset=utf-8;base64,{data}">Download the table: {told}.csv</a></details>')

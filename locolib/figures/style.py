@@ -4,7 +4,6 @@ Every function takes what `locogen.summary` or the store returned.  Figures have
 dark page does not break them, are as wide as a phone can show, and name the scorer and n.
 """
 
-import base64
 from collections.abc import Callable
 from functools import wraps
 
@@ -12,7 +11,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import HTML
 from matplotlib.axes import Axes
 
 WIDTH = 6.5  # inches, of every figure
@@ -51,7 +49,3 @@ def bars(table: pd.DataFrame, column: str) -> np.ndarray:
     return np.nan_to_num(np.clip([value - low, high - value], 0, None), posinf=0)
 
 
-def download(table: pd.DataFrame, name: str) -> HTML:
-    """A link to the data behind a figure, which lies in the page itself (a CSV file of a few kB)."""
-    data = base64.b64encode(table.to_csv(index=False).encode()).decode()
-    return HTML(f'<a download="{name}.csv" href="data:text/csv;base64,{data}">Data of the figure: {name}.csv</a> ({len(table)} rows)')

@@ -62,13 +62,14 @@ def edit(
 
     Before anything is written the edit is judged by pictures: is the value gone, are other values kept, are other pictures unmoved?
     """
+    from ..drawing.provenance import processor
     from ..drawing.sampling import Settings
     from ..drawing.text import check_prompts, check_tokens
     from ..experiments import editing, locogen
     from ..experiments.editing import judge
     from ..models import find, load
     from ..prompts import about, read
-    from ..store import Store, check_out, processor, write_atomic
+    from ..store import Store, check_out, write_atomic
 
     if kind not in ("lora", "pipeline"):
         raise UserError(f"--as must be lora or pipeline, not {kind!r}.")

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from ..claims import commit
+from ..drawing.provenance import processor, versions
 from ..experiments import locogen
 from ..models import Model, load_scorer
-from ..store import Store, processor, versions
+from ..store import Store
 
 
 def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] = ()) -> pd.Series:

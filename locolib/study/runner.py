@@ -5,86 +5,30 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import nbformat
-import torch
 from papermill import inspect_notebook
 from tqdm import tqdm
 
 from .. import UserError
 from ..claims import kept_in
-from ..drawing.memory import Row, TextMemory
-from ..drawing.sampling import Settings, denoise
-from ..experiments import locogen
-from ..experiments.locogen.page import count
+from ..drawing.provenance import processor
 from ..experiments.page import absent
 from ..experiments.profiles import Profile, profile
-from ..models import ORGANISMS, Model, find, load, load_scorer
-from ..store import Store, digest, processor, processors, read_bytes, remove, write_atomic
+from ..models import ORGANISMS, find, load, load_scorer
+from ..store import Store, digest, read_bytes, remove, write_atomic
 from .book import HOME, build_book, executed, tidy
+from .costs import announce, threads, workers
 from .execute import FAILED
 from .pages import PAGES, Run, parameters, plan
 
 _profile = profile  # `study` has an argument of that name
 KERNEL_PATCH = "import tqdm.auto, tqdm.std; tqdm.auto.tqdm = tqdm.std.tqdm"  # bars as text: widgets need the network
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speed:
-    """What a model's images cost: seconds and bytes of one."""
-
-    seconds: float
-    size: float
-
-
-def speed(model: Model, settings: Settings) -> Speed:
-    """Time one batch at one and two steps, and go on from there."""
-    rows = [Row(prompt=f"an image, {i}", seed=i) for i in range(settings.batch)]
-    took = []
-    for steps in (1, 1, 2):  # the first warms up
-        started = monotonic()
-        images = model.decode(denoise(model, rows, Settings(steps=steps, guidance=settings.guidance), TextMemory(model)))
-        took.append(monotonic() - started)
-    seconds = took[1] + (settings.steps - 1) * max(took[2] - took[1], 0)
-    return Speed(seconds=seconds / len(rows), size=0.6 * images[0].nbytes)
-
-
-def price(images: int, each: Speed, store: Store) -> str:
-    return (f"at most {images} images (those in the store are not made again): about "
-            f"{images * each.seconds / 60:.1f} minutes, {images * each.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB")
-
-
-def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: Store) -> str:
-    """One line: images, minutes and disk that sweeps of these window sizes will need at most."""
-    sets = 2 + sum(len(locogen.windows(model.spec.layers, m)) for m in sizes)
-    return price(count(asked, sets), speed(model, asked.settings), store)
-
-
-def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dict[str, float]:
-    """What the pages `todo` will cost at most, a line each, before any of it is done; returns the seconds of each."""
-    kept: dict[tuple[str, int], Speed] = {}
-    torch.set_num_threads(_threads())  # as the pages have: beside other work a second thread can make all slower
-    seconds = dict.fromkeys((run.name for run in todo), 0.0)
-    total = Speed(seconds=0.0, size=0.0)
-    for run in todo:
-        page = asked[run.name]
-        if not (images := page.images()):
-            continue
-        name, settings = page.about()[0], page.settings
-        each = kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings))
-        seconds[run.name] = images * each.seconds
-        print(f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes", flush=True)
-        total = Speed(seconds=total.seconds + images * each.seconds, size=total.size + images * each.size)
-    if total.seconds:
-        print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
-              f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}", flush=True)
-    return seconds
 
 
 def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")) -> None:
@@ -169,16 +113,6 @@ def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Calla
         raise failed[0]
 
 
-def workers() -> int:
-    """Pages that run side by side: one for each processor, four at most (each needs some memory); on a GPU one."""
-    return 1 if torch.cuda.is_available() else max(1, min(4, processors()))
-
-
-def _threads() -> int:
-    """Threads of each page, which together are as many as there are processors."""
-    return max(1, processors() // workers())
-
-
 def _read_by_pages() -> list[Path]:
     """Files on which numbers and pictures of the pages depend: of the organisms the world and how well it is drawn, not their training."""
     code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world", "evaluate")]
@@ -202,7 +136,7 @@ def _kernel(root: Path) -> None:
     """A kernel called python3 which is this interpreter, for this process and its children only."""
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--IPKernelApp.log_level=50",
             f"--IPKernelApp.exec_lines={KERNEL_PATCH}"]
-    env = {"OMP_NUM_THREADS": str(_threads()), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
+    env = {"OMP_NUM_THREADS": str(threads()), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
     spec = {"argv": argv, "display_name": "Python 3", "language": "python", "env": env}
     folder = (root / "jupyter").resolve()
     write_atomic(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec).encode())

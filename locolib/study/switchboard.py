@@ -8,14 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import pandas as pd
-from matplotlib.figure import Figure
-
 from .. import claims, scores
 from ..experiments import locogen, neurons
 from ..experiments.editing import Trial, locoedit
 from ..experiments.locogen import Request, label
-from ..figures import forest
 from ..models import Model
 from ..prompts import FOLDER, read_styled
 from ..scores import Interval
@@ -151,38 +147,3 @@ def neuron_shares(model: Model, one: Trial, artist: str, *, store: Store) -> tup
     return shares, f"{len(tests) * len(request.seeds)} images"
 
 
-def table(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
-    """Rows by (model, switch) in words."""
-    index = pd.MultiIndex.from_tuples(rows, names=["model", "switch"])
-    return pd.DataFrame(list(rows.values()), index=index).drop(columns=["switch", "values"])
-
-
-def readings(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
-    """What the paper says and what the code does, a row for each switch."""
-    return pd.DataFrame(list(rows.values()))[["switch", *READINGS]].drop_duplicates().set_index("switch")
-
-
-def numbers(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
-    """Results in numbers, a row for each model, switch and reading: name, unit, value with _low and _high, counted."""
-    return pd.DataFrame([{"model": model, "name": f"{switch}: {v.what}" if v.what else switch, "unit": v.unit, "reading": reading, "counted": v.counted}
-                         | scores.columns({"value": found}) for (model, switch), row in rows.items() for v in row["values"]
-                         for reading, found in zip(READINGS, (v.paper, v.code))])
-
-
-def figure(rows: Mapping[tuple[str, str], Row], unit: str, *, what: str, title: str, scorer: str) -> Figure:
-    """Both readings of every switch whose results have this unit, a panel for each model."""
-    table = numbers(rows)
-    table = table[table.unit == unit]
-    wide, parts = table[["name", "reading"]].drop_duplicates(), {}
-    for model, part in table.groupby("model", sort=False):
-        ends = {f"value{end}": f"{model}{end}" for end in ("", "_low", "_high")}
-        wide = wide.merge(part[["name", "reading", *ends]].rename(columns=ends), how="left")
-        parts[model] = f"{model}: {what}, n = {', '.join(dict.fromkeys(part.counted))}"
-    return forest(wide, parts=parts, title=title, scorer=scorer, group="reading", n=None)
-
-
-def words(rows: Mapping[tuple[str, str], Row]) -> str:
-    """The difference that each switch makes, model by model."""
-    switches = dict.fromkeys(switch for _, switch in rows)
-    return "\n".join(f"- **{switch}**: " + "; ".join(f"{model}: {row[DIFFERENCE]}" for (model, name), row in rows.items() if name == switch)
-                     + "." for switch in switches)

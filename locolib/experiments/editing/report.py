@@ -1,7 +1,6 @@
 """What the pages on editing say they found: rows of tables, claims, and sentences in which every number is computed."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from ...claims import OPEN, Claim, above, settled
 from ...drawing.text import TOKENS
 from ...scores import Interval, interval
 from ..locogen import Sweep, label
-from . import specificity, trials
+from . import trials
 from .judging import GONE, KEPT, MOVED
 from .locoedit import SPARES
 from .specificity import APART, EVERY, OURS, PAPER
@@ -128,41 +127,6 @@ def does_most(attribute: str, edited: pd.Series, apart: pd.Series, how: str = ""
     """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `outcomes.Trial.tried`)."""
     return Claim(text=f"{attribute}: editing the located layers{how} does most of what altering them does", section="6.2, Fig. 8 (the half is ours)",
                  number=str(interval(edited)), control=f"random window {interval(apart)}", outcome=above(interval(edited), 0.5))
-
-
-def model_row(title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame) -> dict[str, Any]:
-    """A line of the page's table."""
-    return {"model": title, "attribute": one.attribute, "edited layers": label(one.window), "LocoGen's verdict": done.verdict.verdict, "chosen tokens": tokens,
-            "images": int(table.images.iloc[0])}
-
-
-def model_words(title: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    """What the edit does in one model."""
-    parts = []
-    for attribute, table in tables.items():
-        at = table.set_index("name")
-        parts.append(f"{attribute} {interval(at.loc[OURS], 'of all')} (the paper's {interval(at.loc[PAPER], 'of all')}, sparing {interval(at.loc[SPARES], 'of all')}, "
-                     f"random window {interval(at.loc[APART], 'of all')})")
-    return f"- **{title}**: {'; '.join(parts)}."
-
-
-def model_claims(tables: Mapping[str, pd.DataFrame]) -> list[Claim]:
-    """Fig. 8's claim in one model, for each attribute, and whether the place mattered."""
-    found = []
-    for attribute, table in tables.items():
-        at = table.set_index("name")
-        edited, apart = at.loc[OURS], at.loc[APART]
-        more, less = edited["of all_low"] > apart["of all_high"], edited["of all_high"] < apart["of all_low"]
-        found += [does_most(attribute, at.loc[PAPER], apart, ", by the paper's tokens,"), does_most(attribute, edited, apart),
-                  does_most(attribute, at.loc[SPARES], apart, ", sparing others,"),
-                  Claim(text=f"{attribute}: the edit does more at the located layers than at a random window", section="6.2", number=str(interval(edited, "of all")),
-                        control=f"random window {interval(apart, 'of all')}, of altering all layers", outcome=settled(more, less))]
-    return found
-
-
-def spared(others: Mapping[str, pd.DataFrame]) -> list[Claim]:
-    """Whether the paper's edit and the sparing one remove the value and keep others, in one model (tables of `others` by attribute)."""
-    return [claim for attribute, table in others.items() for claim in specificity_claims(attribute, specificity.rates(table))]
 
 
 def specificity_words(attribute: str, summed: pd.DataFrame) -> str:

@@ -16,7 +16,8 @@ import pandas as pd
 from ... import UserError, scores
 from ...drawing.memory import Altered, Row
 from ...models import find
-from ...prompts import FOLDER, read_csv
+from ...prompt_files import read_csv
+from ...prompts import FOLDER
 from ...store import key
 from .. import locogen
 

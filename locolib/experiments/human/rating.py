@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from ... import Notice, UserError
+from ...drawing.provenance import processor, versions
 from ...drawing.sampling import Settings, generate, image_key
 from ...figures import data_uri
 from ...models import MODELS, Model
-from ...prompts import FOLDER, read_csv
-from ...store import Store, key, processor, versions, write_atomic
+from ...prompt_files import read_csv
+from ...prompts import FOLDER
+from ...store import Store, key, write_atomic
 from .pairs import QUESTIONS, Pair, table
 
 TEMPLATE = Path(__file__).with_name("rating.html")

@@ -1,17 +1,62 @@
 """What can be asked of a sweep beside its answer: is a planting right, do prompts agree, would other halves say the same?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from ...models import Model
-from ...scores import Agreement, agreement, highest, judge, wilson
+from ...scores import (
+    Array,
+    highest,
+    judge,
+    wilson,
+)
 from ...store import Store
 from .measuring import Request, by_unit, changes, label, measure, summary, windows
 from .searching import Sweep, sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Whether prompts agree on which windows matter.
+
+    Attributes:
+        concordance: Kendall's W of the windows' effects over prompts, 0 (none) to 1 (all rank them alike).
+        chance: its 95% quantile where they do not agree.
+        p: share of the null that is at least as large.
+    """
+
+    concordance: float
+    chance: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"W = {self.concordance:.2f} (chance up to {self.chance:.2f}, p = {self.p:.3f})"
+
+
+def concordance(effects: Array) -> float:
+    """Kendall's W of [prompts, windows]: how far prompts rank the windows alike."""
+    ranks = rankdata(effects, axis=1)
+    prompts, windows = ranks.shape
+    return float(12 * ((ranks.sum(0) - prompts * (windows + 1) / 2) ** 2).sum() / (prompts**2 * (windows**3 - windows)))
+
+
+def agreement(effects: Array, *, draws: int = 1000, seed: int = 0) -> Agreement:
+    """Kendall's W against a permutation null that turns each prompt's windows round by a random number of places.
+
+    (Turning keeps what neighbouring windows, which overlap, have in common; permuting freely would call that agreement.)
+    """
+    rng = np.random.default_rng(seed)
+    prompts, windows = effects.shape
+    found = concordance(effects)
+    places = (np.arange(windows) + rng.integers(0, windows, (draws, prompts, 1))) % windows
+    null = np.array([concordance(np.take_along_axis(effects, turn, axis=1)) for turn in places])
+    return Agreement(concordance=found, chance=float(np.quantile(null, 0.95)), p=float((1 + (null >= found).sum()) / (1 + draws)))
 
 
 def check_planting(model: Model, request: Request, window: tuple[int, int], *, store: Store) -> pd.DataFrame:

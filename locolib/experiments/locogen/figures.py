@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from ...figures import MARKERS, PALETTE, bars, panels, styled
-from ...store import Store
-from .measuring import window_label
 
 
 def _level(ax: Axes, row: pd.Series, name: str, text: str) -> None:
@@ -177,20 +175,3 @@ def score_by_size(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str,
     return ax
 
 
-def clearest(table: pd.DataFrame) -> str:
-    """The prompt of a table of `locogen.measure` on which altering all layers moves the score the most."""
-    by_set = table.pivot_table(values="score", index="prompt", columns="layers", sort=False)  # clean first, all layers second
-    return str((by_set.iloc[:, 0] - by_set.iloc[:, 1]).abs().idxmax())
-
-
-def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
-    """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (App. B)."""
-    part = table[table.prompt == prompt]
-    part = part[part.seed == part.seed.min()].drop_duplicates("layers")
-    first, last, *windows = zip(part.layers, map(store.shown, part.image))
-    return prompt, [("clean", first[1]), *windows, ("all", last[1])]
-
-
-def marks(where: tuple[int, int] | None) -> list[str]:
-    """The labels under which `strip` shows the known window."""
-    return [window_label(*where)] if where else []

@@ -9,7 +9,8 @@ import pandas as pd
 
 from ... import UserError
 from ...drawing.memory import Altered, Row
-from ...drawing.sampling import Settings, generate, image_key, provenance
+from ...drawing.provenance import provenance
+from ...drawing.sampling import Settings, generate, image_key
 from ...drawing.text import check_prompts
 from ...models import Model, Scorer, load_scorer
 from ...prompts import Prompt, revalued, swapped

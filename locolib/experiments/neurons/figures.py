@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from ...figures import PALETTE, contact_sheet, panels, styled
 from ...store import Store
-from .dropping import DOSES, NEURONS, WIDTH
+from .dropping import DOSES
+from .ranking import NEURONS, WIDTH
 
 # Condition -> colour and name, in the order of Fig. 10; the control comes before the other prompt.
 SHOWN = {"clean": ("clean", "clean"), "30": ("mark", "30 dropped"), "50": ("3", "50 dropped"), "100": ("2", "100 dropped"),

@@ -10,7 +10,7 @@ from ...prompts import FOLDER, choose, read_styled
 from .. import locogen
 from ..page import ModelPage
 from ..profiles import Profile
-from . import dropping
+from . import dropping, ranking
 
 
 class NeuronPage(ModelPage):
@@ -38,11 +38,11 @@ class NeuronPage(ModelPage):
             raise UserError(f"No window of {spec.title} is known for style; let LocoGen find one, and name its layers, such as \"8-9\".")
         return tuple(range(spec.paper["style"][0], sum(spec.paper["style"])))
 
-    def requests(self) -> dict[str, dropping.Request]:
+    def requests(self) -> dict[str, ranking.Request]:
         """What is asked about each artist whose prompts there are."""
         listed = read_styled(FOLDER / f"neuron_{'world' if find(self.model).bundled else 'paper'}.csv")
         of = {name: tuple(p for p in listed if p.artist == name) for name in dict.fromkeys(p.artist for p in listed)}
-        return {name: dropping.Request(artist=name, prompts=listed, tests=choose(own, self.prompts), layers=self.where(), at=self.at, to=self.to,
+        return {name: ranking.Request(artist=name, prompts=listed, tests=choose(own, self.prompts), layers=self.where(), at=self.at, to=self.to,
                                       seeds=locogen.seeds(self.seeds), settings=self.settings) for name, own in of.items()}
 
     def shown(self) -> list[str]:
@@ -53,7 +53,7 @@ class NeuronPage(ModelPage):
         return known if self.artist == "all" else [self.artist]
 
     def images(self) -> int:
-        sets = 1 + len(dropping.NEURONS) + 3 * len(dropping.DOSES) - 2 + 3 * (len(dropping.READINGS) - 1)  # clean and altered among them
+        sets = 1 + len(ranking.NEURONS) + 3 * len(dropping.DOSES) - 2 + 3 * (len(dropping.READINGS) - 1)  # clean and altered among them
         return sum(len(self.requests()[name].tests) for name in self.shown()) * self.seeds * sets
 
     @classmethod

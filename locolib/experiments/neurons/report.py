@@ -8,7 +8,8 @@ import pandas as pd
 
 from ...claims import Claim, above
 from ...scores import Interval, columns, mean, wilson
-from .dropping import HALF, NEURONS, READINGS, WIDTH, Ranking, by_unit, removed
+from .dropping import HALF, READINGS, by_unit, removed
+from .ranking import NEURONS, WIDTH, Ranking
 
 MOST = NEURONS[-1]  # the paper's largest number of neurons
 LITTLE = 0.1  # a difference of less than a tenth of what altering the layers removes counts as none

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from ...figures import PALETTE, panels, styled
 from ...store import Store
-from .restoring import CLEAN, CORRUPTED, State
+from .restoring import CLEAN, CORRUPTED
+from .states import State
 
 KINDS = {"cross-attention": (PALETTE["1"], "o"), "self-attention": (PALETTE["2"], "s"), "resnet": (PALETTE["3"], "^"),
          "attention": (PALETTE["2"], "s"), "mlp": (PALETTE["place"], "D")}

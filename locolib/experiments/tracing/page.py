@@ -9,7 +9,7 @@ from ...prompts import in_turn, read
 from .. import locogen
 from ..page import MINIATURES, ModelPage
 from ..profiles import Profile
-from . import restoring
+from . import restoring, states
 
 
 class TracingPage(ModelPage):
@@ -26,7 +26,7 @@ class TracingPage(ModelPage):
     @property
     def places(self) -> tuple[str, ...]:
         """At which of the subject's tokens text states are restored."""
-        return restoring.PLACES if self.where == "both" else (self.where,)
+        return states.PLACES if self.where == "both" else (self.where,)
 
     @property
     def sizes(self) -> list[float]:
@@ -39,7 +39,7 @@ class TracingPage(ModelPage):
         return restoring.Request(prompts=chosen, seeds=locogen.seeds(self.seeds), settings=self.settings, size=float(self.noise))
 
     def images(self) -> int:
-        states = restoring.count(find(self.model), stride=self.stride, where=self.places)
+        states = states.count(find(self.model), stride=self.stride, where=self.places)
         return len(self.request().prompts) * self.seeds * (len(restoring.PLAIN) + states + len(self.sizes) - 1)
 
     @classmethod

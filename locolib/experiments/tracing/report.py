@@ -11,7 +11,9 @@ from ...claims import IN_WORDS, OPEN, Claim, settled
 from ...models import Spec
 from ...scores import Interval, columns, highest, interval
 from . import restoring
-from .restoring import CLEAN, State
+from .paper import Paper, paper
+from .restoring import CLEAN
+from .states import State
 
 # Rules of our own, as the paper prints none; NEGLIGIBLE and ALONE were set after a first look, the others before any tracing.
 STRONG = 0.5  # a state is causal if its interval lies above 0, strong if it lies above this share
@@ -19,61 +21,6 @@ NEGLIGIBLE = 0.1  # a state whose interval lies below this share is settled as w
 DENSE = 0.5  # the part of the states that must be causal to call them densely distributed
 CHANCE = 0.025  # the part of states that do nothing whose 95% intervals lie above 0 all the same
 ALONE = 0.5  # a state stands alone if no other one brings back as much as this part of what it does
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paper:
-    """What the paper says of one model.
-
-    Attributes:
-        unet, text: its sentences on the UNet and on the text encoder, word for word, and where they stand.
-        spread: what the first one claims: "distributed", "sparse" or "no strong state".
-        unique: whether the second one claims a unique causal state.
-    """
-
-    unet: str
-    text: str
-    spread: str
-    unique: bool
-
-
-_ABOVE = "“knowledge about various visual attributes is densely distributed in Stable-Diffusion variants” (Section 4)"
-_UNIQUE = ("“Basu et al. (2023) show that there exists a unique causal state in the text-encoder for Stable-Diffusion-v1-5 and "
-           "Stable-Diffusion-v2-1 which can be used to perform fast model editing.” (Section 4)")
-_ABSENT = ("“In Figure 3, we find that such an unique causal state is absent in the text-encoder for DeepFloyd and SD-XL.” "
-           "(Section 4)")
-PAPER = {
-    "sd-v1-5": Paper(
-        unet="“knowledge across different visual attributes is distributed in the UNet for all the text-to-image models "
-             f"(except for Deep-Floyd), similar to Stable-Diffusion-v1-5” (Section 4); {_ABOVE}",
-        text=_UNIQUE, spread="distributed", unique=True),
-    "sd-v2-1": Paper(
-        unet=f"{_ABOVE}; “knowledge about the attribute \"objects\" is distributed in the UNet amongst various layers” "
-             "(Fig. 11)",
-        text=_UNIQUE, spread="distributed", unique=True),
-    "openjourney": Paper(
-        unet=_ABOVE, spread="distributed", unique=True,
-        text="“Our empirical results indicate that an unique causal state arises only when a CLIP text-encoder is used by "
-             "itself in a text-to-image model.” (Section 4; OpenJourney uses one by itself)"),
-    "sdxl": Paper(
-        unet="“for SD-XL we find that the distribution is extremely sparse (e.g., only 5% of the total layers are causal)” "
-             "(Section 4); but also: “compared to other models such as SD-v2-1, the distribution is slightly sparse” (Fig. 12)",
-        text=_ABSENT, spread="sparse", unique=False),
-    "deepfloyd-if": Paper(
-        unet="“For DeepFloyd, we observe that there are no strong causal states in the UNet.” (Section 4)",
-        text=_ABSENT, spread="no strong state", unique=False),
-}
-
-
-def paper(spec: Spec) -> Paper | None:
-    """What the paper says of a model, or of the one whose miniature it is; None where it says nothing."""
-    return PAPER.get(spec.original or spec.name)
-
-
-def claim(spec: Spec, part: str) -> str:
-    """The paper's own words on the "unet" or the "text" encoder of a model, as a sentence."""
-    said = paper(spec)
-    return f"The paper: {getattr(said, part)}" if said else "The paper says nothing of this model, which was planted."
 
 
 @dataclass(frozen=True, kw_only=True)

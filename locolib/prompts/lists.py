@@ -1,22 +1,18 @@
 """Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C, J and K.1 of the paper)."""
 
-import csv
-import io
 import re
-import unicodedata
-import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
-import pandera.pandas as pa
 
-from . import Notice, UserError
+from .. import UserError
+from .files import _checked
 
 ATTRIBUTES = ("style", "object", "fact", "place")
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "prompts"
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "prompts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +41,6 @@ class Prompt:
 
 
 COLUMNS = ("original", "target", "scored", "subject", "value", "source")
-_TEXT = pa.Column(str, [pa.Check(lambda s: s.str.strip().str.len() > 0, error="is empty")])
 _WITHIN = [
     ("subject", "does not occur in the original prompt", lambda d: [s.lower() in o.lower() for s, o in zip(d.subject, d.original)]),
     ("value", "does not occur in the original prompt", lambda d: [v.lower() in o.lower() for v, o in zip(d.value, d.original)]),
@@ -141,83 +136,6 @@ def generic_halves(without: Sequence[str], path: Path | str = FOLDER / "generic_
     order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
     rows = [row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)]
     return tuple(tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
-
-
-def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> pd.DataFrame:
-    """The rows of a file, of which every rule holds; the index is `read_csv`'s."""
-    table = _filled(path, columns)
-    for column, problem, rule in rules:
-        wrong = [i for i, good in enumerate(rule(table)) if not good]
-        if wrong:
-            cell = table[column].iloc[wrong[0]]
-            raise UserError(f"{path}, row {table.index[wrong[0]] + 2}, column {column!r}: {cell!r} {problem}.")
-    return table
-
-
-def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text, with exactly these columns, separated by commas, semicolons or tabs, as its header is.
-
-    What spreadsheets add is no part of it: a byte-order mark, a line "sep=;", empty rows, empty cells behind the last column,
-    spaces around a cell.  Accents are composed (NFC), as tokenizers read them; a `Notice` says so where that changed anything.
-    The index counts rows of the file below its header from 0, also those that are left out.
-
-    Raises:
-        UserError: it is not there, cannot be read, has other columns, or a row with more cells than the header.
-    """
-    needed = f"must have exactly the columns {', '.join(columns)}, separated by commas"
-    try:
-        text = re.sub(r"\Asep=.\n", "", Path(path).read_text(encoding="utf-8-sig"), flags=re.IGNORECASE)
-        separator = max(",;\t", key=(text.lstrip().splitlines() or [""])[0].count)  # a comma where there is none
-        cells = [_trimmed(row) for row in csv.reader(io.StringIO(composed(text, path)), delimiter=separator, skipinitialspace=True, strict=True)]
-    except OSError:
-        raise UserError(f"There is no file {path} that can be read; it {needed}.") from None
-    except UnicodeDecodeError as error:
-        row = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, row {row} has letters that are not written in UTF-8; save it as \"CSV UTF-8\".") from None
-    except csv.Error as error:
-        raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}); it {needed}.") from None
-    if not any(cells):
-        raise UserError(f"{path} is not a readable CSV file (it is empty); it {needed}.")
-    header = cells[0]
-    missing, unknown = [c for c in columns if c not in header], [c for c in header if c not in columns]
-    if missing or unknown or len(header) != len(columns):
-        twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
-        raise UserError(f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}.")
-    rows = {i: row for i, row in enumerate(cells[1:]) if row}
-    for i, row in rows.items():
-        if len(row) > len(header):
-            raise UserError(f"{path}, row {i + 2} has {len(row)} cells for {len(header)} columns; put text that contains {separator!r} in quotes.")
-    filled = [row + [""] * (len(header) - len(row)) for row in rows.values()]
-    return pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)[list(columns)]
-
-
-def _trimmed(row: list[str]) -> list[str]:
-    """A row without blanks around its cells and without the empty cells at its end."""
-    row = [cell.strip() for cell in row]
-    while row and not row[-1]:
-        row.pop()
-    return row
-
-
-def composed(text: str, where: Path | str) -> str:
-    """The text with its accents composed (NFC), and a `Notice` where that changed it: "i" and an accent are two signs, "í" is one."""
-    found = unicodedata.normalize("NFC", text)
-    if found != text:
-        warnings.warn(f"{where}: accents that stood beside their letters were joined to them (Unicode NFC), as tokenizers read them.",
-                      Notice, stacklevel=2)
-    return found
-
-
-def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """`read_csv` of a file of which no cell is empty."""
-    table = read_csv(path, columns)
-    if table.empty:
-        raise UserError(f"{path} has no prompts below its header.")
-    try:
-        return pa.DataFrameSchema({column: _TEXT for column in columns}, strict=True).validate(table)
-    except pa.errors.SchemaError as error:
-        row, column = int(error.failure_cases["index"].iloc[0]), error.schema.name  # the index counts rows of the file
-        raise UserError(f"{path}, row {row + 2}, column {column!r} is empty.") from None
 
 
 def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:

@@ -1,0 +1,39 @@
+"""What numbers were computed with: kept beside every run, and shown at the foot of every page."""
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..models import Model, Scorer
+from ..store import read_bytes
+from .sampling import (
+    Settings,
+)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor by name, and how many cores of it this process may use: a time says nothing without them."""
+    told = re.search(rb"^model name\s*:\s*(.+)$", read_bytes(Path("/proc/cpuinfo")), flags=re.M)
+    name = told[1].decode(errors="replace").strip() if told else platform.processor() or platform.machine()
+    return f"{name}, {processors()} core{'s' * (processors() != 1)}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: for the provenance of every page."""
+    names = ("locolib", "torch", "diffusers", "transformers", "open_clip_torch")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict:
+    """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
+    return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": prompts, "seeds": list(seeds),
+            "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "processor": processor(), "minutes": round(minutes, 2), **more, **versions()}
