@@ -16,8 +16,7 @@ import pandas as pd
 from ... import UserError, scores
 from ...drawing.memory import Altered, Row
 from ...models import find
-from ...prompt_files import read_csv
-from ...prompts import FOLDER
+from ...prompts import FOLDER, read_csv
 from ...store import key
 from .. import locogen
 

@@ -20,8 +20,7 @@ from ...drawing.provenance import processor, versions
 from ...drawing.sampling import Settings, generate, image_key
 from ...figures import data_uri
 from ...models import MODELS, Model
-from ...prompt_files import read_csv
-from ...prompts import FOLDER
+from ...prompts import FOLDER, read_csv
 from ...store import Store, key, write_atomic
 from .pairs import QUESTIONS, Pair, table
 

@@ -39,8 +39,8 @@ class TracingPage(ModelPage):
         return restoring.Request(prompts=chosen, seeds=locogen.seeds(self.seeds), settings=self.settings, size=float(self.noise))
 
     def images(self) -> int:
-        states = states.count(find(self.model), stride=self.stride, where=self.places)
-        return len(self.request().prompts) * self.seeds * (len(restoring.PLAIN) + states + len(self.sizes) - 1)
+        traced = states.count(find(self.model), stride=self.stride, where=self.places)
+        return len(self.request().prompts) * self.seeds * (len(restoring.PLAIN) + traced + len(self.sizes) - 1)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
