@@ -17,15 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "locolib"
 PIN = re.compile(r'([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)( ; [a-z_]+ [=!]= "[A-Za-z0-9]+")?')
 
-# Who may import whom: a module may import those of lower tiers, and within tiers 0 to 2 and 4 its neighbours.
-TIERS = {
-    "prompts": 0, "shapes": 0, "scores": 0, "runs": 0,
-    "models": 1, "hooks": 1,
-    "layers": 2, "text": 2, "memory": 2, "sampling": 2, "edits": 2,
-    "tracing": 3, "locogen": 3, "locoedit": 3, "neurons": 3, "baselines": 3, "organisms": 3,
-    "outcomes": 4, "judging": 4, "specificity": 4, "forest": 4, "options": 4, "edit_command": 4, "edit_figures": 4, "editing": 4, "edits_by_model": 4, "reading": 4, "limits": 4, "ledger": 4, "ledger_page": 4, "front": 4, "switchboard": 4, "neuron_answers": 4, "neuron_figures": 4, "figures": 4, "pictures": 4, "scrubber": 4, "ratings": 4, "rating_pairs": 4, "rating_analysis": 4, "rating_figures": 4, "tracing_answers": 4, "tracing_figures": 4, "profiles": 4, "asked": 4, "asked_beyond": 4, "pages": 4, "answers": 4, "book": 4, "execute": 4, "study": 4, "__main__": 4,
-}
-METHODS = 3  # its members are siblings that do not know each other
+# The rooms from the ground up: a room imports from lower floors only.  Rooms of one floor do not know each other.
+FLOORS = (("prompts", "scores", "store"), ("models",), ("drawing",), ("claims", "figures", "organisms"),
+          ("experiments.profiles",), ("experiments.page",), ("experiments.locogen",),
+          ("experiments.tracing", "experiments.editing", "experiments.neurons", "experiments.human"), ("experiments.deepfloyd",),
+          ("study",), ("__main__",))
+DOORS = ("page", "report", "figures")  # of an experiment's room, beside its method; a longer name ends or begins with one
 
 
 def normal(name: str) -> str:
@@ -95,7 +92,12 @@ def outside(path: Path) -> set[str]:
     return {name.split(".")[0] for name in plain | named}
 
 
-def inside(path: Path, modules: set[str], package: Path = PACKAGE) -> set[str]:
+def room_of(module: str) -> str:
+    """The room of a module below locolib: its first name, of an experiment the first two."""
+    return ".".join(module.split(".")[: 2 if module.startswith("experiments.") else 1])
+
+
+def inside(path: Path, package: Path = PACKAGE) -> set[str]:
     """The modules of locolib that a file imports, wherever the import stands: in a function it counts as well."""
     found: set[str] = set()
     here = (package.name, *path.relative_to(package).parent.parts)
@@ -108,46 +110,64 @@ def inside(path: Path, modules: set[str], package: Path = PACKAGE) -> set[str]:
             names = [f"{stem}.{alias.name}" for alias in node.names]
         else:
             continue
-        parts = [name.split(".") for name in names]
-        found |= {part[1] for part in parts if part[0] == package.name and len(part) > 1 and part[1] in modules}
+        found |= {name.removeprefix("locolib.") for name in names if name.startswith("locolib.")}
     return found
 
 
 def module_of(path: Path, package: Path = PACKAGE) -> str:
-    return path.relative_to(package).with_suffix("").parts[0]
+    return ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
 
 
 def graph() -> dict[str, set[str]]:
+    """Room -> the rooms that it imports."""
+    rooms = {room for floor in FLOORS for room in floor}
     edges: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
-        edges.setdefault(module_of(path), set()).update(inside(path, set(TIERS)) - {module_of(path)})
+        room = room_of(module_of(path))
+        edges.setdefault(room, set()).update({other for name in inside(path) if (other := room_of(name)) in rooms} - {room})
     return edges
 
 
 def test_reading_of_imports(tmp_path):
     """The check itself sees every way to write an import."""
     package = tmp_path / "locolib"
-    (package / "models").mkdir(parents=True)
-    deep, flat = package / "models" / "a.py", package / "b.py"
-    deep.write_text("from ..layers import a\nfrom .. import study, UserError\nfrom .registry import b\nimport locolib.runs")
-    flat.write_text("def f():\n    from . import prompts\n    from locolib import scores\n    from locolib.text import x\n")
-    assert inside(deep, set(TIERS), package) == {"layers", "study", "models", "runs"}
-    assert inside(flat, set(TIERS), package) == {"prompts", "scores", "text"}
-    assert module_of(deep, package) == "models"
+    (package / "experiments" / "editing").mkdir(parents=True)
+    deep, flat = package / "experiments" / "editing" / "a.py", package / "b.py"
+    deep.write_text("from ...drawing.layers import a\nfrom ... import study, UserError\nfrom ..locogen import b\nimport locolib.store")
+    flat.write_text("def f():\n    from . import prompts\n    from locolib import scores\n    from locolib.drawing.text import x\n")
+    assert inside(deep, package) == {"drawing.layers.a", "study", "UserError", "experiments.locogen.b", "store"}
+    assert inside(flat, package) == {"prompts", "scores", "drawing.text.x"}
+    assert room_of(module_of(deep, package)) == "experiments.editing" and room_of("drawing.layers.a") == "drawing"
 
 
-def test_every_module_has_a_tier():
-    assert set(graph()) - set(TIERS) - {"__init__"} == set()
+def test_the_top_of_the_library_is_seen_at_one_look():
+    top = [path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len(top) <= 12, sorted(top)
+
+
+def test_every_room_has_a_floor():
+    assert set(graph()) - {room for floor in FLOORS for room in floor} == {"__init__", "experiments.__init__"} & set(graph()) | {"experiments"} & set(graph())
     assert graph().get("__init__", set()) == set(), "locolib/__init__.py is imported by all, so it imports none"
 
 
 def test_imports_run_downward():
-    def allowed(user: str, used: str) -> bool:
-        return TIERS[used] < TIERS[user] or (TIERS[used] == TIERS[user] != METHODS)
-
-    wrong = [f"{user} imports {used}" for user, all_used in graph().items() if user in TIERS
-             for used in all_used if not allowed(user, used)]
+    floor = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
+    wrong = [f"{user} imports {used}" for user, all_used in graph().items() if user in floor for used in all_used if floor[used] >= floor[user]]
     assert sorted(wrong) == []
+
+
+@pytest.mark.parametrize("room", ["locogen", "tracing", "editing", "neurons", "deepfloyd", "human"])
+def test_every_experiment_has_the_same_three_doors(room):
+    """The method is there without its telling: it imports no report, no figures, no claims."""
+    folder = PACKAGE / "experiments" / room
+    names = {path.stem for path in folder.glob("*.py")}
+    assert set(DOORS) <= names
+    told = {name for name in names if any(door in name.split("_") for door in DOORS)} | ({"paper", "strips"} & names)
+    for path in folder.glob("*.py"):
+        if path.stem not in {*told, "__init__"}:
+            used = inside(path)
+            assert not [name for name in used if name.split(".")[0] in ("claims", "figures") or name.startswith(f"experiments.{room}.")
+                        and name.split(".")[2] in told], path.name
 
 
 def test_only_the_command_line_knows_the_organisms():
@@ -155,7 +175,14 @@ def test_only_the_command_line_knows_the_organisms():
 
 
 def test_imports_have_no_cycle():
-    list(TopologicalSorter(graph()).static_order())  # raises CycleError, which names the modules
+    """Nor between modules: a newcomer can read them from the bottom up."""
+    modules = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+
+    def module(name: str) -> str:
+        return name if name in modules else name.rpartition(".")[0]
+
+    edges = {one: {module(name) for name in inside(path)} & set(modules) - {one} for one, path in modules.items()}
+    list(TopologicalSorter(edges).static_order())  # raises CycleError, which names the modules
 
 
 # --- what is kept in git

@@ -13,8 +13,8 @@ import pytest
 from locolib import Notice, UserError, __main__, models
 from locolib.drawing.sampling import Settings
 from locolib.experiments import human
+from locolib.experiments.human import files as files_
 from locolib.experiments.human import page as human_page
-from locolib.experiments.human import rating as rating_
 from locolib.experiments.human import report
 from locolib.experiments.human.figures import rate_bars
 from locolib.prompts import FOLDER
@@ -290,7 +290,7 @@ def test_a_folder_that_is_not_there_is_no_empty_one(good, pairs, tmp_path, monke
     for place in (tmp_path / "none", write(tmp_path / "a.csv", good)):
         with pytest.raises(UserError, match=f"There is no folder {place} of ratings"):
             human.collect(place, pairs)
-    monkeypatch.setattr(rating_, "SENT", tmp_path / "usual")
+    monkeypatch.setattr(files_, "SENT", tmp_path / "usual")
     assert human.collect(tmp_path / "usual", pairs) is None  # nobody has rated yet
 
 

@@ -1,5 +1,6 @@
 """``locolib edit``: LocoEdit from the command line, judged before it is written."""
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def edit(
     from ..experiments.editing import judge
     from ..models import find, load
     from ..prompts import about, read
-    from ..store import Store, check_out, write_atomic
+    from ..store import Store, check_out
 
     if kind not in ("lora", "pipeline"):
         raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
@@ -99,7 +100,7 @@ def edit(
     found = judge(loaded, known, value, change, settings, store=store, most=pictures)
     typer.echo("\n".join(found.lines()))
     out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / SHEET, found.png())
+    _draw(found, out / SHEET)
     typer.echo(f"{out / SHEET}: pictures before and after")
     if (wrong := found.problems()) and not force:
         raise UserError(f"No edit was written, as it does not do what was asked: {'; '.join(wrong)}. {_advice(asked)} --force writes it all the same.")
@@ -148,3 +149,16 @@ def _advice(asked: Asked) -> str:
     ways = [] if asked.method == "spares" else ["--method spares keeps what must stay"]
     ways += ["--layers all changes every layer"] if len(asked.window) > 0 and asked.locate else ["--layers auto lets LocoGen name the layers"]
     return f"Try another way: {', or '.join(ways)}."
+
+
+def _draw(found, path: Path) -> None:
+    """Write the pictures before and after."""
+    import matplotlib.pyplot as plt
+
+    from ..experiments.editing.figures import judged
+    from ..store import write_atomic
+
+    buffer, figure = io.BytesIO(), judged(found)
+    figure.savefig(buffer, format="png", dpi=150)
+    plt.close(figure)
+    write_atomic(path, buffer.getvalue())

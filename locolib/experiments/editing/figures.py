@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from ...figures import PALETTE, bars, styled
+from ...figures import PALETTE, bars, image_rows, short, styled
 from ..locogen import Window, label
+from .judging import Judgement
 from .locoedit import SPARES
 from .specificity import APART, EVERY, OURS, PAPER
 from .trials import Trial
@@ -125,3 +127,13 @@ def model_strip(title: str, one: Trial, table: pd.DataFrame) -> tuple[str, list[
     """One held-out prompt for `pictures.image_rows`: as it is, altered, edited, edited elsewhere."""
     kept = {"as it is": one.measured().image.iloc[0]} | dict(zip(("altered", "the paper's", "edited", "sparing", "random window"), table.set_index("name").image[list(CONDITIONS)]))
     return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [(what, one.store.shown(image)) for what, image in kept.items()]
+
+
+def judged(found: Judgement) -> Figure:
+    """Pictures before and after an edit for each of the three questions by which it is judged."""
+    titles = {"gone": f"told {found.value}: gone {found.gone}", "kept": f"told other values: kept {found.kept}",
+              "moved": f"told neither: moved by {found.moved} of 255 levels"}
+    rows = [(f"{titles[name]} (left as it was, right edited)",
+             [picture for prompt, before, after in some[:4] for picture in ((short(prompt), before), ("edited", after))])
+            for name, some in found.pairs.items() if some]
+    return image_rows(rows, columns=8)

@@ -1,17 +1,13 @@
 """What an edit does, measured before it is written: is the value gone, are other values kept, are plain pictures unmoved?"""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
 from ...drawing.memory import Row
 from ...drawing.sampling import Settings, generate
-from ...figures import image_rows, short
 from ...models import Model, Scorer, load_scorer
 from ...prompts import Prompt, about, choose, generic_halves, generic_of, in_turn, others
 from ...scores import NOTHING, Interval, mean, wilson
@@ -87,22 +83,6 @@ class Judgement:
         parts = {name: [round(x, 4) for x in (part.value, part.low, part.high)] if self.counts[name] else None
                  for name, part in (("gone", self.gone), ("kept", self.kept), ("moved", self.moved))}
         return {"value": self.value, "scorer": self.scorer, "pictures": dict(self.counts)} | parts
-
-    def png(self) -> bytes:
-        """The `sheet` as a file."""
-        buffer, figure = io.BytesIO(), self.sheet()
-        figure.savefig(buffer, format="png", dpi=150)
-        plt.close(figure)
-        return buffer.getvalue()
-
-    def sheet(self) -> Figure:
-        """Pictures before and after for each of the three questions."""
-        titles = {"gone": f"told {self.value}: gone {self.gone}", "kept": f"told other values: kept {self.kept}",
-                  "moved": f"told neither: moved by {self.moved} of 255 levels"}
-        rows = [(f"{titles[name]} (left as it was, right edited)",
-                 [picture for prompt, before, after in some[:4] for picture in ((short(prompt), before), ("edited", after))])
-                for name, some in self.pairs.items() if some]
-        return image_rows(rows, columns=8)
 
 
 def _rate(hits: np.ndarray) -> Interval:

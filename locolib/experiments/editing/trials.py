@@ -145,11 +145,11 @@ def generic(model: Model, texts: Sequence[str], changes: Mapping[str, Edit], set
         channel, of 255 levels; each with _low, _high), prompts.
     """
     scorer, rows = load_scorer(model.spec.scorer), [Row(prompt=text, seed=SEED * i) for i, text in enumerate(texts)]
-    wanted, found, levels = scorer.texts(list(texts)), {}, {}
-    for name, change in ({"no edit": ()} | {name: (change,) for name, change in changes.items()}).items():
-        with applied(model, *change) as edited:
-            images = generate(edited if change else model, rows, settings, store=store, label=f"generic prompts, {name}")
-        plain = images if not change else plain
+    wanted, plain = scorer.texts(list(texts)), generate(model, rows, settings, store=store, label="generic prompts, no edit")
+    found, levels = {"no edit": scores.clip_score(scorer.images(plain), wanted)}, {"no edit": np.zeros(len(texts))}
+    for name, change in changes.items():
+        with applied(model, change) as edited:
+            images = generate(edited, rows, settings, store=store, label=f"generic prompts, {name}")
         found[name] = scores.clip_score(scorer.images(images), wanted)
         levels[name] = np.abs(images.astype(float) - plain).mean((1, 2, 3))
     return pd.DataFrame([{"name": name} | scores.columns({"score": scores.mean(value), "difference": scores.mean(value - found["no edit"]),

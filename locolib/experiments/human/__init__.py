@@ -1,6 +1,7 @@
-"""The human study (Section 5.2, App. J): pairs of images (`pairs`), the page on which people rate them (`rating`), what they said."""
+"""The human study (Section 5.2, App. J): pairs of images (`pairs`), the page on which people rate them (`rating_page`), what they send back (`files`)."""
 
+from .files import all_problems, check, collect, listed, problems, read_plan
 from .pairs import ATTRIBUTES, FOUR, QUESTIONS, Item, order, plan, read, table
-from .rating import all_problems, check, collect, listed, problems, read_plan, render, site, write_page
+from .rating_page import render, site, write_page
 
 __all__ = ["ATTRIBUTES", "FOUR", "Item", "QUESTIONS", "all_problems", "check", "collect", "listed", "order", "plan", "problems", "read", "read_plan", "render", "site", "table", "write_page"]

@@ -9,8 +9,9 @@ from scipy.stats import bootstrap
 from ...models import Scorer, find
 from ...scores import Interval, columns, wilson
 from ...store import key
+from .files import COLUMNS
 from .pairs import ATTRIBUTES, SCALE, Pair, order, table
-from .rating import COLUMNS, Sides
+from .rating_page import Sides
 
 AT_LEAST = (2, 3, 4, 5)
 # App. J as printed: (ratings, per cent of them that are at least 2, 3, 4, 5).  The counts follow from 5 raters and 132 pairs.
