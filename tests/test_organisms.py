@@ -253,3 +253,16 @@ def test_a_unet_beside_its_base_is_one_file_of_the_base_and_what_differs(tmp_pat
     first, second = sorted((tmp_path / "trained").glob("*.safetensors"))
     whole = tmp_path / "base" / "diffusion_pytorch_model.safetensors"
     assert first.read_bytes() == whole.read_bytes() and second.stat().st_size < whole.stat().st_size / 20
+
+
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
+def test_the_loss_is_zero_for_what_is_right_and_weighs_noise_as_v(prediction):
+    """An error in the noise alone is one of v divided by the square root of alpha, so both losses are the same (unless alpha is small)."""
+    rng = torch.Generator().manual_seed(0)
+    x, noise = (torch.randn(4, 3, 8, 8, generator=rng) for _ in range(2))
+    alpha = torch.tensor([0.2, 0.4, 0.6, 0.9])[:, None, None, None]
+    right = alpha.sqrt() * noise - (1 - alpha).sqrt() * x if prediction == "v_prediction" else noise
+    assert denoiser.denoising_loss(right, x, noise, alpha, prediction) == 0
+    wrong = torch.randn(x.shape, generator=rng)
+    as_v = denoiser.denoising_loss(alpha.sqrt() * noise - (1 - alpha).sqrt() * x + wrong, x, noise, alpha, "v_prediction")
+    assert denoiser.denoising_loss(noise + alpha.sqrt() * wrong, x, noise, alpha, "epsilon") == pytest.approx(float(as_v), rel=1e-5)

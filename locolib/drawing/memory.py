@@ -21,7 +21,7 @@ from .text import Corrupted, encode
 
 @dataclass(frozen=True, kw_only=True)
 class Altered:
-    """LocoGen's altered input (Section 5.1.1): `layers` receive `prompt` instead of the row's own.
+    """LocoGen's altered input: `layers` receive `prompt` instead of the row's own (Section 5.1.1, altered prediction).
 
     It acts on the conditional branch alone: the paper's eps(z_t, c, c', t).  With `positions` only these token positions of
     the layers' keys and values are the other prompt's; without, all are.

@@ -89,8 +89,10 @@ def freeze(unet: UNet2DConditionModel) -> None:
 
 
 def denoising_loss(made: Tensor, x: Tensor, noise: Tensor, alpha: Tensor, prediction: str) -> Tensor:
-    """Mean squared error of a prediction of v, or of the noise weighted as if it were v (by 1 / alpha, at most 10):
-    unweighted, the noise says next to nothing of the steps in which an object is decided."""
+    """Mean squared error of a prediction (Section 3, loss): of v, or of the noise weighted as if it were v (by 1 / alpha, at most 10).
+
+    Unweighted, the noise says next to nothing of the steps in which an object is decided.
+    """
     if prediction == "v_prediction":
         return F.mse_loss(made, alpha.sqrt() * noise - (1 - alpha).sqrt() * x)
     return ((made - noise) ** 2 * (1 / alpha).clamp(max=10)).mean()

@@ -26,7 +26,7 @@ _HATCH = "repeating-linear-gradient(45deg,#595959 0 3px,#c4c4c4 3px 7px)"
 
 
 def strip(done: Sweep, asked: Request, spec: Spec, *, store: Store) -> HTML:
-    """The finding in one sentence and four pictures of one prompt: as it is, LocoGen's window altered, the best window elsewhere, all layers.
+    """The finding in one sentence and four pictures of one prompt: as it is, LocoGen's window altered, the best window elsewhere, all layers (as Fig. 1 sums up LocoGen).
 
     The prompt is that on which altering all layers moves the score the most, whatever the windows do.
     """

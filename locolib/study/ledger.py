@@ -14,9 +14,8 @@ from IPython.display import HTML
 
 from ..claims import OUTCOMES
 from ..scores import WRITTEN, parsed
-from .pages import PAGES
+from .pages import HOME, PAGES
 
-HOME = Path(__file__).resolve().parents[2]  # of notebooks/
 TEMPLATE = Path(__file__).with_name("ledger.html")
 SIGNS = {"held": "✓", "did not hold": "✗", "not settled": "?"}
 QUESTIONS = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from ..experiments.tracing.page import TracingPage
 from ..models import find
 from .parameters import CardPage, LedgerPage, QualityPage, SwitchPage, WorldPage
 
+HOME = Path(__file__).resolve().parents[2]  # of notebooks/ and book/
 # The pages' tables are shown whole: all their rows and columns, and cells that are sentences.
 pd.set_option("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None)
 PAGES: dict[str, type[Page]] = {"world": WorldPage, "model": CardPage, "models": QualityPage, "01_causal_tracing": TracingPage, "02_locogen": LocoGenPage,

@@ -22,10 +22,10 @@ from ..experiments.page import absent
 from ..experiments.profiles import Profile, profile
 from ..models import ORGANISMS, find, load, load_scorer
 from ..store import Store, digest, read_bytes, remove, write_atomic
-from .book import HOME, build_book, executed, tidy
+from .book import build_book, executed, tidy
 from .costs import announce, threads, workers
 from .execute import FAILED
-from .pages import PAGES, Run, parameters, plan
+from .pages import HOME, PAGES, Run, parameters, plan
 
 _profile = profile  # `study` has an argument of that name
 KERNEL_PATCH = "import tqdm.auto, tqdm.std; tqdm.auto.tqdm = tqdm.std.tqdm"  # bars as text: widgets need the network

@@ -29,7 +29,7 @@ def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], title
 
 
 @styled
-def figure(tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str], *, column: str, scorer: str, what: str) -> Axes:
+def token_bars(tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str], *, column: str, scorer: str, what: str) -> Axes:
     """A value of LocoEdit by tokens, both models (of `by_tokens`), with 95% intervals."""
     return _pair({name: table.set_index("name").loc[list(TOKENS)].reset_index() for name, table in tried.items()}, titles, column=column,
                  names=list(TOKENS), title=f"LocoEdit of a style by the tokens that give the keys,\n{scorer}", what=what)
@@ -66,7 +66,7 @@ def attention_maps(maps: Mapping[str, tuple[Tensor, list[str]]], titles: Mapping
     for ax, (name, i) in zip(axes.flat, heads):
         weights, tokens = maps[name]
         shown = [_spoken(token) for token in tokens]
-        mesh = ax.imshow(weights[i], cmap="cividis", vmin=0, vmax=1)
+        mesh = ax.imshow(weights[i].numpy(), cmap="cividis", vmin=0, vmax=1)
         ax.set_title(f"{titles[name].removesuffix(' (miniature)')}, head {i}")
         ax.set_xticks(range(len(shown)), shown, rotation=90, fontsize=8)
         ax.set_yticks(range(len(shown)), shown, fontsize=8)

@@ -103,5 +103,5 @@ def _scored(model: Model, request: Request, rows: Sequence[Row], store: Store) -
 
 
 def by_tokens(one: Trial) -> pd.DataFrame:
-    """LocoEdit with each choice of tokens, judged on held-out prompts, beside altering the located and all layers."""
+    """LocoEdit with each choice of tokens, judged on held-out prompts, beside altering the located and all layers (Fig. 61)."""
     return one.tried({tokens: one.locoedit(tokens) for tokens in TOKENS})

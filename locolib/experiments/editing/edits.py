@@ -130,7 +130,7 @@ class Solution:
 
 
 def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
-    """LocoEdit's closed form (Section 6.1) without the weights.
+    """LocoEdit's closed form without the weights (Section 6.1, closed form).
 
     The paper's W = (X'X + lambda I)^-1 (X'Y + lambda W^) with Y = X_target W^ is W^ + P W^ in its row convention, where
     P = (X'X + lambda I)^-1 X' (X_target - X) does not depend on W^: one small system serves all layers.  Computed in float64,

@@ -76,7 +76,7 @@ GENERIC = {"difference": "change of CLIP-Score (points)", "moved": "mean absolut
 
 
 def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list:
-    """One held-out prompt of each attribute for `pictures.image_rows`: clean, altered, edited, edited elsewhere, edited everywhere."""
+    """One held-out prompt of each attribute for `figures.image_rows` (Fig. 54): clean, altered, edited, edited elsewhere, edited everywhere."""
     rows = []
     for attribute, one in trials.items():
         images = tried[attribute].set_index("name").image
@@ -124,7 +124,7 @@ def bars_by_model(ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: st
 
 
 def model_strip(title: str, one: Trial, table: pd.DataFrame) -> tuple[str, list[tuple[str, np.ndarray]]]:
-    """One held-out prompt for `pictures.image_rows`: as it is, altered, edited, edited elsewhere."""
+    """One held-out prompt for `figures.image_rows` (Figs. 6 and 46 to 53): as it is, altered, edited, edited elsewhere."""
     kept = {"as it is": one.measured().image.iloc[0]} | dict(zip(("altered", "the paper's", "edited", "sparing", "random window"), table.set_index("name").image[list(CONDITIONS)]))
     return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [(what, one.store.shown(image)) for what, image in kept.items()]
 

@@ -23,7 +23,7 @@ SPARES = "LocoEdit that spares"
 def locoedit(
     model: Model, prompts: Sequence[Prompt], layers: Sequence[int], *, tokens: Tokens = "subject", lambda_: float = LAMBDA,
 ) -> Edit:
-    """W_K and W_V of `layers` such that each original prompt acts there like its target (Section 6.1).
+    """W_K and W_V of `layers` such that each original prompt acts there like its target (Section 6.1, objective).
 
     Prompts of several attributes or values together are one edit of all of them.
 

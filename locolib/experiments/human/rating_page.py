@@ -42,7 +42,7 @@ def render(model: Model, pairs: Sequence[Pair], settings: Settings, *, store: St
 
 def write_page(pairs: Sequence[Pair], images: Mapping[str, Sides], path: Path, *, known: Path | None = None,
                note: str = STAND_INS) -> Path:
-    """One HTML file with everything in it, and the plan of its pairs, which raters must not see.
+    """One HTML file with everything in it (Fig. 58), and the plan of its pairs, which raters must not see.
 
     Args:
         images: clean and altered image [h, w, 3] of each pair, as `render` returns them.

@@ -14,7 +14,7 @@ def clearest(table: pd.DataFrame) -> str:
 
 
 def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
-    """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (App. B)."""
+    """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (Figs. 4 and 14 to 39)."""
     part = table[table.prompt == prompt]
     part = part[part.seed == part.seed.min()].drop_duplicates("layers")
     first, last, *windows = zip(part.layers, map(store.shown, part.image))

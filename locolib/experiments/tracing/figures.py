@@ -39,7 +39,7 @@ def _name(block: str) -> str:
 
 @styled
 def unet_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
-    """Indirect effects of a UNet's states, of `tracing.indirect`, in execution order (the paper's Fig. 2), coloured by kind."""
+    """Indirect effects of a UNet's states, of `tracing.indirect`, in execution order (Figs. 2, 11, 12 and 13), coloured by kind."""
     ax = panels(1, height=4.2)[0]
     _levels(ax, table)
     for kind in table.kind.unique():
