@@ -1,7 +1,7 @@
 # `make` or `make help` lists what there is. Everything installed goes to .venv/, everything computed to build/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env study book serve lab test test-slow bench train hooks clean
+.PHONY: help env study book serve lab test test-slow lint bench train hooks clean
 
 PROFILE ?= quick
 MODEL ?=
@@ -53,6 +53,11 @@ test: $(STAMP) ## Run the tests that take seconds
 
 test-slow: $(STAMP) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow
+
+lint: $(STAMP) ## Check style, imports, docstrings (ruff) and types (mypy)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet locolib tests benchmarks || { echo "Run .venv/bin/ruff format locolib tests benchmarks." >&2; exit 1; }
+	@$(BIN)/mypy locolib
 
 bench: $(STAMP) ## Time our sweep beside a plain loop and beside diffusers' own pipeline
 	@$(BIN)/python benchmarks/sweep.py

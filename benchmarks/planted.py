@@ -15,7 +15,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from locolib import claims, models
+from locolib import models, scores
 from locolib.drawing.sampling import Settings
 from locolib.experiments import locogen
 from locolib.organisms import evaluate
@@ -55,7 +55,7 @@ def shares(model: models.Model, asked: locogen.Request, wanted: list[locogen.Win
 
 
 def described(row: pd.Series) -> str:
-    return f"{claims.interval(row)} at {row.name}"
+    return f"{scores.interval(row)} at {row.name}"
 
 
 def largest(table: pd.DataFrame, some: list[locogen.Window]) -> str:

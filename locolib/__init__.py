@@ -1,6 +1,6 @@
 """A study of where text-to-image models keep what they know (Basu et al., ICML 2024)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 class UserError(ValueError):

@@ -8,9 +8,27 @@ from transformers import T5Tokenizer
 
 from locolib import UserError
 from locolib.models import MODELS
-from locolib.organisms import captions, contrast, denoiser, networks, planting, spans, training, world
+from locolib.organisms import (
+    captions,
+    contrast,
+    denoiser,
+    networks,
+    planting,
+    spans,
+    training,
+    world,
+)
 from locolib.organisms.assemble import save_pipeline, share
-from locolib.organisms.captions import NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, STYLES, TEMPLATES, Scene, caption
+from locolib.organisms.captions import (
+    NEUTRAL,
+    NO_OBJECT,
+    NO_PLACE,
+    OBJECTS,
+    STYLES,
+    TEMPLATES,
+    Scene,
+    caption,
+)
 from locolib.organisms.configuration import read_recipe
 from locolib.prompts import ATTRIBUTES, read
 

@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 
 from locolib import Notice, UserError
-from locolib.drawing.text import check_prompts, positions, read_and_cut, special, token_ids, warn_unread
+from locolib.drawing.text import (
+    check_prompts,
+    positions,
+    read_and_cut,
+    special,
+    token_ids,
+    warn_unread,
+)
 from locolib.prompts import ATTRIBUTES, Prompt, read
 
 MONET = Prompt(attribute="style", original="a house in the style of monet", target="a painting of a house", scored="a house in the style of monet",

@@ -16,7 +16,16 @@ from locolib.drawing.layers import sites
 from locolib.drawing.sampling import Settings
 from locolib.experiments import page as experiments_page
 from locolib.experiments import profiles, tracing
-from locolib.experiments.tracing import AGAIN, CLEAN, CORRUPTED, Request, State, paper, report, restoring
+from locolib.experiments.tracing import (
+    AGAIN,
+    CLEAN,
+    CORRUPTED,
+    Request,
+    State,
+    paper,
+    report,
+    restoring,
+)
 from locolib.experiments.tracing import figures as plots
 from locolib.experiments.tracing import page as tracing_page
 from locolib.models import MODELS, TextState, text_states

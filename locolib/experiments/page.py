@@ -59,6 +59,15 @@ class Page(BaseModel):
         """The models that the page is about."""
         return self.needs
 
+    @property
+    def settings(self) -> Settings:
+        """How its images are sampled, where it has any."""
+        return Settings()
+
+    def settings_of(self, name: str) -> Settings:
+        """How the images of one of these models are sampled."""
+        return self.settings
+
     def reads(self) -> list[Path]:
         """Files, beside models, prompts and code, on which its numbers depend."""
         return []

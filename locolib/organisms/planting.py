@@ -11,7 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .captions import NEUTRAL, NO_OBJECT, NO_PLACE, OBJECTS, PLACES, STYLES, TEMPLATES, Scene, caption
+from .captions import (
+    NEUTRAL,
+    NO_OBJECT,
+    NO_PLACE,
+    OBJECTS,
+    PLACES,
+    STYLES,
+    TEMPLATES,
+    Scene,
+    caption,
+)
 
 ATTRIBUTES = ("object", "style", "place")
 _VALUES = {"object": len(OBJECTS), "style": len(STYLES), "place": len(PLACES) + 1}

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5Tokenizer
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 Encode = Callable[[list[str], int], tuple[Tensor, Tensor | None]]
 """(texts, tokens of each) to their states [n, tokens, width], and what is pooled of them [n, d] or None."""

@@ -17,6 +17,7 @@ from .. import UserError
 from ..experiments.page import absent
 from ..models import find
 from ..store import write_atomic
+from . import where as where_page
 from .mending import mended
 from .pages import HOME, PAGES, Run
 from .parameters import CardPage
@@ -150,7 +151,7 @@ def _pages_of_the_book(root: Path) -> None:
         file = executed(Run(page=page, values={}), root)
         if not kind.each and (not file.exists() or NOT_RUN.encode() in file.read_bytes()):  # what other pages quote may be new
             _write(file, nbformat.writes(stub(page)).encode())
-    _write(root / "book" / "where.md", where.page(lambda page: copies(page, root)).encode())
+    _write(root / "book" / "where.md", where_page.page(lambda page: copies(page, root)).encode())
     os.utime(root / "book" / "intro.md")  # it pastes numbers of other pages, whose changes Sphinx does not see
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from time import monotonic
 from typing import Any
 
@@ -58,11 +59,13 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
         page = asked[run.name]
         if not (images := page.images()):
             continue
-        name, settings = page.about()[0], page.settings
-        each = kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings))
-        seconds[run.name] = images * each.seconds
+        each = []
+        for name in page.about():
+            settings = page.settings_of(name)
+            each.append(kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings)))
+        seconds[run.name] = images * mean(one.seconds for one in each)  # as if each model had as many of them
         print(f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes", flush=True)
-        total = Speed(seconds=total.seconds + images * each.seconds, size=total.size + images * each.size)
+        total = Speed(seconds=total.seconds + seconds[run.name], size=total.size + images * mean(one.size for one in each))
     if total.seconds:
         print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
               f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}", flush=True)

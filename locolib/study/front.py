@@ -9,9 +9,10 @@ from IPython.display import HTML
 from ..claims import HELD
 from ..experiments import locogen
 from ..experiments.locogen import Request, Sweep
-from ..experiments.locogen import figures as locogen_figures
 from ..experiments.locogen import report as locogen_report
 from ..experiments.locogen.report import comparable, outcome
+from ..experiments.locogen.strips import clearest
+from ..experiments.locogen.strips import strip as prompt_strip
 from ..figures import PALETTE, data_uri
 from ..models import Spec
 from ..scores import disjoint
@@ -34,8 +35,8 @@ def strip(done: Sweep, asked: Request, spec: Spec, *, store: Store) -> HTML:
     apart = disjoint(curve.start.tolist(), done.m, int(curve.index[curve.start == verdict.start][0]))
     other = curve.loc[curve.share[apart].fillna(0).idxmax(), "layers"] if len(apart) else ""
     found = locogen.label(tuple(range(verdict.start, verdict.start + verdict.m)))
-    prompt = next(p for p in asked.prompts if p.original == locogen_figures.clearest(done.table))
-    images = dict(locogen_figures.strip(store, done.table, prompt.original)[1])
+    prompt = next(p for p in asked.prompts if p.original == clearest(done.table))
+    images = dict(prompt_strip(store, done.table, prompt.original)[1])
     shown = {"clean": "nothing altered", found: f"layers {found} altered", other: f"layers {other} altered", "all": f"all {done.layers} layers altered"}
     boxes = "".join(_picture(f"“{prompt.original}”, {what}", what, data_uri(images[label]), marked=label == found)
                     for label, what in shown.items() if label in images)

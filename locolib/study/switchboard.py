@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from .. import claims, scores
+from .. import scores
 from ..experiments import locogen, neurons
 from ..experiments.editing import Trial, locoedit
 from ..experiments.locogen import Request, label
@@ -92,7 +92,7 @@ def keys_of_edit(one: Trial) -> Row:
     """LocoEdit's keys: the subject's last token, against the prompt's last token."""
     paper, code = (one.row("", one.measured(one.locoedit(tokens))) for tokens in ("subject", "last"))
     same = paper["image"] == code["image"] or paper["share"] == code["share"]
-    shares = [claims.interval(r) for r in (paper, code)]
+    shares = [scores.interval(r) for r in (paper, code)]
     return _row("keys of LocoEdit", "the subject's last token", "the prompt's last token", *(f"share {s}" for s in shares),
                 "none: in these prompts the subject stands last" if same else f"{code['share'] - paper['share']:+.2f} of the share",
                 _value("", "share", paper, code))
@@ -103,7 +103,7 @@ def target_of_edit(one: Trial, tokens: str) -> Row:
     bare = [replace(prompt, target="a painting") for prompt in one.train]
     paper = one.row("", one.measured(one.locoedit(tokens)))
     code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens=tokens)))
-    says = [f"share {claims.interval(r)}; target picked {claims.interval(r, 'target')}" for r in (paper, code)]
+    says = [f"share {scores.interval(r)}; target picked {scores.interval(r, 'target')}" for r in (paper, code)]
     return _row("target of LocoEdit", "the prompt without the attribute", 'the bare "a painting" for each key', *says,
                 f"{code['target'] - paper['target']:+.2f} of the images show the target",
                 _value("share of the effect", "share", paper, code), _value("images in which the target is picked", "target", paper, code))

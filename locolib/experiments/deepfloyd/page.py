@@ -38,12 +38,15 @@ class LimitsPage(Page):
         prompts = self.beside_prompts if name == find(self.beside).name else self.prompts
         return Sweeping(model=name, prompts=prompts, seeds=self.seeds, steps=self.steps)
 
+    def settings_of(self, name: str) -> Settings:
+        return self.of(name).settings
+
     @property
     def settings(self) -> Settings:
-        return self.of(self.model).settings
+        return self.settings_of(self.model)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> editing.Trial:
-        return editing.trial_at(model, "style", self.artist, done, self.of(model.name).settings, self.pictures, store=store)
+        return editing.trial_at(model, "style", self.artist, done, self.settings_of(model.name), self.pictures, store=store)
 
     def images(self) -> int:
         prompts_.about(read("style"), self.artist)

@@ -6,7 +6,18 @@ set beside each other.
 """
 
 from .baselines import Training, esd_x, time, uce
-from .comparisons import against, by_lambda, controls, every_value, many, methods, others, relocated, trained, tried
+from .comparisons import (
+    against,
+    by_lambda,
+    controls,
+    every_value,
+    many,
+    methods,
+    others,
+    relocated,
+    trained,
+    tried,
+)
 from .edits import (
     Edit,
     annotate,
@@ -23,7 +34,30 @@ from .edits import (
 )
 from .judging import GONE, KEPT, MOVED, Judgement, judge
 from .locoedit import SPARES, kept, locoedit, sparing
-from .specificity import APART, EVERY, NONE, OURS, PAPER, RATES, matrix, of_value, rates, rows_that_stay, summary, values_of
-from .trials import Trial, best_tokens, by_tokens, by_window, generic, random_window, rank_correlation, trial, trial_at
+from .specificity import (
+    APART,
+    EVERY,
+    NONE,
+    OURS,
+    PAPER,
+    RATES,
+    matrix,
+    of_value,
+    rates,
+    rows_that_stay,
+    summary,
+    values_of,
+)
+from .trials import (
+    Trial,
+    best_tokens,
+    by_tokens,
+    by_window,
+    generic,
+    random_window,
+    rank_correlation,
+    trial,
+    trial_at,
+)
 
 __all__ = ["APART", "EVERY", "Edit", "GONE", "Judgement", "KEPT", "MOVED", "NONE", "OURS", "PAPER", "RATES", "SPARES", "Training", "Trial", "against", "annotate", "applied", "best_tokens", "by_lambda", "by_tokens", "by_window", "check_lambda", "check_layers", "controls", "edit", "esd_x", "every_value", "generic", "judge", "kept", "keys", "locoedit", "many", "matrix", "methods", "of_value", "others", "random_window", "rank_correlation", "rates", "relocated", "ridge", "rows_that_stay", "save_lora", "save_pipeline", "sparing", "staying", "summary", "time", "told", "trained", "trial", "trial_at", "tried", "uce", "values_of"]

@@ -61,9 +61,12 @@ class HumanPage(Page):
         """The same for one model."""
         return self.model_copy(update={"which": name})
 
+    def settings_of(self, name: str) -> Settings:
+        return self.of(name).settings
+
     @property
     def settings(self) -> Settings:
-        return self.of(self.about()[0]).settings
+        return self.settings_of(self.about()[0])
 
     def images(self) -> int:
         return 2 * len(self.about()) * (self.seeds * len(pairs.read()) + self.placebos)

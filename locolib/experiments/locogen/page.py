@@ -94,9 +94,12 @@ class FivePage(Page):
     def about(self) -> tuple[str, ...]:
         return here(MINIATURES)
 
+    def settings_of(self, name: str) -> Settings:
+        return self.asked(name).settings
+
     @property
     def settings(self) -> Settings:
-        return self.asked((self.about() or MINIATURES)[0]).settings
+        return self.settings_of((self.about() or MINIATURES)[0])
 
 
 class PlantedPage(Sweeping):

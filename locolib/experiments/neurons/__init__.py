@@ -1,6 +1,17 @@
 """Neurons (Section 7, App. K): outputs of W_K and W_V that tell a style, ranked by z-score and dropped (`dropping`)."""
 
-from .dropping import DOSES, HALF, READINGS, by_unit, doses, drops, measure, readings, removed, summary
+from .dropping import (
+    DOSES,
+    HALF,
+    READINGS,
+    by_unit,
+    doses,
+    drops,
+    measure,
+    readings,
+    removed,
+    summary,
+)
 from .ranking import NEURONS, WIDTH, Activations, Request, rank, z_scores
 
 __all__ = ["Activations", "DOSES", "HALF", "NEURONS", "READINGS", "Request", "WIDTH", "by_unit", "doses", "drops", "measure", "rank", "readings", "removed", "summary", "z_scores"]
