@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def _told(message, category, *place, **more) -> None:
+def _told(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
     """A warning as the command line shows it: a notice of ours as its sentence, once, another library's as ever."""
     if not issubclass(category, Notice):
         _showwarning(message, category, *place, **more)
@@ -101,7 +101,8 @@ def generate(
     changes = tuple(Altered(layers=chosen, prompt=text) for chosen, text in map(parse_alteration, alter or ()))
     settings = Settings(steps=steps, guidance=spec.guidance if guidance is None else guidance)
     rows = [Row(prompt=p, seed=s, negative=negative, changes=changes) for p in prompt for s in seed or [0]]
-    check(rows, spec.layers), check_seeds(rows)
+    check(rows, spec.layers)
+    check_seeds(rows)
     loaded = load(model, source=source)
     warn_unread(loaded, [*prompt, negative, *(change.prompt for change in changes)])
     images = sample(loaded, rows, settings)
@@ -146,7 +147,7 @@ def localize(
     typer.echo(json.dumps(_answer(sweeps[-1]), allow_nan=False) if as_json else "\n".join(map(_chart, sweeps)))
 
 
-def _answer(sweep) -> dict:
+def _answer(sweep: Any) -> dict[str, Any]:
     verdict = sweep.verdict
     found = {"model": sweep.model, "attribute": sweep.attribute, "start": verdict.start, "m": verdict.m,
             "share": verdict.share.value, "low": verdict.share.low, "high": verdict.share.high,
@@ -164,7 +165,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _chart(sweep) -> str:
+def _chart(sweep: Any) -> str:
     """A table of windows with a bar for each share, and the answer in words."""
     from .experiments.locogen import label
 
@@ -238,7 +239,7 @@ def page(
     check_out(out, ".html", ".htm")
     given = {"which": ",".join(model or human.FOUR), "windows": windows, "profile": profile}
     asked = parameters("06_human_study", given | {"seeds": seeds, "placebos": placebos, "steps": steps})
-    here, store, images = [load(name) for name in asked.about()], Store(), {}
+    here, store, images = [load(name) for name in asked.about()], Store(), dict[str, Any]()
     pairs = asked.plan(asked.sweeps(here, store))
     for loaded in here:
         images |= human.render(loaded, pairs, asked.of(loaded.name).settings, store=store)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from huggingface_hub import try_to_load_from_cache
@@ -69,7 +70,7 @@ def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
     store.write(path, sealed("kept", content, os.fsencode(path.name)))
 
 
-def kept_in(path: Path) -> dict | None:
+def kept_in(path: Path) -> dict[str, Any] | None:
     """What `keep` kept in a file; None where it is missing, damaged, or another's: such a page is run again (see `study`)."""
     return unsealed(read_bytes(path), "kept", os.fsencode(path.name))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from scipy.stats import binomtest, bootstrap
 
@@ -33,7 +34,7 @@ class Interval:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.value) else "not defined"
 
 
-def interval(row: Mapping[str, Any], column: str = "share") -> Interval:
+def interval(row: Mapping[str, Any] | pd.Series, column: str = "share") -> Interval:
     """The value of a row of a table whose ends are in the columns _low and _high."""
     return Interval(value=row[column], low=row[f"{column}_low"], high=row[f"{column}_high"])
 
@@ -93,7 +94,7 @@ def resample(statistic: Callable[..., Array | float], *samples: Array, level: fl
     def of_indices(index: Array, axis: int = -1) -> Array:
         drawn = index.reshape(-1, units).astype(int) + units * np.arange(index.size // units)[:, None]
         times = np.bincount(drawn.ravel(), minlength=index.size).reshape(index.shape)  # how often each unit was drawn
-        return statistic(*(times / units @ sample for sample in samples))
+        return np.asarray(statistic(*(times / units @ sample for sample in samples)))
 
     result = bootstrap((np.arange(units),), of_indices, n_resamples=RESAMPLES, confidence_level=level, method="percentile",
                        vectorized=True, rng=np.random.default_rng(seed))

@@ -28,7 +28,7 @@ END = b"\0\0\0\0IEND\xaeB`\x82"  # a PNG's last chunk
 ENDING = 44 + len(END)  # bytes of `_ending`
 
 
-def key(content: dict) -> str:
+def key(content: dict[str, Any]) -> str:
     """32 hex digits that name `content`: the hash of its canonical JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
@@ -109,10 +109,10 @@ class Store:
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
-        self.root = Path(root or os.environ.get("LOCOLIB_STORE", DEFAULT))
+        self.root = Path(root or os.environ.get("LOCOLIB_STORE") or DEFAULT)
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f"The store {self.root} is a file; name a folder.")
-        self.used: dict[str, dict] = {}
+        self.used: dict[str, dict[str, Any]] = {}
         self._whole: set[str] = set()  # images of runs that were found whole: many runs share them
 
     def write(self, path: Path, data: bytes) -> None:
@@ -157,13 +157,13 @@ class Store:
         rest = buffer.getvalue().removesuffix(END)
         self.write(self._image_path(name), rest + _ending(name, rest))
 
-    def _read(self, name: str) -> tuple[bytes, list[str], dict] | None:
+    def _read(self, name: str) -> tuple[bytes, list[str], dict[str, Any]] | None:
         """Table, keys of the images and provenance of a run; None where one is missing, damaged, or of another run."""
         table, images, said = (read_bytes(self.root / "runs" / name / file) for file in ("table.parquet", "images.txt", "run.json"))
         facts = unsealed(said, "provenance", os.fsencode(name), table, images)
         return None if facts is None else (table, images.decode().split(), facts)
 
-    def run(self, name: str) -> tuple[pd.DataFrame, dict] | None:
+    def run(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]] | None:
         """(table, provenance) of a finished run; None where anything of it, its images included, is missing or damaged."""
         if (found := self._read(name)) is None:
             return None
@@ -175,7 +175,7 @@ class Store:
         self.used[name] = facts
         return pd.read_parquet(io.BytesIO(table)), facts
 
-    def put_run(self, name: str, table: pd.DataFrame, provenance: dict, images: Iterable[str]) -> None:
+    def put_run(self, name: str, table: pd.DataFrame, provenance: dict[str, Any], images: Iterable[str]) -> None:
         """Keep a run; ``run.json`` is written last and says, by a hash of all, that the rest is whole."""
         folder, buffer, keys = self.root / "runs" / name, io.BytesIO(), "\n".join(images).encode()
         table.to_parquet(buffer)
@@ -188,7 +188,7 @@ class Store:
         """The folders of runs, finished or not."""
         return {path.name: path for path in sorted((self.root / "runs").glob("*")) if path.is_dir()}
 
-    def runs(self) -> dict[str, dict]:
+    def runs(self) -> dict[str, dict[str, Any]]:
         """Provenance of every finished run, by name."""
         return {name: found[2] for name in self._folders() if (found := self._read(name))}
 

@@ -1,7 +1,8 @@
 """Reading and replacing what modules give, for as long as a ``with`` block lasts; no trace is left (Section 4)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 def replacing(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """``with replacing(module, change):`` what `module` gives passes through `change` (of a tuple: its first member)."""
 
-    def hook(_module, _inputs, output):
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
     handle = module.register_forward_hook(hook)
@@ -25,8 +26,8 @@ def recording(modules: Mapping[str, nn.Module], *, inputs: bool = False) -> Iter
     """``with recording({"a": module}) as states:`` then ``states["a"]`` is what `module` gave last (or what it was given)."""
     states: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Callable:
-        def hook(_module, given, output):
+    def keep(name: str) -> Callable[..., Any]:
+        def hook(_module: nn.Module, given: Any, output: Any) -> None:
             found = given[0] if inputs else output[0] if isinstance(output, tuple) else output
             states[name] = found.detach()
 
@@ -60,7 +61,7 @@ def copying(module: nn.Module, pairs: Iterable[tuple[int, int]], positions: Iter
 
 
 @contextmanager
-def all_of(contexts: Iterable) -> Iterator[None]:
+def all_of(contexts: Iterable[AbstractContextManager[Any]]) -> Iterator[None]:
     """Enter several contexts, leave them all."""
     with ExitStack() as stack:
         for context in contexts:

@@ -43,12 +43,12 @@ def _blocks(unet: nn.Module) -> list[tuple[str, int]]:
 
 def sites(unet: nn.Module) -> tuple[Site, ...]:
     """All cross-attention sites of a UNet, in execution order (App. D, Figs. 41 to 45)."""
-    found = []
+    found: list[Site] = []
     for block, scale in _blocks(unet):
         for name, module in unet.get_submodule(block).named_modules():
             path = f"{block}.{name}"
             if is_cross_attention(path, module):
                 key, value = projections(path, module)
                 found.append(Site(index=len(found), path=path, key=key, value=value, block=block, scale=scale,
-                                  shape=tuple(unet.get_submodule(key).weight.shape)))
+                                  shape=tuple(unet.get_parameter(f"{key}.weight").shape)))
     return tuple(found)

@@ -6,7 +6,7 @@ step.  So they are computed once for each distinct prompt and layer, kept, and g
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +108,7 @@ class KeysValues:
     def __init__(self, unet: nn.Module) -> None:
         self.modules = [unet.get_submodule(site.path) for site in sites(unet)]
         self._readers = [reader(module) for module in self.modules]
-        self._before: list = []
+        self._before: list[Any] = []
 
     def __enter__(self) -> "KeysValues":
         self._before = [module.processor for module in self.modules]
@@ -116,11 +116,12 @@ class KeysValues:
             module.set_processor(processor)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for module, before in zip(self.modules, self._before):
             module.set_processor(before)
         for processor in self._readers:
-            processor.key = processor.value = processor.bias = None
+            del processor.key, processor.value
+            processor.bias = None
 
     def load(self, keys: Sequence[PerLayer], values: Sequence[PerLayer], bias: Tensor | None = None) -> None:
         """Give each layer its K and V, [rows, heads, tokens, d]; `bias` [1, tokens] is added to all attention logits."""
@@ -156,12 +157,13 @@ class TextMemory:
         encoded = [encode(self._model, prompt) for prompt in new]
         states = [e.states for e in encoded]
         if encoded[0].pooled is not None:
-            self._pooled = torch.cat([*([] if self._pooled is None else [self._pooled]), *(e.pooled for e in encoded)])
+            self._pooled = torch.cat([pooled for pooled in (self._pooled, *(e.pooled for e in encoded)) if pooled is not None])
         for layer, module in enumerate(self._modules):
             pairs = [project(module, state) for state in states]
             key, value = torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs])
             if self._number:
-                self._kept[layer] = tuple(torch.cat(old_new) for old_new in zip(self._kept[layer], (key, value)))
+                keys, values = self._kept[layer]
+                self._kept[layer] = torch.cat([keys, key]), torch.cat([values, value])
             else:
                 self._kept.append((key, value))
         self._number |= {prompt: len(self._number) + i for i, prompt in enumerate(new)}

@@ -33,7 +33,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
-def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict:
+def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict[str, Any]:
     """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
     return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": prompts, "seeds": list(seeds),
             "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "processor": processor(), "minutes": round(minutes, 2), **more, **versions()}

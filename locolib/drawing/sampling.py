@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextM
     The clean rows from which others take a restored state ride in the same batch.
     """
     guided, wanted = settings.guidance != 1, len(rows)
-    donors = {row: replace(row, prompt=row.prompt.prompt, restored="") for row in rows if row.restored}
+    donors = {row: replace(row, prompt=getattr(row.prompt, "prompt", row.prompt), restored="") for row in rows if row.restored}
     rows = [*rows, *(donor for donor in dict.fromkeys(donors.values()) if donor not in rows)]
     scheduler = model.pipeline.scheduler
     scheduler.set_timesteps(settings.steps, device=model.device)
@@ -81,7 +82,7 @@ def check_finite(values: Tensor, where: str) -> None:
         raise UserError(f"{where}: the latents are no finite numbers; try a smaller guidance, other steps, full precision, or a smaller edit.")
 
 
-def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], guided: bool) -> Iterator[AbstractContextManager]:
+def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], guided: bool) -> Iterator[AbstractContextManager[Any]]:
     """The hooks that copy states from the clean rows of a batch, in both branches."""
     for path in dict.fromkeys(row.restored for row in donors):
         pairs = [(rows.index(donors[row]), i) for i, row in enumerate(rows) if row.restored == path]
@@ -109,7 +110,8 @@ def generate(
     With a `store`, what is there is not computed again.  Which rows share a batch is fixed by `rows` and not by what is
     missing: a batch with anything missing is computed whole, so a resumed run gives the same bytes.
     """
-    check(rows, len(sites(model.unet))), check_seeds(rows)
+    check(rows, len(sites(model.unet)))
+    check_seeds(rows)
     keys = [image_key(model, row, settings) for row in rows] if store else []
     images: list[Image | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
     batches = [range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)]
@@ -125,4 +127,4 @@ def generate(
                     if store:
                         store.put_image(keys[i], image)
             bar.update(len(batch))
-    return np.stack(images)
+    return np.stack([image for image in images if image is not None])  # all are there now

@@ -5,10 +5,10 @@ the subject, which in "Monet style painting of a person" is not the last token o
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from ..prompts import Prompt
 from .hooks import all_of, copying, replacing
 
 Tokens = Literal["subject", "last", "onward", "eos", "all"]
-TOKENS: dict[str, str] = {
+TOKENS: dict[Tokens, str] = {
     "subject": "the subject's last token (the paper)", "last": "the prompt's last token (the authors' code)",
     "onward": "from the subject's last token onward, padding included", "eos": "the end-of-text token", "all": "all tokens",
 }
@@ -190,7 +190,7 @@ def encode(model: Model, prompt: str | Corrupted) -> Encoded:
     return Encoded(states=both.states[1:], pooled=None if both.pooled is None else both.pooled[1:])
 
 
-def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextManager]:
+def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextManager[Any]]:
     """The hooks under which row 1 of a batch is corrupted, and one of its states is row 0's."""
     at = positions(model, prompt.prompt, prompt.subject)  # the same for SDXL's two tokenizers, which split alike
     ids = [token_ids(model, prompt.prompt)[i] for i in at.subject]
@@ -205,7 +205,7 @@ def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextMan
         yield copying(module, [(0, 1)], [at.last_subject] if prompt.where == "last" else at.subject)
 
 
-def _adding(noise: Tensor, subject: tuple[int, ...]):
+def _adding(noise: Tensor, subject: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
     def change(embedded: Tensor) -> Tensor:
         embedded = embedded.clone()
         embedded[1, list(subject)] += noise

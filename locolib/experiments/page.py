@@ -47,7 +47,7 @@ class Page(BaseModel):
     after: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         """What `make study` passes to it."""
         return {}
 

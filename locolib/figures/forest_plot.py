@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -68,7 +69,7 @@ def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: 
                 tick.set_color(GREY if one in controls else "black")
         handles = _legend(rows, groups, name=name, group=group, n=n, controls=controls, reference=reference if lines else "")
         if handles:
-            figure.legend(handles=handles, loc="outside lower left", ncols=1 if max(len(h.get_label()) for h in handles) > 24 else 2, frameon=False)
+            figure.legend(handles=handles, loc="outside lower left", ncols=1 if max(len(str(h.get_label())) for h in handles) > 24 else 2, frameon=False)
         figure.suptitle(textwrap.fill(f"{title}; {_counted(rows, group, n, units)}95% intervals, {scorer}", 58), x=0.01, ha="left", fontsize=13)
     return figure
 
@@ -140,14 +141,14 @@ def _draw(ax: Axes, row: pd.Series, column: str, y: float, *, colour: str, mark:
             zorder=3, clip_on=False)
 
 
-def _legend(rows: pd.DataFrame, groups: Sequence, *, name: str, group: str | None, n: str | None, controls: Collection[str],
+def _legend(rows: pd.DataFrame, groups: Sequence[Any], *, name: str, group: str | None, n: str | None, controls: Collection[str],
             reference: str) -> list[Line2D]:
     """What colours, hollow dots and the dashed line mean."""
     handles = []
     if group:
         for i, one in enumerate(groups):
             counts = rows.loc[rows[group] == one, n].unique() if n else ()
-            many = f", n = {counts[0]:g}" if len(counts) == 1 and rows[n].nunique() > 1 else ""
+            many = f", n = {next(iter(counts)):g}" if len(counts) == 1 and rows[n].nunique() > 1 else ""
             face, told = ("white", f"{one} (control)") if one in controls else (_colour(one, i), str(one))
             handles.append(Line2D([], [], color=_colour(one, i), marker=MARKS[i % len(MARKS)], markerfacecolor=face, markeredgewidth=1.6,
                                   linewidth=2, markersize=7, label=f"{told}{many}"))

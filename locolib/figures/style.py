@@ -6,6 +6,7 @@ dark page does not break them, are as wide as a phone can show, and name the sco
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,11 +26,11 @@ _STYLE = sns.axes_style("whitegrid") | {
 plt.switch_backend(plt.get_backend())
 
 
-def styled(draw: Callable) -> Callable:
+def styled(draw: Callable[..., Any]) -> Callable[..., Any]:
     """Draw in this module's style and leave matplotlib's settings as they were."""
 
     @wraps(draw)
-    def drawn(*args, **kwargs):
+    def drawn(*args: Any, **kwargs: Any) -> Any:
         with plt.rc_context(_STYLE):
             return draw(*args, **kwargs)
 

@@ -83,7 +83,8 @@ def data_uri(image: np.ndarray) -> str:
     """An image [h, w, 3], uint8, as a page can hold it: small ones exactly (PNG), large ones shrunk (WebP, some 15 kB)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(f"An image must be uint8 of shape [h, w, 3], not {image.dtype} of shape {list(image.shape)}.")
-    picture, kind, options = Image.fromarray(image), "png", {"optimize": True}
+    picture, kind = Image.fromarray(image), "png"
+    options: dict[str, Any] = {"optimize": True}
     if max(picture.size) > SMALL:
         picture.thumbnail((LARGE, LARGE))
         kind, options = "webp", {"quality": 85}

@@ -7,6 +7,7 @@ the meta device, without a checkpoint.
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -19,12 +20,12 @@ from .registry import Spec
 _FOLDER = Path(__file__).parent / "architectures"
 
 
-def architecture(name: str) -> dict:
+def architecture(name: str) -> dict[str, Any]:
     """A published model's configuration: pipeline, unet, scheduler, vae, text_encoders, tokenizers, sample_size."""
     return json.loads((_FOLDER / f"{name}.json").read_text())
 
 
-def skeleton(config: dict) -> UNet2DConditionModel:
+def skeleton(config: dict[str, Any]) -> UNet2DConditionModel:
     """The UNet of a configuration without memory for its weights (meta device)."""
     with torch.device("meta"):
         return UNet2DConditionModel.from_config(config)
@@ -34,7 +35,7 @@ def _encoders(spec: Spec) -> list[str]:
     return [part for part in FAMILIES[spec.pipeline].parts if part.startswith("text_encoder")]
 
 
-def configurations(spec: Spec) -> tuple[dict, list[dict]]:
+def configurations(spec: Spec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Configurations of a model's UNet and of its text encoders: the bundled ones where they are here, else the published."""
     folder = registry.ORGANISMS / spec.sources[0]
     if spec.bundled and folder.exists():
@@ -44,11 +45,11 @@ def configurations(spec: Spec) -> tuple[dict, list[dict]]:
     return known["unet"], known["text_encoders"]
 
 
-def _widths(encoders: list[dict]) -> list[int]:
+def _widths(encoders: list[dict[str, Any]]) -> list[int]:
     return [encoder.get("hidden_size") or encoder["d_model"] for encoder in encoders]
 
 
-def difference(spec: Spec, read: Callable[[str, str], dict]) -> str:
+def difference(spec: Spec, read: Callable[[str, str], dict[str, Any]]) -> str:
     """What keeps a folder from being what `spec` says, in words; "" where nothing does.
 
     Args:

@@ -4,6 +4,8 @@ Stable Diffusion and SDXL keep text projections in ``attn2.to_k`` and ``to_v``. 
 ``add_v_proj``, with biases, of a module that attends to the image and the text at once: text keys stand before its own.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -47,16 +49,16 @@ def project(module: nn.Module, states: TextStates) -> tuple[KeyOrValue, KeyOrVal
 class FromMemory:
     """An attention processor that reads the text's keys and values instead of computing them."""
 
-    def __init__(self) -> None:
-        self.key: KeyOrValue | None = None
-        self.value: KeyOrValue | None = None
-        self.bias: Tensor | None = None  # [1, tokens], added to the logits
+    key: KeyOrValue
+    value: KeyOrValue
+    bias: Tensor | None = None  # [1, tokens], added to the logits
 
-    def __call__(self, module, hidden_states: Queries, encoder_hidden_states=None, attention_mask=None, temb=None) -> Queries:
+    def __call__(self, module: Any, hidden_states: Queries, encoder_hidden_states: Any = None, attention_mask: Any = None,
+                 temb: Any = None) -> Queries:
         return self._attend(module, module.to_q(hidden_states), self.key, self.value, self.bias)
 
     @staticmethod
-    def _attend(module, query: Queries, key: KeyOrValue, value: KeyOrValue, bias: Tensor | None) -> Tensor:
+    def _attend(module: Any, query: Queries, key: KeyOrValue, value: KeyOrValue, bias: Tensor | None) -> Tensor:
         out = F.scaled_dot_product_attention(split_heads(module, query), key, value, attn_mask=bias)
         return module.to_out[1](module.to_out[0](out.transpose(1, 2).flatten(2)))
 
@@ -64,7 +66,8 @@ class FromMemory:
 class FromMemoryAndImage(FromMemory):
     """The same for DeepFloyd's modules: the text's keys and values from memory, the image's own behind them."""
 
-    def __call__(self, module, hidden_states: Maps, encoder_hidden_states=None, attention_mask=None, temb=None) -> Maps:
+    def __call__(self, module: Any, hidden_states: Maps, encoder_hidden_states: Any = None, attention_mask: Any = None,
+                 temb: Any = None) -> Maps:
         flat = hidden_states.flatten(2)
         own = module.group_norm(flat).transpose(1, 2)
         key, value, bias = self.key, self.value, self.bias

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -26,13 +27,13 @@ class TextState:
     kind: str
 
 
-def encoders(pipeline) -> dict[str, nn.Module]:
+def encoders(pipeline: Any) -> dict[str, nn.Module]:
     """A pipeline's text encoders by name, in the order in which their states are concatenated."""
     found = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")}
     return {name: encoder for name, encoder in found.items() if encoder is not None}
 
 
-def text_states(pipeline) -> tuple[TextState, ...]:
+def text_states(pipeline: Any) -> tuple[TextState, ...]:
     """Every layer's attention and MLP output of every text encoder, in execution order."""
     found = []
     for name, encoder in encoders(pipeline).items():

@@ -26,8 +26,9 @@ class StableDiffusionXL(Model):
         told = torch.tensor([float(bool(p) or not pipeline.config.force_zeros_for_empty_prompt) for p in prompts], device=self.device)
         return Encoded(states=torch.cat(states, dim=-1) * told[:, None, None], pooled=out.text_embeds * told[:, None])
 
-    def conditions(self, pooled: Tensor) -> dict[str, Any]:
+    def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         """Pooled text [rows, width], and the sizes that SDXL is told: uncropped, of its own size."""
+        assert pooled is not None  # its encoders always pool
         sizes = torch.tensor([[self.side, self.side, 0, 0, self.side, self.side]], dtype=pooled.dtype, device=pooled.device)
         return {"encoder_hidden_states": None, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(pooled), -1)}}
 
@@ -55,7 +56,7 @@ class DeepFloyd(Model):
         states = self.pipeline.text_encoder(ids.input_ids, attention_mask=ids.attention_mask)[0]
         return Encoded(states=self.unet.encoder_hid_proj(states), pooled=states)
 
-    def conditions(self, pooled: Tensor) -> dict[str, Any]:
+    def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         return {"encoder_hidden_states": pooled}
 
     def guide(self, predicted: Tensor, guidance: float) -> Tensor:

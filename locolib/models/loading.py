@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from logging import CRITICAL
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
@@ -23,7 +24,7 @@ from .registry import ORGANISMS, Spec, find
 from .wrapper import Model
 
 # What each pipeline is told to do without: checkers that blacken pictures, watermarks.
-_WITHOUT = {
+_WITHOUT: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": {"safety_checker": None, "requires_safety_checker": False},
     "StableDiffusionXLPipeline": {"add_watermarker": False},
     "IFPipeline": {"safety_checker": None, "feature_extractor": None, "watermarker": None, "requires_safety_checker": False},
@@ -103,7 +104,7 @@ def _offline(place: str) -> bool:
     return Path(place).exists() or os.environ.get("HF_HUB_OFFLINE") == "1"
 
 
-def _configuration(place: str, part: str, name: str) -> dict:
+def _configuration(place: str, part: str, name: str) -> dict[str, Any]:
     """A JSON file of a pipeline folder, or of a repository of the hub: small, and read before any weights are."""
     if Path(place).exists():
         return json.loads(Path(place, part, name).read_text())

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .. import UserError
 from ..prompts import ATTRIBUTES
@@ -64,7 +65,7 @@ REAL_SCORER, MINI_SCORER = "ViT-B-16/openai", "scorer"
 _SD1 = {"style": (8, 2), "object": (6, 2), "fact": (6, 2)}
 
 # Each of the paper's five models: what its miniature shares with it.
-_FIVE: dict[str, dict] = {
+_FIVE: dict[str, dict[str, Any]] = {
     "sd-v1-5": {"title": "Stable Diffusion v1.5", "m": dict.fromkeys(ATTRIBUTES, 2), "paper": _SD1},
     "sd-v2-1": {"title": "Stable Diffusion v2.1", "prediction": "v_prediction", "m": dict.fromkeys(ATTRIBUTES, 3),
                 "paper": {"style": (8, 3), "object": (8, 3), "fact": (7, 3)},
@@ -88,7 +89,7 @@ _SOURCES = {
 }
 _MINIS = {name: f"mini-{name.removesuffix('-if')}" for name in _FIVE}
 _OTHERS = {"object": (6, 2), "fact": (6, 2), "place": (10, 3)}
-_PLANTED: dict[str, dict] = {
+_PLANTED: dict[str, dict[str, Any]] = {
     "planted-sd-v1-5": {"title": "planted SD-v1-5", "prediction": "v_prediction", "paper": _SD1 | _OTHERS},
     "planted-none": {"title": "planted everywhere", "paper": {}, "instead": dict.fromkeys(ATTRIBUTES, "all layers")},
     "planted-split": {"title": "planted in two places", "prediction": "v_prediction", "paper": _OTHERS, "instead": {"style": "3 and 12"}},
@@ -98,7 +99,7 @@ _PLANTED: dict[str, dict] = {
 }
 
 
-def _bundled(name: str, title: str, **known) -> Spec:
+def _bundled(name: str, title: str, **known: Any) -> Spec:
     steps = 25 if known.get("pipeline") == "IFPipeline" else 10  # DDPM needs more of them than DDIM
     return Spec(name=name, title=f"{title} (miniature)", sources=(name,), bundled=True, guidance=3.0, steps=steps, scorer=MINI_SCORER,
                 **known)

@@ -51,7 +51,7 @@ class Model:
         return self.pipeline.unet
 
     @property
-    def tokenizer(self):
+    def tokenizer(self) -> Any:
         return self.pipeline.tokenizer
 
     @property
@@ -93,7 +93,7 @@ class Model:
         """Ids [prompts, tokens] as the (first) text encoder receives them."""
         return self.tokenized(self.tokenizer, prompts).input_ids
 
-    def tokenized(self, tokenizer, prompts: list[str]):
+    def tokenized(self, tokenizer: Any, prompts: list[str]) -> Any:
         """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded."""
         return tokenizer([self.spelt(prompt) for prompt in prompts], padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt").to(self.device)
 

@@ -7,6 +7,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
@@ -16,7 +17,7 @@ from .. import Notice, UserError
 _TEXT = pa.Column(str, [pa.Check(lambda s: s.str.strip().str.len() > 0, error="is empty")])
 
 
-def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable]]) -> pd.DataFrame:
+def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable[..., Any]]]) -> pd.DataFrame:
     """The rows of a file, of which every rule holds; the index is `read_csv`'s."""
     table = _filled(path, columns)
     for column, problem, rule in rules:
@@ -56,11 +57,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if missing or unknown or len(header) != len(columns):
         twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
         raise UserError(f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}.")
-    rows = {i: row for i, row in enumerate(cells[1:]) if row}
-    for i, row in rows.items():
-        if len(row) > len(header):
-            raise UserError(f"{path}, row {i + 2} has {len(row)} cells for {len(header)} columns; put text that contains {separator!r} in quotes.")
-    filled = [row + [""] * (len(header) - len(row)) for row in rows.values()]
+    rows = {i: line for i, line in enumerate(cells[1:]) if line}
+    for i, line in rows.items():
+        if len(line) > len(header):
+            raise UserError(f"{path}, row {i + 2} has {len(line)} cells for {len(header)} columns; put text that contains {separator!r} in quotes.")
+    filled = [line + [""] * (len(header) - len(line)) for line in rows.values()]
     return pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)[list(columns)]
 
 

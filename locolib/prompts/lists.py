@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from .. import UserError
 from .files import _checked
 
+Item = TypeVar("Item")
 ATTRIBUTES = ("style", "object", "fact", "place")
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "prompts"
 
@@ -135,7 +137,8 @@ def generic_halves(without: Sequence[str], path: Path | str = FOLDER / "generic_
     rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC).to_dict("records")
     order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
     rows = [row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)]
-    return tuple(tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
+    told, asked = (tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
+    return told, asked
 
 
 def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
@@ -151,8 +154,8 @@ def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Promp
 
 def revalued(prompt: Prompt, value: str) -> Prompt:
     """The same prompt with another value of its attribute: "a cat in the style of monet" to "... of van gogh"."""
-    return replace(prompt, value=value, **{column: swapped(getattr(prompt, column), prompt.value, value)
-                                           for column in ("original", "scored", "subject")})
+    original, scored, subject = (swapped(text, prompt.value, value) for text in (prompt.original, prompt.scored, prompt.subject))
+    return replace(prompt, value=value, original=original, scored=scored, subject=subject)
 
 
 def swapped(text: str, old: str, new: str) -> str:
@@ -179,7 +182,7 @@ def others(prompts: Sequence[Prompt], value: str) -> dict[str, tuple[Prompt, ...
     return {other: about(prompts, other) for other in dict.fromkeys(prompt.value for prompt in prompts) if other != value}
 
 
-def choose(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
+def choose(prompts: Sequence[Item], count: int) -> tuple[Item, ...]:
     """`count` prompts spread evenly over the list, so that few prompts still show several values; 0 means all."""
     if not 0 < count < len(prompts):
         return tuple(prompts)

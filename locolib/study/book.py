@@ -98,7 +98,7 @@ def copies(page: str, root: Path) -> list[str]:
 def contents(text: str, root: Path) -> str:
     """The table of contents with, for an entry of a page that each model has, its copies."""
 
-    def chapters(entries: Sequence[dict]) -> list[dict]:
+    def chapters(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         made = []
         for entry in entries:
             page = Path(entry["file"]).name
@@ -119,7 +119,7 @@ def linked(text: str, root: Path) -> str:
     """A page's text in which a model's copy of a page is not linked to, but named, where it has not been run."""
     run = {path.stem for path in (root / "book").rglob("*.ipynb")}
 
-    def said(found: re.Match) -> str:
+    def said(found: re.Match[str]) -> str:
         name = Path(found[2]).name
         of_a_model = any(kind.each and name.startswith(f"{page}-") for page, kind in PAGES.items())
         return f"{found[1] or name} (not run here)" if of_a_model and name not in run else found[0]

@@ -32,7 +32,7 @@ class Asked:
     """
 
     method: str
-    tokens: str
+    tokens: Any
     attribute: str
     value: str
     lambda_: float
@@ -83,7 +83,8 @@ def edit(
     check_out(out)
     spec, known = find(model), read(attribute, prompts)
     window = tuple(range(spec.layers)) if layers in ("auto", "all") else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
-    editing.check_layers(window, spec.layers), editing.check_lambda(lambda_)
+    editing.check_layers(window, spec.layers)
+    editing.check_lambda(lambda_)
     if tokens != "auto":
         check_tokens(tokens)
     asked = Asked(method=method, tokens=tokens, attribute=attribute, value=value, lambda_=lambda_, known=known, chosen=about(known, value),
@@ -107,12 +108,14 @@ def edit(
     for problem in wrong:
         typer.echo(f"Warning: {problem}", err=True)
     facts = {"model": loaded.name, "attribute": attribute, "method": change.method, "tokens": used, "layers": list(window), "lambda": lambda_} | found.facts()
-    rank = editing.save_lora(loaded, change, out) if kind == "lora" else editing.save_pipeline(loaded, change, out)
+    rank = editing.save_lora(loaded, change, out) if kind == "lora" else 0
+    if not rank:
+        editing.save_pipeline(loaded, change, out)
     editing.annotate(out if kind == "lora" else out / "unet", {"locolib": json.dumps(facts)})
     typer.echo(f"{out}: written" + (f", LoRA of rank {rank}" if rank else ""))
 
 
-def _located(model, asked: Asked, store) -> tuple[int, ...]:
+def _located(model: Any, asked: Asked, store: Any) -> tuple[int, ...]:
     """The layers in which LocoGen finds the attribute, said."""
     from ..experiments import locogen, profiles
     from ..experiments.locogen import page as locogen_page
@@ -124,14 +127,14 @@ def _located(model, asked: Asked, store) -> tuple[int, ...]:
     return window
 
 
-def _solved(model, asked: Asked, window: tuple[int, ...], settings, store) -> tuple[Any, str]:
+def _solved(model: Any, asked: Asked, window: tuple[int, ...], settings: Any, store: Any) -> tuple[Any, str]:
     """(edit, tokens) by the method that was asked."""
     from ..experiments import editing
     from ..experiments.editing import kept, locoedit, sparing
     from ..experiments.locogen import SEED, Request
 
     if asked.method == "spares":
-        tokens = "onward" if asked.tokens == "auto" else asked.tokens
+        tokens: Any = "onward" if asked.tokens == "auto" else asked.tokens
         keep = kept(asked.known, asked.value, asked.chosen, bundled=model.spec.bundled)
         return sparing(model, asked.chosen, window, keep, tokens=tokens, lambda_=asked.lambda_), tokens
     tokens = asked.tokens
@@ -151,7 +154,7 @@ def _advice(asked: Asked) -> str:
     return f"Try another way: {', or '.join(ways)}."
 
 
-def _draw(found, path: Path) -> None:
+def _draw(found: Any, path: Path) -> None:
     """Write the pictures before and after."""
     import matplotlib.pyplot as plt
 

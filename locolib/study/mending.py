@@ -28,7 +28,7 @@ def mended(text: str) -> str:
     return re.sub(TABLE, _boxed, text, flags=re.S)
 
 
-def _boxed(table: re.Match) -> str:
+def _boxed(table: re.Match[str]) -> str:
     """A table of pandas in a box of its own, which a keyboard can scroll by the theme's script, and called as the theme calls those of text."""
     head, body = re.sub(r' class="[^"]*"', "", table[1]), table[2]
     columns = max((len(re.findall(r"<t[dh]\b", row)) for row in re.findall(r"<tr\b.*?</tr>", body, flags=re.S)), default=0)

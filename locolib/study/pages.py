@@ -14,7 +14,7 @@ from ..experiments.editing.page import EditPage, FiveEditPage
 from ..experiments.human.page import HumanPage
 from ..experiments.locogen.page import ArtistPage, FivePage, LocoGenPage, NowherePage, PlantedPage
 from ..experiments.neurons.page import NeuronPage
-from ..experiments.page import Page, here
+from ..experiments.page import MINIATURES, Page, here
 from ..experiments.profiles import Profile
 from ..experiments.tracing.page import TracingPage
 from ..models import find
@@ -44,14 +44,13 @@ class Run:
 
 def plan(chosen: Profile, model: str | None = None) -> list[Run]:
     """The pages that can run, in order: of all models, or those of one (which may be a published one)."""
-    made = []
+    made: list[Run] = []
     for page, kind in PAGES.items():
         if kind.each:
-            of = here(kind.each) if model is None else (model,)
-            of = [name for name in of if kind is not CardPage or find(name).bundled]
+            of = [name for name in (here(kind.each) if model is None else (model,)) if kind is not CardPage or find(name).bundled]
             made += [Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of]
         elif model in (None, _own(kind)) and here(kind.needs) == kind.needs:
-            made.append(Run(page=page, values=kind.values(chosen)))
+            made.append(Run(page=page, values=kind.values(chosen, find(_own(kind) or (kind.needs or MINIATURES)[0]))))
     return made
 
 

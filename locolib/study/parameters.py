@@ -55,7 +55,7 @@ class CardPage(ModelPage):
         return name
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps}
 
     def images(self) -> int:
@@ -77,5 +77,5 @@ class SwitchPage(LimitsPage):
         return sum(count(self.of(name).request("style"), 4 * find(name).layers) for name in self.about()) + 2 * self.pictures * 12 + 2 * 8 * 9
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return super().values(chosen, spec) | {"prompts": chosen.prompts}

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -94,7 +94,8 @@ def _claims(run: Run) -> list[Path]:
 
 def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Callable[[Run], None], tell: Callable[[Run], object]) -> None:
     """Run pages side by side, one for each processor, none before those that it reads from (`Page.after`)."""
-    waiting, running, failed = list(planned), {}, []
+    waiting, failed = list(planned), list[BaseException]()
+    running: dict[Future[None], Run] = {}
     with ThreadPoolExecutor(workers()) as pool:
         while waiting or running:
             ahead = {run.page for run in (*waiting, *running.values())}

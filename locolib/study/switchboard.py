@@ -4,11 +4,12 @@ Each function measures one switch on one model and returns a row: what the paper
 where they are numbers, with their intervals ("values").
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .. import scores
+from ..drawing.text import Tokens
 from ..experiments import locogen, neurons
 from ..experiments.editing import Trial, locoedit
 from ..experiments.locogen import Request, label
@@ -22,7 +23,8 @@ DIFFERENCE = "the difference (code minus paper)"
 READINGS = ("the paper (our default)", "the released code")
 
 
-def _row(switch: str, paper: str, code: str, with_paper: str, with_code: str, difference: str, *values: "Value") -> Row:
+def _row(switch: str, paper: str, code: str, results: Iterable[str], difference: str, *values: "Value") -> Row:
+    with_paper, with_code = results
     return {"switch": switch, READINGS[0]: paper, READINGS[1]: code, "result as in the paper": with_paper,
             "result as in the code": with_code, DIFFERENCE: difference, "values": values}
 
@@ -48,8 +50,8 @@ def window_size(model: Model, asked: Request, *, store: Store) -> Row:
     windows, shares = (done.curve.layers[own], label(sets[best])), (scores.share(done.effects, own), scores.share(found, best))
     difference = scores.resample(lambda a, b, full: (b - a) / full, done.effects.windows[:, own], found.windows[:, best], found.full)
     return _row("layers in a window", f"exactly m = {m}", "3 layers from 0 to 13, 1 layer at 14 and 15",
-                *(f"best window {where}, share {share}" for where, share in ((windows[0], shares[0]), (windows[1], shares[1]))),
-                f"best window {' and '.join(windows)}, share {difference}", Value("", "share", *shares, _prompts(asked)))
+                (f"best window {where}, share {share}" for where, share in ((windows[0], shares[0]), (windows[1], shares[1]))),
+                f"best window {' and '.join(windows)}, share {difference}", Value("", "share", shares[0], shares[1], _prompts(asked)))
 
 
 def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
@@ -57,12 +59,12 @@ def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
     m = model.spec.m["style"]
     ours, bare = (locogen.sweep(model, replace(asked, bare_target=bare), m, store=store) for bare in (False, True))
     full = [scores.mean(d.effects.full) for d in (ours, bare)]
-    says = [f"{d.verdict.verdict}, {label(range(d.verdict.start, d.verdict.start + m))}" for d in (ours, bare)]
+    says = [f"{d.verdict.verdict}, {locogen.window_label(d.verdict.start, m)}" for d in (ours, bare)]
     difference = scores.mean(bare.effects.full - ours.effects.full)
     return _row("target of a style", "the prompt without the artist (Algorithm 1)", 'the bare "a painting" (App. C, figures)',
-                *(f"{said}; all layers {points} points" for said, points in zip(says, full)),
+                (f"{said}; all layers {points} points" for said, points in zip(says, full)),
                 f"{' and '.join(says)}; altering all layers moves the score by {difference} points more (it may remove the object too)",
-                Value("", "points", *full, _prompts(asked)))
+                Value("", "points", full[0], full[1], _prompts(asked)))
 
 
 def guidance(model: Model, asked: Request, *, store: Store) -> Row:
@@ -72,7 +74,7 @@ def guidance(model: Model, asked: Request, *, store: Store) -> Row:
     paper, code = (locogen.effects(locogen.measure(model, request, every, store=store), every[1:], model.spec.layers, asked.attribute).full
                    for request in (told, asked))
     return _row(f"guidance of {number:g}", f"alpha = {number:g}, that is s = {number + 1:g} (Eq. 1)", f"s = {number:g} (our default too)",
-                f"all layers {scores.mean(paper)} points", f"all layers {scores.mean(code)} points", f"{scores.mean(code - paper)} points",
+                (f"all layers {scores.mean(effects)} points" for effects in (paper, code)), f"{scores.mean(code - paper)} points",
                 Value("", "points", scores.mean(paper), scores.mean(code), _prompts(asked)))
 
 
@@ -81,10 +83,10 @@ def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
     done = locogen.sweep(model, asked, model.spec.m[asked.attribute], store=store)
     switch = ("prompts behind an answer", f"an average over prompts (here {len(asked.prompts)})", "one prompt, one seed, judged by eye")
     if done.curve.share.isna().all():
-        return _row(*switch, *["altering all layers does nothing here"] * 2, "nothing to compare")
+        return _row(*switch, ["altering all layers does nothing here"] * 2, "nothing to compare")
     own, first = locogen.by_prompt(done).idxmax(axis=1), done.curve.start[int(done.curve.share.argmax())]
     agree = scores.wilson(int((own == first).sum()), len(own))
-    return _row(*switch, f"best window begins at layer {first}", f"begins at {', '.join(map(str, sorted(set(own))))}, by prompt",
+    return _row(*switch, (f"best window begins at layer {first}", f"begins at {', '.join(map(str, sorted(set(own))))}, by prompt"),
                 f"a single prompt names the same window in a share of {agree}")
 
 
@@ -93,26 +95,25 @@ def keys_of_edit(one: Trial) -> Row:
     paper, code = (one.row("", one.measured(one.locoedit(tokens))) for tokens in ("subject", "last"))
     same = paper["image"] == code["image"] or paper["share"] == code["share"]
     shares = [scores.interval(r) for r in (paper, code)]
-    return _row("keys of LocoEdit", "the subject's last token", "the prompt's last token", *(f"share {s}" for s in shares),
+    return _row("keys of LocoEdit", "the subject's last token", "the prompt's last token", (f"share {s}" for s in shares),
                 "none: in these prompts the subject stands last" if same else f"{code['share'] - paper['share']:+.2f} of the share",
                 _value("", "share", paper, code))
 
 
-def target_of_edit(one: Trial, tokens: str) -> Row:
+def target_of_edit(one: Trial, tokens: Tokens) -> Row:
     """LocoEdit's target: the prompt without the artist, against the bare "a painting" for every key."""
     bare = [replace(prompt, target="a painting") for prompt in one.train]
     paper = one.row("", one.measured(one.locoedit(tokens)))
     code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens=tokens)))
     says = [f"share {scores.interval(r)}; target picked {scores.interval(r, 'target')}" for r in (paper, code)]
-    return _row("target of LocoEdit", "the prompt without the attribute", 'the bare "a painting" for each key', *says,
+    return _row("target of LocoEdit", "the prompt without the attribute", 'the bare "a painting" for each key', says,
                 f"{code['target'] - paper['target']:+.2f} of the images show the target",
                 _value("share of the effect", "share", paper, code), _value("images in which the target is picked", "target", paper, code))
 
 
 def _value(what: str, column: str, paper: Mapping[str, Any], code: Mapping[str, Any]) -> Value:
     """A column of two rows of `Trial.row`, both shares."""
-    found = (Interval(value=r[column], low=r[f"{column}_low"], high=r[f"{column}_high"]) for r in (paper, code))
-    return Value(what, "share", *found, f"{paper['images']} images")
+    return Value(what, "share", scores.interval(paper, column), scores.interval(code, column), f"{paper['images']} images")
 
 
 def _prompts(asked: Request) -> str:
@@ -123,7 +124,7 @@ def neuron_reading(found: tuple[dict[str, Interval], str], name: str, paper: str
     """One reading of Section 7 against the default: shares of what altering the layers removes, of `neuron_shares`."""
     shares, counted = found
     default, other = shares["the paper's, held-out prompts"], shares[reading]
-    return _row(name, paper, code, f"share {default}", f"share {other}", f"{other.value - default.value:+.2f} of the share",
+    return _row(name, paper, code, (f"share {default}", f"share {other}"), f"{other.value - default.value:+.2f} of the share",
                 Value("", "share", default, other, counted))
 
 

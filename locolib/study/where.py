@@ -82,7 +82,7 @@ class Place:
 @cache
 def _doors() -> dict[str, str]:
     """What packages pass on: ``locolib.experiments.locogen.sweep`` -> where it is defined."""
-    found = {}
+    found: dict[str, str] = {}
     for path in (HOME / "locolib").rglob("__init__.py"):
         package = ".".join(path.parent.relative_to(HOME).parts)
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

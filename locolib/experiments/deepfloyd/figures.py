@@ -1,6 +1,7 @@
 """DeepFloyd's limits drawn (Figs. 61 and 62 of the paper)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +19,7 @@ from . import reading
 COLOURS = (PALETTE["2"], PALETTE["1"])
 
 
-def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> list:
+def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> list[Any]:
     """One held-out prompt of each model for `pictures.image_rows`."""
     rows = []
     for name, one in trials.items():

@@ -1,6 +1,6 @@
 """What the notebook on DeepFloyd's limits may be asked, and what that costs."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -19,8 +19,8 @@ class LimitsPage(Page):
     """LocoEdit and reading direction: a bidirectional text encoder beside a causal one."""
 
     source = "notebooks/05_deepfloyd_limits.ipynb"
-    after = ("02_locogen",)
-    needs = ("mini-deepfloyd", "mini-sd-v1-5")
+    after: ClassVar[tuple[str, ...]] = ("02_locogen",)
+    needs: ClassVar[tuple[str, ...]] = ("mini-deepfloyd", "mini-sd-v1-5")
     model: str = "mini-deepfloyd"
     beside: str = "mini-sd-v1-5"
     artist: str = "van gogh"
@@ -36,7 +36,7 @@ class LimitsPage(Page):
     def of(self, name: str) -> Sweeping:
         """What is asked of one of the two models."""
         prompts = self.beside_prompts if name == find(self.beside).name else self.prompts
-        return Sweeping(model=name, prompts=prompts, seeds=self.seeds, steps=self.steps)
+        return Sweeping(model=name, prompts=prompts, seeds=self.seeds, steps=self.steps, guidance=0.0)
 
     def settings_of(self, name: str) -> Settings:
         return self.of(name).settings
@@ -54,5 +54,5 @@ class LimitsPage(Page):
         return sweeps + 2 * self.pictures * 8
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"prompts": chosen.few, "beside_prompts": chosen.prompts, "pictures": chosen.pictures_few, "steps": chosen.steps}

@@ -98,7 +98,7 @@ def _scored(model: Model, request: Request, rows: Sequence[Row], store: Store) -
     """CLIP-Score of each row with its own prompt."""
     scorer = load_scorer(model.spec.scorer)
     images = scorer.images(generate(model, rows, request.settings, store=store, label=f"{model.name} positions"))
-    texts = scorer.texts([row.prompt for row in rows])
+    texts = scorer.texts([str(row.prompt) for row in rows])
     return pd.DataFrame({"prompt": [row.prompt for row in rows], "seed": [row.seed for row in rows], "score": clip_score(images, texts)})
 
 

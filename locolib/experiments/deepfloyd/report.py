@@ -6,7 +6,7 @@ import pandas as pd
 from torch import Tensor
 
 from ...claims import FAILED, HELD, OPEN, Claim, above, settled
-from ...drawing.text import TOKENS
+from ...drawing.text import TOKENS, Tokens
 from ...scores import interval
 from . import reading
 
@@ -50,7 +50,7 @@ def claims(tried: Mapping[str, pd.DataFrame], carried: Mapping[str, pd.DataFrame
     bidirectional, causal = working[model], working[beside]
     before, last = group[model].loc["before the subject"], group[beside].loc[LAST]
 
-    def listed(of: Mapping[str, str]) -> str:
+    def listed(of: Mapping[Tokens, str]) -> str:
         yes, open_ = ([tokens for tokens, known in of.items() if known == answer] for answer in (HELD, OPEN))
         return f"works with: {', '.join(yes) or 'none'}; not settled: {', '.join(open_) or 'none'}"
 

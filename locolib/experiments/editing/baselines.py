@@ -48,7 +48,8 @@ def diffquickfix(model: Model, prompts: Sequence[Prompt], *, tokens: Tokens = "s
     for name, encoder in encoders(model.pipeline).items():
         first = next(state.path for state in text_states(model.pipeline) if state.encoder == name and state.kind == "attention")
         path = f"{first}.out_proj" if hasattr(encoder.get_submodule(first), "out_proj") else f"{first}.o"  # CLIP's name, or T5's
-        own, targets = [], []
+        own: list[Tensor] = []
+        targets: list[Tensor] = []
         with recording({"read": encoder.get_submodule(path)}, inputs=True) as seen:
             for original, target, which in told(model, prompts, tokens):
                 for text, kept, side in ((original, own, 0), (target, targets, 1)):
@@ -135,7 +136,7 @@ def _finetuned(model: Model, method: str, prompts: Sequence[Prompt], trained: Se
 
 def _together(texts: Sequence[Encoded]) -> Encoded:
     """One batch of texts."""
-    pooled = None if texts[0].pooled is None else torch.cat([text.pooled for text in texts])
+    pooled = None if texts[0].pooled is None else torch.cat([text.pooled for text in texts if text.pooled is not None])
     return Encoded(states=torch.cat([text.states for text in texts]), pooled=pooled)
 
 

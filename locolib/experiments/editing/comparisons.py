@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from ...drawing.sampling import Settings
+from ...drawing.text import Tokens
 from ...prompts import read
 from ...scores import Interval, columns, mean
 from .. import locogen
@@ -20,12 +22,12 @@ from .trials import Trial
 LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0)
 
 
-def controls(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
+def controls(one: Trial, tokens: Tokens, apart: Window) -> pd.DataFrame:
     """LocoEdit at the located layers (as the paper has it, by the chosen tokens, sparing), at a random window, at all layers."""
     return one.tried({name: make(one) for name, make in locoedits(tokens, apart).items()})
 
 
-def by_lambda(one: Trial, tokens: str, apart: Window) -> pd.DataFrame:
+def by_lambda(one: Trial, tokens: Tokens, apart: Window) -> pd.DataFrame:
     """LocoEdit against lambda, at the located layers and at a random window."""
     rows = []
     for where, layers in (("located layers", one.window), (f"random window ({label(apart)})", apart)):
@@ -49,19 +51,19 @@ def trained(one: Trial) -> dict[str, Edit]:
             "ESD-x": baselines.esd_x(one.model, one.train, training, settings)}
 
 
-def methods(one: Trial, tokens: str, tuned: Mapping[str, Edit]) -> dict[str, Edit]:
+def methods(one: Trial, tokens: Tokens, tuned: Mapping[str, Edit]) -> dict[str, Edit]:
     """Every editing method, from the same training prompts: LocoEdit as the paper has it, by the chosen tokens, and sparing; the baselines by
     their own tokens; `tuned` are those of `trained`."""
     own = {name: make for name, make in locoedits(tokens, one.window).items() if name in (PAPER, OURS, SPARES)}
     return {name: make(one) for name, make in (own | solved()).items()} | dict(tuned)
 
 
-def every_value(one: Trial, tokens: str, apart: Window, tuned: Mapping[str, Edit], count: int) -> pd.DataFrame:
+def every_value(one: Trial, tokens: Tokens, apart: Window, tuned: Mapping[str, Edit], count: int) -> pd.DataFrame:
     """Edited value x other values (see `specificity.matrix`) of all methods and controls; those of `tuned` edit the page's own value alone."""
     return specificity.matrix(one, locoedits(tokens, apart) | solved(), trained=tuned, count=count)
 
 
-def many(one: Trial, tokens: str, artists: Sequence[str], settings: Settings) -> dict[str, pd.DataFrame]:
+def many(one: Trial, tokens: Tokens, artists: Sequence[str], settings: Settings) -> dict[str, pd.DataFrame]:
     """All artists in one solve, then the solve without one: what is removed of each artist, as share of altering the located layers.
 
     Returns:
@@ -94,7 +96,7 @@ def share_of(one: Trial, table: pd.DataFrame) -> Interval:
     return Interval(value=row["share"], low=row["share_low"], high=row["share_high"])
 
 
-def relocated(one: Trial, tokens: str, asked: Request, artist: str) -> dict[str, Sweep]:
+def relocated(one: Trial, tokens: Tokens, asked: Request, artist: str) -> dict[str, Sweep]:
     """LocoGen on the edited model, for the edited artist and for another one."""
     other = next(prompt.value for prompt in asked.prompts if prompt.value != artist)
     asked = replace(asked, prompts=asked.prompts[::2])  # twice 17 layer sets: half of the prompts
@@ -103,7 +105,7 @@ def relocated(one: Trial, tokens: str, asked: Request, artist: str) -> dict[str,
                 locogen.sweep(edited, asked.about(name), len(one.window), store=one.store) for name in (artist, other)}
 
 
-def tried(one: Trial, tokens: str, *, pictures: int) -> tuple[str, pd.DataFrame]:
+def tried(one: Trial, tokens: Tokens | Literal["auto"], *, pictures: int) -> tuple[Tokens, pd.DataFrame]:
     """(tokens, outcomes): LocoEdit at the located layers (the paper's, by the chosen tokens, sparing) and at a random window, on held-out prompts.
 
     Args:
@@ -115,12 +117,12 @@ def tried(one: Trial, tokens: str, *, pictures: int) -> tuple[str, pd.DataFrame]
     return tokens, one.tried({name: make(one) for name, make in makers(one, tokens).items()})
 
 
-def makers(one: Trial, tokens: str) -> dict[str, Make]:
+def makers(one: Trial, tokens: Tokens) -> dict[str, Make]:
     """LocoEdit at the located layers and at a random window."""
     made = locoedits(tokens, trials.random_window(one.model.spec.layers, one.window, seed=0))
     return {name: made[name] for name in (PAPER, OURS, SPARES, APART)}
 
 
-def others(one: Trial, tokens: str, *, count: int) -> pd.DataFrame:
+def others(one: Trial, tokens: Tokens, *, count: int) -> pd.DataFrame:
     """How often other values are still seen when the page's own one is edited (see `specificity.matrix`)."""
     return specificity.matrix(one, {}, trained={name: make(one) for name, make in makers(one, tokens).items()}, count=count)

@@ -218,7 +218,8 @@ def save_lora(model: Model, edit: Edit, folder: Path) -> int:
     Raises:
         UserError: the edit changes a text encoder, or what is no matrix.
     """
-    factors, ranks = {}, []
+    factors: dict[str, Tensor] = {}
+    ranks = []
     for path, delta in edit.deltas.items():
         part, _, rest = path.partition(".")
         if part != "unet" or delta.ndim != 2:

@@ -1,6 +1,7 @@
 """Edits drawn (Figs. 8, 54 and 57 of the paper, and what else an edit changes); nothing is computed here."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def lambda_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str) 
 GENERIC = {"difference": "change of CLIP-Score (points)", "moved": "mean absolute change of a pixel\n(of 255 levels)"}
 
 
-def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list:
+def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list[Any]:
     """One held-out prompt of each attribute for `figures.image_rows` (Fig. 54): clean, altered, edited, edited elsewhere, edited everywhere."""
     rows = []
     for attribute, one in trials.items():
@@ -91,7 +92,7 @@ def _first(one: Trial, table: pd.DataFrame) -> np.ndarray:
     return one.store.shown(table.image.iloc[0])
 
 
-def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) -> list:
+def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) -> list[Any]:
     """The first held-out image of each attribute with the edit at every window, for the scrubber: as it is first, all layers altered last."""
     found = []
     for attribute, one in trials.items():

@@ -76,7 +76,7 @@ class EditPage(_Edits, Sweeping):
         return sweeps + edits + others + 3 * 8 * len(self.generic()) + 8 * 6 * 9 + 2 * count(self.request("style"), layers + 1)
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"prompts": chosen.prompts, "pictures": chosen.pictures, "steps": chosen.steps}
 
 
@@ -93,5 +93,5 @@ class FiveEditPage(_Edits, FivePage):
         return len(self.about()) * (len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7) + known * self.per_value * 5)
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return super().values(chosen, spec) | {"pictures": chosen.pictures_five}

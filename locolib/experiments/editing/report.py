@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...claims import OPEN, Claim, above, settled
-from ...drawing.text import TOKENS
+from ...drawing.text import TOKENS, Tokens
 from ...scores import Interval, interval
 from ..locogen import Sweep, label
 from . import trials
@@ -43,7 +43,7 @@ def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def token_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) -> str:
+def token_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, Tokens]) -> str:
     """What each choice of tokens does on the training prompts, and which is taken."""
     lines = []
     for attribute, table in tables.items():
@@ -54,7 +54,7 @@ def token_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) -
     return "\n".join(lines)
 
 
-def edit_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) -> str:
+def edit_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, Tokens]) -> str:
     """What LocoEdit does on held-out prompts, and the controls."""
     lines = []
     for attribute, table in tables.items():

@@ -11,7 +11,7 @@ from scipy.stats import bootstrap, spearmanr
 from ... import UserError, scores
 from ...drawing.memory import Row
 from ...drawing.sampling import Settings, generate
-from ...drawing.text import TOKENS
+from ...drawing.text import TOKENS, Tokens
 from ...models import Model, load_scorer
 from ...prompts import Prompt, about, halves, read
 from ...scores import Interval, wilson
@@ -65,7 +65,7 @@ class Trial:
         counted = {"unit": by_unit(table)[0], "units": len(effect), "images": len(table), "image": table.image.iloc[0]}
         return {"name": name} | scores.columns(parts) | cost | counted
 
-    def locoedit(self, tokens: str, layers: Window | None = None, *, lambda_: float = LAMBDA) -> Edit:
+    def locoedit(self, tokens: Tokens, layers: Window | None = None, *, lambda_: float = LAMBDA) -> Edit:
         """LocoEdit from the training prompts, at the located layers or at others."""
         return locoedit(self.model, self.train, self.window if layers is None else layers, tokens=tokens, lambda_=lambda_)
 
@@ -98,7 +98,7 @@ def by_tokens(one: Trial, *, lambda_: float = LAMBDA, prompts: int | None = None
     return seen.tried({tokens: seen.locoedit(tokens, lambda_=lambda_) for tokens in TOKENS})
 
 
-def best_tokens(table: pd.DataFrame, *, near: float = 0.1) -> str:
+def best_tokens(table: pd.DataFrame, *, near: float = 0.1) -> Tokens:
     """The choice of tokens that does what altering the same layers does with the smallest change of the matrices.
 
     Of those whose share lies within `near` of 1 (above 1 an edit destroys), or else of the nearest one; a larger change than
@@ -109,10 +109,11 @@ def best_tokens(table: pd.DataFrame, *, near: float = 0.1) -> str:
         return "subject"
     off = (tried.share - 1).abs()
     good = tried[off <= max(near, off.min())]
-    return str(good.name[good["size"].idxmin()])
+    best: Tokens = good.name[good["size"].idxmin()]
+    return best
 
 
-def by_window(one: Trial, tokens: str, *, lambda_: float = LAMBDA) -> pd.DataFrame:
+def by_window(one: Trial, tokens: Tokens, *, lambda_: float = LAMBDA) -> pd.DataFrame:
     """LocoEdit at every window of the located one's size: does it work where LocoGen finds the attribute (cf. Hase et al. 2023)?"""
     seeds = one.held.seeds[: -(-len(one.held.seeds) // 2)]  # there are many windows: half of the images of each
     one = replace(one, held=replace(one.held, seeds=seeds))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -26,7 +27,7 @@ def rate_bars(rates: pd.DataFrame, *, titles: dict[str, str] | None = None) -> F
         kind = "SIMULATED ratings" if rates.simulated.any() else "ratings"
         ax.set(title=f"{kind} by {what}", ylabel="share of the ratings", ylim=(0, 1.04))
     names = ["at least 2", "at least 3", "at least 4", "5"]
-    handles = [Patch(color=PALETTE[shade], label=name) for shade, name in zip(_SHADES, names)]
+    handles: list[Artist] = [Patch(color=PALETTE[shade], label=name) for shade, name in zip(_SHADES, names)]
     handles.append(Line2D([], [], color="black", marker="x", linestyle="", label="the paper's raters"))
     axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     return axes[0].figure

@@ -49,7 +49,7 @@ def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = Non
     found = read_csv(Path(path), COLUMNS)
     known = {pair.pair: pair for pair in pairs}
     named = found.rater.iloc[0] if len(found) and rater is None else rater
-    said, seen = [], {}
+    said, seen = list[str](), dict[str, int]()
     for row, line in zip(found.index + 2, found.itertuples(index=False)):
         where = f"{path}, row {row}"
         if line.pair not in known:

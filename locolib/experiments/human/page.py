@@ -75,5 +75,5 @@ class HumanPage(Page):
         return sorted(self.folder.glob("*.csv"))
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"windows": "found", "profile": chosen.name, "steps": chosen.steps} | ({"seeds": 1} if chosen.name == "smoke" else {})

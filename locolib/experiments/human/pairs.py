@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -136,7 +137,7 @@ def _window(name: str, attribute: str, windows: Mapping[tuple[str, str], tuple[i
 
 def _pair(name: str, item: Item, place: int, window: tuple[int, int], *, placebo: bool = False) -> Pair:
     seed = locogen.SEED * (item.number - 1) + locogen.SEED + place
-    known = {"model": name, "seed": seed, "start": window[0], "m": window[1], "placebo": placebo}
+    known: dict[str, Any] = {"model": name, "seed": seed, "start": window[0], "m": window[1], "placebo": placebo}
     known |= {column: getattr(item, column) for column in ("number", "original", "target", "attribute", "asked")}
     name = key({"pair": known})[:10]
     if re.fullmatch(r"0\d+|\d+e\d+", name):  # spreadsheets take 12e4567890 for a number, and write 0012345678 without its zeros
@@ -154,8 +155,8 @@ def _placebos(name: str, items: Sequence[Item], where: Mapping[str, tuple[int, i
         apart = scores.disjoint(starts, m, start)
         if not len(apart):
             raise UserError(f"No window of {m} layers of {name} is disjoint from {start}-{start + m - 1}; ask for no placebos.")
-        item = rng.choice([item for item in items if item.attribute == attribute])
-        made.append(_pair(name, item, seeds + i, (int(rng.choice(apart)), m), placebo=True))
+        own = [item for item in items if item.attribute == attribute]
+        made.append(_pair(name, own[int(rng.choice(len(own)))], seeds + i, (int(rng.choice(apart)), m), placebo=True))
     return made
 
 

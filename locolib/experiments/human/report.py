@@ -1,6 +1,7 @@
 """What ratings say (App. J): rates beside the paper's, agreement, simulated ratings, and what a scorer sees in the pairs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def rates(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     return pd.DataFrame(made).assign(simulated=bool(ratings.simulated.any()))
 
 
-def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict:
+def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict[str, Any]:
     count = int((part.rating >= AT_LEAST[i]).sum())
     found, (n, percent) = wilson(count, len(part)), PAPER.get((by, group), (0, ()))
     paper = {"paper": percent[i] / 100, "paper_n": n} if i < len(percent) else {"paper": np.nan, "paper_n": 0}
@@ -78,7 +79,7 @@ def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict:
             "low": found.low, "high": found.high} | paper
 
 
-def _percent(row) -> str:
+def _percent(row: Any) -> str:
     """A rate with its interval: "92.6% [90.3, 94.3]"."""
     return f"{100 * row.rate:.1f}% [{100 * row.low:.1f}, {100 * row.high:.1f}]"
 

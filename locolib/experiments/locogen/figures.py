@@ -1,6 +1,7 @@
 """Sweeps drawn (Figs. 5, 7, 40, 55 and 56 of the paper); nothing is computed here."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,8 +74,8 @@ def compare(tables: dict[str, pd.DataFrame], *, attribute: str, scorer: str, kno
             _level(ax, table[table.kind == kind].iloc[0], kind, name)
         ax.errorbar(windows.start, windows.score, yerr=bars(windows, "score"), color=PALETTE[attribute], marker="o", markersize=3.5,
                     linewidth=1.2, elinewidth=1, capsize=2, label="a window altered")
-        if known.get(title):
-            start, m = known[title]
+        if where := known.get(title):
+            start, m = where
             ax.axvspan(start - 0.4, start + 0.4, color=PALETTE["mark"], alpha=0.6, linewidth=0, zorder=0, label="the paper's window")
         ax.set(title=f"{title}: {attribute}, m = {windows.m.iloc[0]}, n = {_n(table)}", xticks=_ticks(windows.start), ylabel="score (points)",
                xlabel=_first_layer(windows))
@@ -153,7 +154,7 @@ def share_bars(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, th
     return ax
 
 
-def _short(row) -> str:
+def _short(row: Any) -> str:
     if row.kind.startswith("all but") and row.kind != "all but the window":
         return f"but {row.but}"
     return "all others" if row.kind == "all but the window" else row.layers

@@ -36,8 +36,7 @@ class Sweeping(ModelPage):
         return Request(prompts=choose(read(attribute), self.prompts), seeds=measuring.seeds(self.seeds), settings=self.settings, **options)
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
-        spec = spec or find(cls.model_fields["model"].default)
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"model": spec.name, "prompts": chosen.prompts_of(spec), "seeds": chosen.seeds, "steps": chosen.steps}
 
 
@@ -72,7 +71,7 @@ class LocoGenPage(Sweeping):
         return sum(count(self.request(name), len(measuring.windows(layers, m, self.stride)) + 3) for name, m in self.sizes().items())
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return super().values(chosen, spec) | {"stride": chosen.stride_of(spec), "attribute": "all" if chosen.places else "paper"}
 
 
@@ -84,7 +83,7 @@ class FivePage(Page):
     profile: Literal["smoke", "quick", "paper"] = "quick"
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"profile": chosen.name}
 
     def asked(self, name: str) -> LocoGenPage:
@@ -140,7 +139,7 @@ class NowherePage(Sweeping):
         return (self.model, self.split, self.window)
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"prompts": chosen.prompts if chosen.name == "smoke" else 0, "seeds": chosen.split_seeds, "steps": chosen.split_steps,
                 "splits": chosen.splits}
 

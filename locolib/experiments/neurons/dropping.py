@@ -8,6 +8,7 @@ reading, but for one: prompts of which images are made have no part in choosing 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ Drops = Mapping[str, tuple[Dropped, ...]]
 DOSES = (100, 160, 320, 640, 960, WIDTH)  # what it takes beyond the paper's numbers: to a quarter, a half, all of them
 HALF = 640
 # Where the paper and the authors' code differ, one by one and together; what is not named is the default.
-READINGS: dict[str, dict] = {
+READINGS: dict[str, dict[str, Any]] = {
     "the paper's, held-out prompts": {}, "the paper's": {"overlap": True}, "neutral mean": {"to": "neutral"},
     "end position": {"at": "end"},
     "end position, neutral mean": {"at": "end", "to": "neutral"},
@@ -43,12 +44,13 @@ def drops(ranking: Ranking, request: Request, *, top: Sequence[int] = NEURONS, r
 def doses(ranking: Ranking, other: Ranking, request: Request) -> Drops:
     """All of `drops` up to all neurons, and as many of the highest |z| of another artist ("other 100")."""
     every = drops(ranking, request, top=(*NEURONS[:-1], *DOSES), random=DOSES)
-    return every | {f"other {name}": made for name, made in drops(other, request, top=DOSES, random=()).items()}
+    return dict(every) | {f"other {name}": made for name, made in drops(other, request, top=DOSES, random=()).items()}
 
 
 def readings(known: Activations, request: Request) -> Drops:
     """100 and 640 neurons, and 640 random ones, in each of `READINGS`: names such as "the code's: 100"."""
-    plain, found = {"at": "subject", "to": "zero", "overlap": False, "deviation": "sample"}, {}
+    plain: dict[str, Any] = {"at": "subject", "to": "zero", "overlap": False, "deviation": "sample"}
+    found: dict[str, tuple[Dropped, ...]] = {}
     for reading, options in READINGS.items():
         asked = replace(request, **plain | options)
         made = drops(rank(known, asked), asked, top=(NEURONS[-1], HALF), random=(HALF,))

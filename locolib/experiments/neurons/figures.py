@@ -88,7 +88,7 @@ def z_histogram(ax: Axes, found: np.ndarray, null: np.ndarray, cut: float, *, ti
     """
     bins = np.linspace(0, max(found.max(), null.max()), 41)
     for sizes, colour, label in ((null, "all", "prompts dealt at random"), (found, "2", "with against without the style")):
-        ax.hist(sizes, bins, color=PALETTE[colour], alpha=0.6, label=label, weights=np.full(len(sizes), 1 / len(sizes)))
+        ax.hist(sizes, list(bins), color=PALETTE[colour], alpha=0.6, label=label, weights=np.full(len(sizes), 1 / len(sizes)))
     ax.axvline(cut, color="black", linestyle="--", linewidth=1.2, label=f"the highest 100 in {WIDTH} begin there on average")
     ax.set(title=f"|z| of neurons, {title}, n = {len(found)}", xlabel="|z|", ylabel="part of the neurons")
     ax.legend(frameon=False)

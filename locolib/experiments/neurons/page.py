@@ -57,5 +57,5 @@ class NeuronPage(ModelPage):
         return sum(len(self.requests()[name].tests) for name in self.shown()) * self.seeds * sets
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"prompts": chosen.few, "seeds": chosen.seeds, "steps": chosen.steps}

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ... import UserError
 from ...drawing.layers import sites
@@ -148,7 +149,9 @@ class Activations:
         last = positions(self._model, prompt, artist).last_subject if artist else word
         found: dict[str, dict[Matrix, np.ndarray]] = {"subject": {}, "end": {}}
         for layer, module in self._modules.items():
-            for matrix, kept in zip(("key", "value"), project(module, states)):
+            key, value = project(module, states)
+            matrices: dict[Literal["key", "value"], Tensor] = {"key": key, "value": value}
+            for matrix, kept in matrices.items():
                 for at, place in (("subject", last), ("end", len(ids) - 1)):
                     found[at][layer, matrix] = kept[0, :, place].flatten().double().cpu().numpy()
         return found

@@ -24,7 +24,7 @@ class TracingPage(ModelPage):
     stride: int = Field(1, ge=1)
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def places(self) -> tuple[states.Where, ...]:
         """At which of the subject's tokens text states are restored."""
         return states.PLACES if self.where == "both" else (self.where,)
 
@@ -43,7 +43,7 @@ class TracingPage(ModelPage):
         return len(self.request().prompts) * self.seeds * (len(restoring.PLAIN) + traced + len(self.sizes) - 1)
 
     @classmethod
-    def values(cls, chosen: Profile, spec: Spec | None = None) -> dict[str, Any]:
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         large = spec.layers > 16
         return {"model": spec.name, "prompts": chosen.traced_few if large else chosen.traced, "seeds": chosen.seeds, "steps": chosen.steps,
                 "stride": chosen.thinned if large or chosen.name == "smoke" else 1}

@@ -141,7 +141,7 @@ def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
     end = IN_WORDS[alone_agrees(found, said)] if said and where == "last" else ""
     shares = restoring.indirect(table, chosen)
     large = [state for state, share, low in zip(chosen, shares.share, shares.share_low) if low > 0 and share >= NEGLIGIBLE]
-    layers = " (all in the first layer)" if large and not any(state.text.layer for state in large) else ""
+    layers = " (all in the first layer)" if large and not any(state.text and state.text.layer for state in large) else ""
     return (f"At {place} the largest of {len(chosen)} shares is that of {_called(found.best)} with {found.share}; the best "
             f"other state brings back {found.rest} of that ({_n(shares)}): {verdict}. {end} Causal states with a share of at "
             f"least {NEGLIGIBLE}: {', '.join(map(_called, large)) or 'none'}{layers}. {null_words(table, chosen)}")
@@ -149,7 +149,7 @@ def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
 
 def _called(state: State) -> str:
     """A text encoder's state in words."""
-    return f"{state.kind} {state.text.layer} of `{state.part}`"
+    return f"{state.kind} {state.text.layer if state.text else state.index} of `{state.part}`"
 
 
 def _n(shares: pd.DataFrame) -> str:

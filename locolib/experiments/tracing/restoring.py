@@ -60,7 +60,7 @@ def row(request: Request, prompt: Prompt, seed: int, state: State | str) -> Row:
     if isinstance(state, str):
         return Row(prompt=told, seed=seed)
     if state.text:
-        return Row(prompt=replace(told, restored=state.text, where=state.where), seed=seed)
+        return Row(prompt=replace(told, restored=state.text, where=state.where or "last"), seed=seed)
     return Row(prompt=told, seed=seed, restored=state.path)
 
 
@@ -79,7 +79,7 @@ def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Sto
         UserError: a prompt's subject is not among the tokens that the encoder reads.
     """
     scorer = load_scorer(model.spec.scorer)
-    restored = (*plain, *chosen)
+    restored: tuple[State | str, ...] = (*plain, *chosen)
     asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "states": restored, "trace": 3}
     name = f"{model.name}-trace-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:

@@ -1,6 +1,5 @@
 """The states that causal tracing restores: of the UNet (Fig. 2) and of the text encoders (Fig. 3), in execution order."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from ...models import Model, Spec, TextState, text_states
 from ...models.architecture import configurations, skeleton
 from ...models.attention import is_cross_attention
 
-PLACES = ("last", "all")  # of the subject's tokens
+Where = Literal["last", "all"]
+PLACES: tuple[Where, ...] = ("last", "all")  # of the subject's tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class State:
     kind: str
     part: str
     text: TextState | None = None
-    where: Literal["", "last", "all"] = ""
+    where: Where | Literal[""] = ""
 
     @property
     def name(self) -> str:
@@ -67,11 +67,11 @@ def _kind(path: str, module: nn.Module) -> str:
 
 def _turn(name: str) -> int:
     """When a block calls its member: ResNet 0, attention 0, ResNet 1, ..."""
-    kind, number = re.match(r"(\w+)\.(\d+)", name).groups()
+    kind, number = name.split(".")[:2]
     return 2 * int(number) + {"resnets": 0, "attentions": 1}.get(kind, 1000)  # samplers come last
 
 
-def states(unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, where: Sequence[str] = PLACES) -> tuple[State, ...]:
+def states(unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, where: Sequence[Where] = PLACES) -> tuple[State, ...]:
     """All states that a page restores: those of the UNet, then those of the text encoders (Fig. 3), once for each of `where`.
 
     Args:
@@ -90,12 +90,12 @@ def states(unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, wher
     return tuple(kept)
 
 
-def of_model(model: Model, *, stride: int = 1, where: Sequence[str] = PLACES) -> tuple[State, ...]:
+def of_model(model: Model, *, stride: int = 1, where: Sequence[Where] = PLACES) -> tuple[State, ...]:
     """`states` of a loaded model."""
     return states(model.unet, text_states(model.pipeline), stride=stride, where=where)
 
 
-def count(spec: Spec, *, stride: int = 1, where: Sequence[str] = PLACES) -> int:
+def count(spec: Spec, *, stride: int = 1, where: Sequence[Where] = PLACES) -> int:
     """How many states that are, from a model's configuration files alone."""
     unet, encoders = configurations(spec)
     layers = sum(encoder.get("num_hidden_layers") or encoder["num_layers"] for encoder in encoders)
