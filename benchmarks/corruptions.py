@@ -43,8 +43,14 @@ from locolib.prompts import read
 from locolib.store import Store
 
 NAMES = ("planted-sd-v1-5", "planted-none")
-FILES = {"picture": "images/*/*.png", "table.parquet": "runs/*/table.parquet", "run.json": "runs/*/run.json", "images.txt": "runs/*/images.txt",
-         "claims": "claims/*.json", "run's folder": "runs/*"}
+FILES = {
+    "picture": "images/*/*.png",
+    "table.parquet": "runs/*/table.parquet",
+    "run.json": "runs/*/run.json",
+    "images.txt": "runs/*/images.txt",
+    "claims": "claims/*.json",
+    "run's folder": "runs/*",
+}
 COUNTED = ("wrong numbers", "wrong pictures", "tracebacks", "not mended")
 Draw = np.random.Generator
 
@@ -92,10 +98,20 @@ def file(path: Path, others: Sequence[Path], rng: Draw) -> None:
     path.write_bytes(b"")
 
 
-OF_FILES = {"one bit flipped": flip, "cut short": cut, "emptied": empty, "other bytes": scramble, "swapped": swap, "another's copy": copy_over,
-            "deleted": delete, "a folder instead": folder}
+OF_FILES = {
+    "one bit flipped": flip,
+    "cut short": cut,
+    "emptied": empty,
+    "other bytes": scramble,
+    "swapped": swap,
+    "another's copy": copy_over,
+    "deleted": delete,
+    "a folder instead": folder,
+}
 OF_FOLDERS = {"swapped": swap, "deleted": delete, "a file instead": file}
-CASES = [(kind, what) for what in FILES for kind in (OF_FOLDERS if what == "run's folder" else OF_FILES)]
+CASES = [
+    (kind, what) for what in FILES for kind in (OF_FOLDERS if what == "run's folder" else OF_FILES)
+]
 
 
 @dataclass
@@ -128,7 +144,9 @@ class Truth:
             (self.root / path).write_bytes(data)
 
 
-def measure(asked: Sequence[tuple[models.Model, locogen.Request]], store: Store) -> dict[str, pd.DataFrame]:
+def measure(
+    asked: Sequence[tuple[models.Model, locogen.Request]], store: Store
+) -> dict[str, pd.DataFrame]:
     """What every request finds: its clean images and those with two layers altered, by the run's name."""
     found = {}
     for model, request in asked:
@@ -154,18 +172,41 @@ def claimed(store: Store) -> pd.DataFrame:
 def build(loaded: Sequence[models.Model], root: Path) -> Truth:
     """A store of real runs and claims, and all that can be read from it."""
     settings = Settings(steps=1, guidance=1.0, batch=2)
-    asked = [(model, locogen.Request(prompts=read(attribute)[:2], seeds=locogen.seeds(1), settings=settings))
-             for model in loaded for attribute in ("style", "object")]
+    asked = [
+        (
+            model,
+            locogen.Request(prompts=read(attribute)[:2], seeds=locogen.seeds(1), settings=settings),
+        )
+        for model in loaded
+        for attribute in ("style", "object")
+    ]
     store = Store(root)
     tables = measure(asked, store)
-    means = {model.name: [str(table.score.mean()) for name, table in tables.items() if name.startswith(model.name)] for model in loaded}
-    kept = {(page, name): [Claim(text=f"claim {i}", section=page, number=number, outcome=claims.OUTCOMES[i % 3]) for i, number in enumerate(found)]
-              for page in ("02b_five_models", "07_planted_truth") for name, found in means.items()}
+    means = {
+        model.name: [
+            str(table.score.mean()) for name, table in tables.items() if name.startswith(model.name)
+        ]
+        for model in loaded
+    }
+    kept = {
+        (page, name): [
+            Claim(text=f"claim {i}", section=page, number=number, outcome=claims.OUTCOMES[i % 3])
+            for i, number in enumerate(found)
+        ]
+        for page in ("02b_five_models", "07_planted_truth")
+        for name, found in means.items()
+    }
     for (page, name), told in kept.items():
         claims.keep(store, page, name, told)
     pictures = {name: store.shown(name) for table in tables.values() for name in table.image}
-    files = {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-    return Truth(asked, root, kept, tables, pictures, store.runs(), listing(root), claimed(store), files)
+    files = {
+        path.relative_to(root): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+    return Truth(
+        asked, root, kept, tables, pictures, store.runs(), listing(root), claimed(store), files
+    )
 
 
 class Wrong:
@@ -206,20 +247,38 @@ def look(truth: Truth, before: Store, wrong: Wrong) -> None:
     for name, table in truth.tables.items():
         found = wrong(store.run, name)
         wrong.noticed |= found is None
-        wrong.check("wrong numbers", found is None or same(found[0], table) and found[1] == truth.facts[name])
-    facts, lines, told = wrong(store.runs) or {}, wrong(listing, truth.root) or [], wrong(claimed, store)
+        wrong.check(
+            "wrong numbers",
+            found is None or same(found[0], table) and found[1] == truth.facts[name],
+        )
+    facts, lines, told = (
+        wrong(store.runs) or {},
+        wrong(listing, truth.root) or [],
+        wrong(claimed, store),
+    )
     wrong.check("wrong numbers", all(truth.facts.get(name) == fact for name, fact in facts.items()))
     wrong.check("wrong numbers", set(lines) <= set(truth.listed))
     if told is not None:
         wrong.noticed |= len(told) < len(truth.ledger)
-        wrong.check("wrong numbers", Counter(told.itertuples(index=False, name=None)) <= Counter(truth.ledger.itertuples(index=False, name=None)))
+        wrong.check(
+            "wrong numbers",
+            Counter(told.itertuples(index=False, name=None))
+            <= Counter(truth.ledger.itertuples(index=False, name=None)),
+        )
 
 
 def again(truth: Truth, store: Store, wrong: Wrong) -> None:
     """Ask for everything again: then all must be there, and right."""
     tables = wrong(measure, truth.asked, store) or {}
     wrong.check("not mended", tables.keys() == truth.tables.keys())
-    wrong.check("wrong numbers", all(same(table, truth.tables[name]) for name, table in tables.items() if name in truth.tables))
+    wrong.check(
+        "wrong numbers",
+        all(
+            same(table, truth.tables[name])
+            for name, table in tables.items()
+            if name in truth.tables
+        ),
+    )
     for name, picture in truth.pictures.items():
         found = wrong(store.shown, name)
         wrong.check("wrong pictures", found is None or np.array_equal(found, picture))
@@ -228,13 +287,24 @@ def again(truth: Truth, store: Store, wrong: Wrong) -> None:
         kept = wrong(fresh.run, name)
         wrong.check("not mended", kept is not None)
         wrong.check("wrong numbers", kept is None or same(kept[0], table))
-    for (page, name), told in truth.claims.items():  # in the study a page whose claims are not as it left them is run again
+    for (
+        (page, name),
+        told,
+    ) in (
+        truth.claims.items()
+    ):  # in the study a page whose claims are not as it left them is run again
         path = Path("claims") / f"{page}-{name}.json"
-        if not (truth.root / path).is_file() or (truth.root / path).read_bytes() != truth.files[path]:
+        if (
+            not (truth.root / path).is_file()
+            or (truth.root / path).read_bytes() != truth.files[path]
+        ):
             wrong(claims.keep, store, page, name, told)
     found = wrong(claimed, fresh)
     wrong.check("not mended", found is not None and len(found) == len(truth.ledger))
-    wrong.check("wrong numbers", found is None or len(found) != len(truth.ledger) or same(found, truth.ledger))
+    wrong.check(
+        "wrong numbers",
+        found is None or len(found) != len(truth.ledger) or same(found, truth.ledger),
+    )
 
 
 def corrupt(truth: Truth, count: int, seed: int = 0) -> pd.DataFrame:
@@ -251,9 +321,13 @@ def corrupt(truth: Truth, count: int, seed: int = 0) -> pd.DataFrame:
             warnings.simplefilter("ignore")  # the ledger says which claims it leaves out
             look(truth, before, wrong)
             if number % 5 == 0:
-                wrong(Store(truth.root).clean, rng.choice(list(truth.tables)), refused="")  # a run that is gone is refused
+                wrong(
+                    Store(truth.root).clean, rng.choice(list(truth.tables)), refused=""
+                )  # a run that is gone is refused
             again(truth, before if number % 2 else Store(truth.root), wrong)
-        rows.append({"kind": kind, "file": what, "rounds": 1, "noticed": int(wrong.noticed)} | wrong.counts)
+        rows.append(
+            {"kind": kind, "file": what, "rounds": 1, "noticed": int(wrong.noticed)} | wrong.counts
+        )
         truth.restore()
     return pd.DataFrame(rows).groupby(["file", "kind"], sort=False).sum().reset_index()
 
@@ -263,7 +337,9 @@ def seconds(root: Path, images: int) -> tuple[float, float]:
     store, rng = Store(root), np.random.default_rng(0)
     started, names = perf_counter(), [f"{number:032x}"[::-1] for number in range(images)]
     for name in names:
-        store.put_image(name, rng.integers(0, 256, (64, 64, 3)).astype(np.uint8))  # noise: no picture takes more bytes
+        store.put_image(
+            name, rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
+        )  # noise: no picture takes more bytes
     store.put_run("run", pd.DataFrame({"image": names}), {}, names)
     wrote, store = perf_counter(), Store(root)
     assert store.run("run") is not None
@@ -278,13 +354,21 @@ def main() -> None:
     asked, started = parser.parse_args(), perf_counter()
     torch.set_num_threads(1)  # so that what is made again is the same to the last bit
     with tempfile.TemporaryDirectory() as place:
-        found = corrupt(build([models.load(name) for name in NAMES], Path(place) / "store"), asked.count, asked.seed)
+        found = corrupt(
+            build([models.load(name) for name in NAMES], Path(place) / "store"),
+            asked.count,
+            asked.seed,
+        )
         wrote, took = seconds(Path(place) / "many", asked.images)
     print(found.to_string(index=False))
     total = found[["rounds", "noticed", *COUNTED]].sum()
-    print(f"\n{total.rounds} corruptions, {total.noticed} noticed: {', '.join(f'{total[what]} {what}' for what in COUNTED)}; "
-          f"{(perf_counter() - started) / 60:.1f} minutes")
-    print(f"a run of {asked.images} images of 64 x 64: written in {wrote:.1f} s, read and verified in {took:.2f} s")
+    print(
+        f"\n{total.rounds} corruptions, {total.noticed} noticed: {', '.join(f'{total[what]} {what}' for what in COUNTED)}; "
+        f"{(perf_counter() - started) / 60:.1f} minutes"
+    )
+    print(
+        f"a run of {asked.images} images of 64 x 64: written in {wrote:.1f} s, read and verified in {took:.2f} s"
+    )
     sys.exit(bool(total[list(COUNTED)].sum()))
 
 

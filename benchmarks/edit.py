@@ -26,7 +26,12 @@ def as_written(x: Tensor, targets: Tensor, weights: list[Tensor]) -> list[Tensor
     made = []
     for weight in weights:
         old = weight.double().T
-        made.append(torch.linalg.solve(x.T @ x + LAMBDA * torch.eye(WIDTH, dtype=x.dtype), x.T @ (targets @ old) + LAMBDA * old).T.float())
+        made.append(
+            torch.linalg.solve(
+                x.T @ x + LAMBDA * torch.eye(WIDTH, dtype=x.dtype),
+                x.T @ (targets @ old) + LAMBDA * old,
+            ).T.float()
+        )
     return made
 
 
@@ -45,10 +50,15 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     x, targets = torch.randn(2, PROMPTS, WIDTH, generator=generator)
     weights = list(0.02 * torch.randn(MATRICES, OUT, WIDTH, generator=generator))
-    apart = max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours(x, targets, weights), as_written(x, targets, weights)))
+    apart = max(
+        float((a - b).abs().max() / b.abs().max())
+        for a, b in zip(ours(x, targets, weights), as_written(x, targets, weights))
+    )
     one, other = seconds(ours, x, targets, weights), seconds(as_written, x, targets, weights)
-    print(f"{MATRICES} matrices of {OUT} x {WIDTH}, {PROMPTS} prompts, {torch.get_num_threads()} threads: {1000 * one:.1f} ms; "
-          f"as written {1000 * other:.1f} ms ({other / one:.1f} times); largest difference {apart:.1e} of the largest weight")
+    print(
+        f"{MATRICES} matrices of {OUT} x {WIDTH}, {PROMPTS} prompts, {torch.get_num_threads()} threads: {1000 * one:.1f} ms; "
+        f"as written {1000 * other:.1f} ms ({other / one:.1f} times); largest difference {apart:.1e} of the largest weight"
+    )
 
 
 if __name__ == "__main__":

@@ -19,12 +19,19 @@ from locolib.experiments.editing import kept, locoedit, sparing
 from locolib.prompts import about, read
 from locolib.store import Store
 
-VALUES = {"style": ("van gogh", "jeremy mann"), "object": ("snoopy", "cat"), "fact": ("british monarch",)}
+VALUES = {
+    "style": ("van gogh", "jeremy mann"),
+    "object": ("snoopy", "cat"),
+    "fact": ("british monarch",),
+}
 
 
 def fewer(whole: editing.Judgement, count: int, rng: np.random.Generator) -> editing.Judgement:
     """The same edit, judged on `count` pictures for each question, drawn from those of `whole`."""
-    found = {name: rng.choice(some, min(count, len(some)), replace=False) if len(some) else some for name, some in whole.found.items()}
+    found = {
+        name: rng.choice(some, min(count, len(some)), replace=False) if len(some) else some
+        for name, some in whole.found.items()
+    }
     return replace(whole, found=found)
 
 
@@ -33,8 +40,12 @@ def rates(judgements: list[editing.Judgement], count: int, draws: int) -> tuple[
     rng, refused = np.random.default_rng(0), {True: [], False: []}
     for whole in judgements:
         good = not whole.problems()
-        refused[good].append(np.mean([bool(fewer(whole, count, rng).problems()) for _ in range(draws)]))
-    return (float(np.mean(refused[True])) if refused[True] else np.nan), (float(1 - np.mean(refused[False])) if refused[False] else np.nan)
+        refused[good].append(
+            np.mean([bool(fewer(whole, count, rng).problems()) for _ in range(draws)])
+        )
+    return (float(np.mean(refused[True])) if refused[True] else np.nan), (
+        float(1 - np.mean(refused[False])) if refused[False] else np.nan
+    )
 
 
 def main() -> None:
@@ -54,18 +65,30 @@ def main() -> None:
         window = tuple(range(start, start + m))
         for value in values:
             known, train = read(attribute), about(read(attribute), value)
-            edits = {"the paper's": locoedit(model, train, window), "onward": locoedit(model, train, window, tokens="onward"),
-                     "sparing": sparing(model, train, window, kept(known, value, train, bundled=model.spec.bundled))}
+            edits = {
+                "the paper's": locoedit(model, train, window),
+                "onward": locoedit(model, train, window, tokens="onward"),
+                "sparing": sparing(
+                    model, train, window, kept(known, value, train, bundled=model.spec.bundled)
+                ),
+            }
             for name, change in edits.items():
                 whole = editing.judge(model, known, value, change, settings, store=store, most=pool)
                 found.append(whole)
-                print(f"{attribute}, {value}, {name}: gone {whole.gone}, kept {whole.kept}, moved {whole.moved}; "
-                      f"{'; '.join(whole.problems()) or 'does what was asked'}", flush=True)
+                print(
+                    f"{attribute}, {value}, {name}: gone {whole.gone}, kept {whole.kept}, moved {whole.moved}; "
+                    f"{'; '.join(whole.problems()) or 'does what was asked'}",
+                    flush=True,
+                )
     good = sum(not whole.problems() for whole in found)
-    print(f"{len(found)} edits, of which {good} do what was asked, by {pool} pictures for each question")
+    print(
+        f"{len(found)} edits, of which {good} do what was asked, by {pool} pictures for each question"
+    )
     for count in map(int, asked.pictures.split(",")):
         wrongly_refused, wrongly_written = rates(found, count, asked.draws)
-        print(f"on {count} pictures: good edits refused {wrongly_refused:.3f}, bad edits written {wrongly_written:.3f}")
+        print(
+            f"on {count} pictures: good edits refused {wrongly_refused:.3f}, bad edits written {wrongly_written:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ def check(model: models.Model, asked: locogen.Request, store: Store, where: tupl
     parts = [part for size in range(1, m) for part in combinations(window, size)]
     table = shares(model, asked, [window, *others, *parts], store)
     own, full = table.loc[locogen.label(window)], table.loc[locogen.label(tuple(range(layers)))]
-    return (f"{own.images} images: clean {table.loc[''].score:.1f}, all layers {full.score:.1f}; planted {described(own)}; "
-            f"largest disjoint {largest(table, others)}; largest part {largest(table, parts)}")
+    return (
+        f"{own.images} images: clean {table.loc[''].score:.1f}, all layers {full.score:.1f}; planted {described(own)}; "
+        f"largest disjoint {largest(table, others)}; largest part {largest(table, parts)}"
+    )
 
 
 def nowhere(model: models.Model, asked: locogen.Request, store: Store) -> str:
@@ -44,14 +46,24 @@ def nowhere(model: models.Model, asked: locogen.Request, store: Store) -> str:
     two = [(3, 12)] if model.spec.instead.get(asked.attribute) == "3 and 12" else []
     table = shares(model, asked, [*two, *(w for windows in sizes.values() for w in windows)], store)
     found = [f"m = {m}: {largest(table, windows)}" for m, windows in sizes.items()]
-    return "; ".join([*(f"the two {described(table.loc[locogen.label(w)])}" for w in two), "largest of each size", *found])
+    return "; ".join(
+        [
+            *(f"the two {described(table.loc[locogen.label(w)])}" for w in two),
+            "largest of each size",
+            *found,
+        ]
+    )
 
 
-def shares(model: models.Model, asked: locogen.Request, wanted: list[locogen.Window], store: Store) -> pd.DataFrame:
+def shares(
+    model: models.Model, asked: locogen.Request, wanted: list[locogen.Window], store: Store
+) -> pd.DataFrame:
     """Rows of `locogen.summary` by layer set: clean, all layers, and those wanted."""
     layers = model.spec.layers
     sets = list(dict.fromkeys([(), tuple(range(layers)), *wanted]))
-    return locogen.summary(locogen.measure(model, asked, sets, store=store), sets, layers, asked.attribute).set_index("layers")
+    return locogen.summary(
+        locogen.measure(model, asked, sets, store=store), sets, layers, asked.attribute
+    ).set_index("layers")
 
 
 def described(row: pd.Series) -> str:
@@ -74,7 +86,9 @@ def main() -> None:
     settings = Settings(steps=asked.steps, guidance=model.spec.guidance)
     for attribute in ATTRIBUTES:
         every = read(attribute)
-        request = locogen.Request(prompts=locogen.split(every)[1], seeds=locogen.seeds(asked.seeds), settings=settings)
+        request = locogen.Request(
+            prompts=locogen.split(every)[1], seeds=locogen.seeds(asked.seeds), settings=settings
+        )
         if attribute in model.spec.paper:
             print(attribute, check(model, request, store, model.spec.paper[attribute]), flush=True)
         elif attribute == "style" and model.spec.by_value:
@@ -85,7 +99,10 @@ def main() -> None:
             print(attribute, nowhere(model, request, store), flush=True)
     scorer = models.load_scorer(model.spec.scorer)
     print("scorer on fresh renders", evaluate.scorer_accuracy(scorer))
-    print("samples", evaluate.sample_accuracy(model, scorer, settings, count=asked.samples, store=store))
+    print(
+        "samples",
+        evaluate.sample_accuracy(model, scorer, settings, count=asked.samples, store=store),
+    )
 
 
 if __name__ == "__main__":

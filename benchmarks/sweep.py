@@ -27,9 +27,16 @@ from locolib.prompts import read
 def plan(count: int, layers: int) -> list[Row]:
     """`count` rows of a style sweep at m = 2 of a model of so many layers, prompts and windows in turn."""
     pairs, windows = read("style"), locogen.windows(layers, 2)
-    return [Row(prompt=pairs[i % len(pairs)].original, seed=i,
-                changes=(Altered(layers=windows[i % len(windows)], prompt=pairs[i % len(pairs)].target),))
-            for i in range(count)]
+    return [
+        Row(
+            prompt=pairs[i % len(pairs)].original,
+            seed=i,
+            changes=(
+                Altered(layers=windows[i % len(windows)], prompt=pairs[i % len(pairs)].target),
+            ),
+        )
+        for i in range(count)
+    ]
 
 
 def plain_loop(model: models.Model, rows: list[Row], settings: Settings) -> None:
@@ -44,9 +51,16 @@ def plain_loop(model: models.Model, rows: list[Row], settings: Settings) -> None
             states[1:] = target
             return args, kwargs | {"encoder_hidden_states": states}
 
-        handles = [modules[layer].register_forward_pre_hook(replace, with_kwargs=True) for layer in change.layers]
-        model.pipeline(row.prompt, latents=model.noise(model.generator(row.seed))[None], num_inference_steps=settings.steps,
-                       guidance_scale=settings.guidance)
+        handles = [
+            modules[layer].register_forward_pre_hook(replace, with_kwargs=True)
+            for layer in change.layers
+        ]
+        model.pipeline(
+            row.prompt,
+            latents=model.noise(model.generator(row.seed))[None],
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+        )
         for handle in handles:
             handle.remove()
 
@@ -55,8 +69,12 @@ def batched_pipeline(model: models.Model, rows: list[Row], settings: Settings) -
     """diffusers' own pipeline in batches, nothing altered."""
     for i in range(0, len(rows), settings.batch):
         part = rows[i : i + settings.batch]
-        model.pipeline([row.prompt for row in part], latents=torch.stack([model.noise(model.generator(row.seed)) for row in part]),
-                       num_inference_steps=settings.steps, guidance_scale=settings.guidance)
+        model.pipeline(
+            [row.prompt for row in part],
+            latents=torch.stack([model.noise(model.generator(row.seed)) for row in part]),
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+        )
 
 
 def matmul_peak() -> float:
@@ -101,7 +119,9 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         if models.find(asked.model).pipeline == "IFPipeline":
-            raise UserError(f"{asked.model} cannot be compared: diffusers' IFPipeline takes no latents; name a model that has a VAE.")
+            raise UserError(
+                f"{asked.model} cannot be compared: diffusers' IFPipeline takes no latents; name a model that has a VAE."
+            )
         model = models.load(asked.model)
     except UserError as error:
         parser.error(str(error))
@@ -110,10 +130,16 @@ def main() -> None:
     ours = timed(generate, model, rows, settings, asked.rounds)
     loop = timed(plain_loop, model, rows[: max(4, asked.images // 8)], settings, asked.rounds)
     diffusers = timed(batched_pipeline, model, rows, settings, asked.rounds)
-    print(f"{asked.model}, {asked.images} images, {asked.steps} steps, batch {settings.batch}, {torch.get_num_threads()} threads")
+    print(
+        f"{asked.model}, {asked.images} images, {asked.steps} steps, batch {settings.batch}, {torch.get_num_threads()} threads"
+    )
     print(f"ours                      {ours:7.2f} images/s")
-    print(f"plain loop                {loop:7.2f} images/s   ours is {ours / loop:.1f} times as fast")
-    print(f"diffusers, no alteration  {diffusers:7.2f} images/s   ours is {ours / diffusers:.2f} times as fast")
+    print(
+        f"plain loop                {loop:7.2f} images/s   ours is {ours / loop:.1f} times as fast"
+    )
+    print(
+        f"diffusers, no alteration  {diffusers:7.2f} images/s   ours is {ours / diffusers:.2f} times as fast"
+    )
     print(f"share of the matmul peak  {ours * flop_per_image(model, settings) / matmul_peak():.0%}")
 
 

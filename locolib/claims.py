@@ -20,8 +20,23 @@ from .scores import Interval
 from .store import Store, digest, read_bytes, sealed, unsealed
 
 HELD, FAILED, OPEN = OUTCOMES = ("held", "did not hold", "not settled")
-IN_WORDS = {HELD: "The two agree.", FAILED: "**The two do not agree.**", OPEN: "**This does not settle it.**"}  # the paper and what is found
-COLUMNS = ("claim", "section", "model", "page", "number", "control", "outcome", "name", "weights", "commit")
+IN_WORDS = {
+    HELD: "The two agree.",
+    FAILED: "**The two do not agree.**",
+    OPEN: "**This does not settle it.**",
+}  # the paper and what is found
+COLUMNS = (
+    "claim",
+    "section",
+    "model",
+    "page",
+    "number",
+    "control",
+    "outcome",
+    "name",
+    "weights",
+    "commit",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +65,36 @@ def settled(yes: bool, no: bool) -> str:
 
 def above(found: Interval, limit: float = 0.0, *, little: float | None = None) -> str:
     """Whether a value lies above `limit`: its whole interval does, or does not (or lies below what counts as little)."""
-    return settled(found.low > limit, found.high < (limit if little is None else max(limit, little)))
+    return settled(
+        found.low > limit, found.high < (limit if little is None else max(limit, little))
+    )
 
 
 def listing(claims: Sequence[Claim]) -> str:
     """What held, what did not, and what is open, as an HTML list."""
     items = []
     for outcome in OUTCOMES:
-        said = [f"{c.text} ({c.number}{f'; {c.control}' if c.control else ''})" for c in claims if c.outcome == outcome]
+        said = [
+            f"{c.text} ({c.number}{f'; {c.control}' if c.control else ''})"
+            for c in claims
+            if c.outcome == outcome
+        ]
         if said or outcome != OPEN:
-            items.append(f"<li><strong>{outcome.capitalize()}</strong>: {'; '.join(said) or 'nothing'}.</li>")
+            items.append(
+                f"<li><strong>{outcome.capitalize()}</strong>: {'; '.join(said) or 'nothing'}.</li>"
+            )
     return f"<ul>{''.join(items)}</ul>"
 
 
 def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
     """Keep the claims of a page about a model, in the place of those that it kept before, with what they were measured on and by."""
-    content = {"page": page, "model": model, "weights": weights(find(model)), "commit": commit(), "claims": [asdict(claim) for claim in claims]}
+    content = {
+        "page": page,
+        "model": model,
+        "weights": weights(find(model)),
+        "commit": commit(),
+        "claims": [asdict(claim) for claim in claims],
+    }
     path = store.root / "claims" / f"{page}-{model}.json"
     store.write(path, sealed("kept", content, os.fsencode(path.name)))
 
@@ -79,8 +108,16 @@ def weights(spec: Spec) -> str:
     """What names a model's weights: 16 digits of a hash of its bundled files, or the hub's revision; "unknown" where neither is here."""
     if spec.bundled:
         folder = ORGANISMS / spec.sources[0]
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and "training" not in path.relative_to(folder).parts)
-        parts = [part for path in files for part in (path.relative_to(folder).as_posix(), path.read_bytes())]
+        files = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.is_file() and "training" not in path.relative_to(folder).parts
+        )
+        parts = [
+            part
+            for path in files
+            for part in (path.relative_to(folder).as_posix(), path.read_bytes())
+        ]
         return digest(*parts)[:16] if files else "unknown"
     places = (try_to_load_from_cache(source, "model_index.json") for source in spec.sources)
     return next((Path(place).parent.name for place in places if isinstance(place, str)), "unknown")
@@ -91,11 +128,15 @@ def commit() -> str:
     here = Path(__file__)
 
     def git(*words: str) -> str | None:
-        done = subprocess.run(["git", "--no-optional-locks", *words], cwd=here.parent, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *words], cwd=here.parent, capture_output=True, text=True
+        )
         return None if done.returncode else done.stdout.strip()
 
     try:
-        if git("ls-files", "--error-unmatch", here.name) is None:  # the repository around an installed copy is another's
+        if (
+            git("ls-files", "--error-unmatch", here.name) is None
+        ):  # the repository around an installed copy is another's
             return "unknown"
         return f"{git('rev-parse', 'HEAD') or 'unknown'}{'+changes' if git('status', '--porcelain', '--untracked-files=no') else ''}"
     except OSError:  # there is no git
@@ -110,12 +151,28 @@ def table(store: Store) -> pd.DataFrame:
     found = []
     for path in sorted((store.root / "claims").glob("*.json")):
         if (kept := kept_in(path)) is None:
-            warnings.warn(f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",
-                          Notice, stacklevel=2)
+            warnings.warn(
+                f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",
+                Notice,
+                stacklevel=2,
+            )
             continue
         found.append(kept)
     found.sort(key=lambda kept: (kept["page"], list(MODELS).index(kept["model"])))
-    rows = [{"claim": c["text"], "section": c["section"], "model": find(kept["model"]).title, "page": kept["page"], "number": c["number"],
-             "control": c["control"], "outcome": c["outcome"], "name": kept["model"], "weights": kept["weights"], "commit": kept["commit"]}
-            for kept in found for c in kept["claims"]]
+    rows = [
+        {
+            "claim": c["text"],
+            "section": c["section"],
+            "model": find(kept["model"]).title,
+            "page": kept["page"],
+            "number": c["number"],
+            "control": c["control"],
+            "outcome": c["outcome"],
+            "name": kept["model"],
+            "weights": kept["weights"],
+            "commit": kept["commit"],
+        }
+        for kept in found
+        for c in kept["claims"]
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -31,7 +31,11 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.value) else "not defined"
+        return (
+            f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+            if np.isfinite(self.value)
+            else "not defined"
+        )
 
 
 def interval(row: Mapping[str, Any] | pd.Series, column: str = "share") -> Interval:
@@ -41,19 +45,29 @@ def interval(row: Mapping[str, Any] | pd.Series, column: str = "share") -> Inter
 
 def columns(parts: Mapping[str, Interval]) -> dict[str, float]:
     """Intervals as columns of a table: x, x_low, x_high."""
-    return {f"{name}{end}": getattr(part, at) for name, part in parts.items() for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))}
+    return {
+        f"{name}{end}": getattr(part, at)
+        for name, part in parts.items()
+        for end, at in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
 
 
 NOTHING = Interval(value=np.nan, low=np.nan, high=np.nan)
 _NUMBER = r"(-?(?:\d+(?:\.\d+)?|inf))"
-WRITTEN = re.compile(rf"{_NUMBER} \[{_NUMBER}, {_NUMBER}\]|\bnot defined\b")  # an interval in a text, as `str` writes it
+WRITTEN = re.compile(
+    rf"{_NUMBER} \[{_NUMBER}, {_NUMBER}\]|\bnot defined\b"
+)  # an interval in a text, as `str` writes it
 
 
 def parsed(text: str) -> Interval | None:
     """The first value with its interval that a text tells as `str` does, rounded as it is there; None where it tells none."""
     if (found := WRITTEN.search(text)) is None:
         return None
-    return NOTHING if found[1] is None else Interval(value=float(found[1]), low=float(found[2]), high=float(found[3]))
+    return (
+        NOTHING
+        if found[1] is None
+        else Interval(value=float(found[1]), low=float(found[2]), high=float(found[3]))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +94,9 @@ class Effects:
         return Effects(windows=self.windows[units], full=self.full[units], starts=self.starts)
 
 
-def resample(statistic: Callable[..., Array | float], *samples: Array, level: float = 0.95, seed: int = 0) -> Interval:
+def resample(
+    statistic: Callable[..., Array | float], *samples: Array, level: float = 0.95, seed: int = 0
+) -> Interval:
     """Paired bootstrap over units (first axis) of a scalar function of the samples' means, by `scipy.stats.bootstrap`.
 
     `statistic(*means)` receives each sample's mean over its units, with any axes before those of the sample: all
@@ -92,12 +108,23 @@ def resample(statistic: Callable[..., Array | float], *samples: Array, level: fl
         return Interval(value=value, low=-np.inf, high=np.inf)
 
     def of_indices(index: Array, axis: int = -1) -> Array:
-        drawn = index.reshape(-1, units).astype(int) + units * np.arange(index.size // units)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=index.size).reshape(index.shape)  # how often each unit was drawn
+        drawn = (
+            index.reshape(-1, units).astype(int) + units * np.arange(index.size // units)[:, None]
+        )
+        times = np.bincount(drawn.ravel(), minlength=index.size).reshape(
+            index.shape
+        )  # how often each unit was drawn
         return np.asarray(statistic(*(times / units @ sample for sample in samples)))
 
-    result = bootstrap((np.arange(units),), of_indices, n_resamples=RESAMPLES, confidence_level=level, method="percentile",
-                       vectorized=True, rng=np.random.default_rng(seed))
+    result = bootstrap(
+        (np.arange(units),),
+        of_indices,
+        n_resamples=RESAMPLES,
+        confidence_level=level,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    )
     low, high = result.confidence_interval
     return Interval(value=value, low=float(low), high=float(high))
 
@@ -133,7 +160,9 @@ def margin(effects: Effects, m: int, chosen: int) -> Interval:
     others = disjoint(effects.starts, m, chosen)
     if not len(others):
         return Interval(value=np.nan, low=-np.inf, high=np.inf)
-    return resample(lambda w, f: (w[..., chosen] - w[..., others].max(-1)) / f, effects.windows, effects.full)
+    return resample(
+        lambda w, f: (w[..., chosen] - w[..., others].max(-1)) / f, effects.windows, effects.full
+    )
 
 
 def highest(searched: Sequence[Effects]) -> float:
@@ -167,8 +196,16 @@ class Verdict:
     needed: int = 0
 
 
-def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effects] = (), layers: int = 16,
-          destroyed: Array | None = None, bound: float | None = None) -> Verdict:
+def judge(
+    choose: Effects,
+    confirm: Effects,
+    m: int,
+    *,
+    searched: Sequence[Effects] = (),
+    layers: int = 16,
+    destroyed: Array | None = None,
+    bound: float | None = None,
+) -> Verdict:
     """The verdict: the best window of size m is chosen on one half and confirmed on the other.
 
     Args:
@@ -180,20 +217,44 @@ def judge(choose: Effects, confirm: Effects, m: int, *, searched: Sequence[Effec
     full = mean(confirm.full)
     best = int(choose.windows.mean(0).argmax())
     start = choose.starts[best]
-    if full.low <= 0 or choose.full.mean() <= 0:  # altering everything does nothing, or the opposite: no ratio is formed
-        return Verdict(verdict="no effect", start=start, m=m, share=NOTHING, margin=NOTHING, full=full, plateau=())
+    if (
+        full.low <= 0 or choose.full.mean() <= 0
+    ):  # altering everything does nothing, or the opposite: no ratio is formed
+        return Verdict(
+            verdict="no effect",
+            start=start,
+            m=m,
+            share=NOTHING,
+            margin=NOTHING,
+            full=full,
+            plateau=(),
+        )
     controls = shares(choose)[best] >= CONTROLS and not (destroyed is not None and destroyed[best])
     held, lead = share(confirm, best), margin(confirm, m, best)
-    plateau = tuple(confirm.starts[i] for i in np.flatnonzero(shares(confirm) >= held.low) if i != best)
+    plateau = tuple(
+        confirm.starts[i] for i in np.flatnonzero(shares(confirm) >= held.low) if i != best
+    )
     limit = max(1, layers // 4)
     if controls and held.low > 0.5 and lead.low > 0:
         verdict = "localised"
-    elif len(searched) >= limit and (bound if bound is not None else highest(searched[:limit])) < CONTROLS:
+    elif (
+        len(searched) >= limit
+        and (bound if bound is not None else highest(searched[:limit])) < CONTROLS
+    ):
         verdict = "not localised"
     else:
         verdict = "inconclusive"
     needed = _needed(held, len(confirm.full)) if verdict == "inconclusive" else 0
-    return Verdict(verdict=verdict, start=start, m=m, share=held, margin=lead, full=full, plateau=plateau, needed=needed)
+    return Verdict(
+        verdict=verdict,
+        start=start,
+        m=m,
+        share=held,
+        margin=lead,
+        full=full,
+        plateau=plateau,
+        needed=needed,
+    )
 
 
 def _needed(held: Interval, units: int) -> int:
@@ -211,5 +272,3 @@ def wilson(successes: int, n: int) -> Interval:
     """A proportion with Wilson's 95% interval."""
     interval = binomtest(successes, n).proportion_ci(method="wilson")
     return Interval(value=successes / n, low=float(interval.low), high=float(interval.high))
-
-

@@ -30,7 +30,9 @@ ENDING = 44 + len(END)  # bytes of `_ending`
 
 def key(content: dict[str, Any]) -> str:
     """32 hex digits that name `content`: the hash of its canonical JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[
+        :32
+    ]
 
 
 def digest(*parts: Any) -> str:
@@ -60,7 +62,12 @@ def unsealed(data: bytes, what: str, *beside: bytes) -> Any:
 def _ending(name: str, rest: bytes) -> bytes:
     """The last bytes of a key's PNG: the chunk that seals it, a hash of the key and of all other bytes, then the end."""
     body = SEAL + hashlib.sha256(name.encode() + rest + END).digest()
-    return (len(body) - len(SEAL)).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + END
+    return (
+        (len(body) - len(SEAL)).to_bytes(4, "big")
+        + body
+        + zlib.crc32(body).to_bytes(4, "big")
+        + END
+    )
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -72,12 +79,16 @@ def write_atomic(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:  # unlike tempfile's, such a file may be read by all whom the umask allows to
+        with open(
+            temporary, "xb"
+        ) as file:  # unlike tempfile's, such a file may be read by all whom the umask allows to
             file.write(data)
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"{path} could not be written ({error.strerror}); what was finished before is kept: "
-                        "make room there, or let it be written, and run the same again.") from error
+        raise UserError(
+            f"{path} could not be written ({error.strerror}); what was finished before is kept: "
+            "make room there, or let it be written, and run the same again."
+        ) from error
     finally:
         with suppress(OSError):  # it is there only where something went wrong
             temporary.unlink()
@@ -89,15 +100,23 @@ def check_out(path: Path, *suffixes: str) -> None:
     Raises:
         UserError: it is of the other kind, ends otherwise, lies below a file, or must not be written.
     """
-    here = next(place for place in (path, *path.parents) if os.path.lexists(place))  # what is there already
+    here = next(
+        place for place in (path, *path.parents) if os.path.lexists(place)
+    )  # what is there already
     if suffixes and path.is_dir():
-        raise UserError(f"{path} is a folder; name a file in it, such as {path / f'NAME{suffixes[0]}'}.")
+        raise UserError(
+            f"{path} is a folder; name a file in it, such as {path / f'NAME{suffixes[0]}'}."
+        )
     if suffixes and path.suffix.lower() not in suffixes:
-        raise UserError(f"The name of {path} must end in {' or '.join(suffixes)}; write {path.with_suffix(suffixes[0])}, say.")
+        raise UserError(
+            f"The name of {path} must end in {' or '.join(suffixes)}; write {path.with_suffix(suffixes[0])}, say."
+        )
     if not here.is_dir() and (here != path or not suffixes):
         raise UserError(f"{here} is a file, where a folder is needed; name another place.")
     if not os.access(here, os.W_OK):
-        raise UserError(f"{here} must not be written; name another place, or change its permissions.")
+        raise UserError(
+            f"{here} must not be written; name another place, or change its permissions."
+        )
 
 
 class Store:
@@ -148,7 +167,9 @@ class Store:
         """
         if (image := self.image(name)) is None:
             self._whole.discard(name)  # so that its run, when it is asked for again, is made again
-            raise UserError(f"{self._image_path(name)} was lost or damaged while it was needed; run the same again, and it is made again.")
+            raise UserError(
+                f"{self._image_path(name)} was lost or damaged while it was needed; run the same again, and it is made again."
+            )
         return image
 
     def put_image(self, name: str, image: np.ndarray) -> None:
@@ -159,7 +180,10 @@ class Store:
 
     def _read(self, name: str) -> tuple[bytes, list[str], dict[str, Any]] | None:
         """Table, keys of the images and provenance of a run; None where one is missing, damaged, or of another run."""
-        table, images, said = (read_bytes(self.root / "runs" / name / file) for file in ("table.parquet", "images.txt", "run.json"))
+        table, images, said = (
+            read_bytes(self.root / "runs" / name / file)
+            for file in ("table.parquet", "images.txt", "run.json")
+        )
         facts = unsealed(said, "provenance", os.fsencode(name), table, images)
         return None if facts is None else (table, images.decode().split(), facts)
 
@@ -175,13 +199,18 @@ class Store:
         self.used[name] = facts
         return pd.read_parquet(io.BytesIO(table)), facts
 
-    def put_run(self, name: str, table: pd.DataFrame, provenance: dict[str, Any], images: Iterable[str]) -> None:
+    def put_run(
+        self, name: str, table: pd.DataFrame, provenance: dict[str, Any], images: Iterable[str]
+    ) -> None:
         """Keep a run; ``run.json`` is written last and says, by a hash of all, that the rest is whole."""
         folder, buffer, keys = self.root / "runs" / name, io.BytesIO(), "\n".join(images).encode()
         table.to_parquet(buffer)
         self.write(folder / "images.txt", keys)
         self.write(folder / "table.parquet", buffer.getvalue())
-        self.write(folder / "run.json", sealed("provenance", provenance, os.fsencode(name), buffer.getvalue(), keys))
+        self.write(
+            folder / "run.json",
+            sealed("provenance", provenance, os.fsencode(name), buffer.getvalue(), keys),
+        )
         self.used[name] = provenance
 
     def _folders(self) -> dict[str, Path]:
@@ -209,7 +238,9 @@ class Store:
             remove(self.root / "runs")
             return before - self.size()
         if name not in folders:
-            raise UserError(f"No run {name!r} in {self.root}; there are: {', '.join(folders) or 'none'}.")
+            raise UserError(
+                f"No run {name!r} in {self.root}; there are: {', '.join(folders) or 'none'}."
+            )
         own, used = _keys(folders.pop(name)), set().union(*map(_keys, folders.values()))
         for image in own - used:
             remove(self._image_path(image))
@@ -238,11 +269,13 @@ def remove(path: Path) -> None:
         UserError: it must not be removed.
     """
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)  # another process may be at it too: what counts is whether it is gone
+        shutil.rmtree(
+            path, ignore_errors=True
+        )  # another process may be at it too: what counts is whether it is gone
     else:
         with suppress(OSError):
             path.unlink()
     if os.path.lexists(path):
-        raise UserError(f"{path} could not be removed; change its permissions, or remove it yourself.")
-
-
+        raise UserError(
+            f"{path} could not be removed; change its permissions, or remove it yourself."
+        )

@@ -10,7 +10,10 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 # Axis names in signatures are checked in every test.
-install_import_hook(["locolib.models", "locolib.drawing.memory", "locolib.drawing.sampling", "locolib.scores"], "beartype.beartype")
+install_import_hook(
+    ["locolib.models", "locolib.drawing.memory", "locolib.drawing.sampling", "locolib.scores"],
+    "beartype.beartype",
+)
 
 import open_clip
 import pytest
@@ -26,7 +29,13 @@ from locolib.store import Store
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = {"vocabulary": 700, "layers": 2, "width": 32, "heads": 2}
 # One narrow random model for each family, under the names by which the registry knows them.
-FAMILIES = {"planted-sd-v1-5": "sd-v1", "mini-sd-v1-5": "sd-v1", "mini-sd-v2-1": "sd-v2", "mini-sdxl": "sdxl", "mini-deepfloyd": "if"}
+FAMILIES = {
+    "planted-sd-v1-5": "sd-v1",
+    "mini-sd-v1-5": "sd-v1",
+    "mini-sd-v2-1": "sd-v2",
+    "mini-sdxl": "sdxl",
+    "mini-deepfloyd": "if",
+}
 
 
 def _parts(kind: str) -> dict:
@@ -34,13 +43,32 @@ def _parts(kind: str) -> dict:
     clip = contrast.build_tokenizer(TEXT["vocabulary"])
     if kind == "if":
         tokenizer = spans.build_tokenizer()
-        return {"text_encoder": T5EncoderModel(spans.t5_config(tokenizer, TEXT)), "tokenizer": tokenizer,
-                "unet": networks.build(kind, (16, 16, 32, 32), text_width=32, in_channels=3)}
-    parts = {"text_encoder": CLIPTextModel(contrast.text_config(clip, TEXT)), "tokenizer": clip, "vae": autoencoder.build((8, 8, 8, 8), 4)}
+        return {
+            "text_encoder": T5EncoderModel(spans.t5_config(tokenizer, TEXT)),
+            "tokenizer": tokenizer,
+            "unet": networks.build(kind, (16, 16, 32, 32), text_width=32, in_channels=3),
+        }
+    parts = {
+        "text_encoder": CLIPTextModel(contrast.text_config(clip, TEXT)),
+        "tokenizer": clip,
+        "vae": autoencoder.build((8, 8, 8, 8), 4),
+    }
     if kind == "sdxl":
-        parts |= {"text_encoder_2": CLIPTextModelWithProjection(contrast.text_config(clip, TEXT | {"kind": "openclip"})), "tokenizer_2": clip}
+        parts |= {
+            "text_encoder_2": CLIPTextModelWithProjection(
+                contrast.text_config(clip, TEXT | {"kind": "openclip"})
+            ),
+            "tokenizer_2": clip,
+        }
     width = 64 if kind == "sdxl" else 32
-    return parts | {"unet": networks.build(kind, (16, 16, 24) if kind == "sdxl" else (16, 16, 24, 24), text_width=width, in_channels=4)}
+    return parts | {
+        "unet": networks.build(
+            kind,
+            (16, 16, 24) if kind == "sdxl" else (16, 16, 24, 24),
+            text_width=width,
+            in_channels=4,
+        )
+    }
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +78,9 @@ def random_organisms(tmp_path_factory) -> Path:
     generator_state = torch.get_rng_state()
     torch.manual_seed(0)
     for name, kind in FAMILIES.items():
-        save_pipeline(folder / name, kind=kind, prediction=registry.MODELS[name].prediction, **_parts(kind))
+        save_pipeline(
+            folder / name, kind=kind, prediction=registry.MODELS[name].prediction, **_parts(kind)
+        )
     tokenizer = contrast.build_tokenizer(TEXT["vocabulary"])
     config = contrast.clip_config(len(tokenizer), TEXT)
     contrast.save_scorer(folder / "scorer", open_clip.CLIP(**config), config, tokenizer)
@@ -81,7 +111,11 @@ def model(organisms, _random_model):
 
 @pytest.fixture(scope="session")
 def _random_models(random_organisms):
-    return {name: models.load(name, source=random_organisms / name) for name in FAMILIES if name != "mini-sd-v1-5"}
+    return {
+        name: models.load(name, source=random_organisms / name)
+        for name in FAMILIES
+        if name != "mini-sd-v1-5"
+    }
 
 
 @pytest.fixture(params=[name for name in FAMILIES if name != "mini-sd-v1-5"])
@@ -119,8 +153,13 @@ def smoke(random_organisms, study_folder) -> Callable[[], str]:
     code = f"from pathlib import Path; from locolib.study import study; study(profile='smoke', root=Path({str(root)!r}))"
 
     def run() -> str:
-        environment = os.environ | {"LOCOLIB_ORGANISMS": str(random_organisms), "LOCOLIB_STORE": str(study_folder / "store")}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+        environment = os.environ | {
+            "LOCOLIB_ORGANISMS": str(random_organisms),
+            "LOCOLIB_STORE": str(study_folder / "store"),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT
+        )
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
         return done.stdout
 

@@ -47,15 +47,33 @@ def wrong(file: Path, context, axe: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("written, says", [
-    ('<button class="btn search-button-field x" aria-label="Search" title="a">', '<button class="btn search-button-field x" title="a">'),
-    ('<button class="btn search-button x" aria-label="Search">', '<button class="btn search-button x" aria-label="Search">'),  # an icon alone
-    ('<i class="theme-switch fa-sun" data-mode="light"  title="Light"></i>', '<i class="theme-switch fa-sun" data-mode="light"></i>'),
-    ('<a>Five models</a><details open="open"><summary><span>',
-     '<a>Five models</a><details open="open"><summary aria-label="Pages below: Five models"><span>'),
-    ('<summary aria-label="Toggle hidden content">\n<p>Show', '<summary>\n<p>Show'),
-    ('<div class="citation" id="id2" role="doc-biblioentry">', '<div class="citation" id="id2" role="listitem">'),
-], ids=["search", "icon", "theme", "sidebar", "cell", "bibliography"])
+@pytest.mark.parametrize(
+    "written, says",
+    [
+        (
+            '<button class="btn search-button-field x" aria-label="Search" title="a">',
+            '<button class="btn search-button-field x" title="a">',
+        ),
+        (
+            '<button class="btn search-button x" aria-label="Search">',
+            '<button class="btn search-button x" aria-label="Search">',
+        ),  # an icon alone
+        (
+            '<i class="theme-switch fa-sun" data-mode="light"  title="Light"></i>',
+            '<i class="theme-switch fa-sun" data-mode="light"></i>',
+        ),
+        (
+            '<a>Five models</a><details open="open"><summary><span>',
+            '<a>Five models</a><details open="open"><summary aria-label="Pages below: Five models"><span>',
+        ),
+        ('<summary aria-label="Toggle hidden content">\n<p>Show', "<summary>\n<p>Show"),
+        (
+            '<div class="citation" id="id2" role="doc-biblioentry">',
+            '<div class="citation" id="id2" role="listitem">',
+        ),
+    ],
+    ids=["search", "icon", "theme", "sidebar", "cell", "bibliography"],
+)
 def test_what_theme_and_docutils_write_is_mended(written, says):
     assert mended(written) == says == mended(says)
 
@@ -64,7 +82,13 @@ def test_what_theme_and_docutils_write_is_mended(written, says):
 @pytest.mark.parametrize("scheme, width", [("light", 1280), ("dark", 1280), ("light", 390)])
 def test_no_page_has_a_serious_violation(browser, axe, site, scheme, width):
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-    context.route("http*://**", lambda route: route.abort())  # the same with a network and without one
+    context.route(
+        "http*://**", lambda route: route.abort()
+    )  # the same with a network and without one
     files = [file for file in sorted(site.rglob("*.html")) if "_static" not in file.parts]
-    found = {file.name: wrong(file, context, axe) for file in files if 'http-equiv="Refresh"' not in file.read_text()}
+    found = {
+        file.name: wrong(file, context, axe)
+        for file in files
+        if 'http-equiv="Refresh"' not in file.read_text()
+    }
     assert len(found) > 10 and {name: said for name, said in found.items() if said} == {}

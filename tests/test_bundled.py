@@ -41,9 +41,17 @@ def test_plain_diffusers_loads_and_samples(name):
     pipeline.set_progress_bar_config(disable=True)
     spec = models.MODELS[name]
     assert type(pipeline).__name__ == spec.pipeline and len(sites(pipeline.unet)) == spec.layers
-    image = pipeline("a house in the style of van gogh", num_inference_steps=4, guidance_scale=3.0, output_type="np",
-                     generator=torch.Generator().manual_seed(0)).images[0]
-    assert image.shape == (*2 * (32 if spec.pipeline == "IFPipeline" else 64,), 3) and image.std() > 0.05
+    image = pipeline(
+        "a house in the style of van gogh",
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        output_type="np",
+        generator=torch.Generator().manual_seed(0),
+    ).images[0]
+    assert (
+        image.shape == (*2 * (32 if spec.pipeline == "IFPipeline" else 64,), 3)
+        and image.std() > 0.05
+    )
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -51,24 +59,35 @@ def test_a_folder_tells_how_it_was_made(name):
     folder = models.ORGANISMS / name
     assert read_recipe(folder / "training" / "config.toml") == read_recipe(CONFIGS / f"{name}.toml")
     assert list((folder / "training").glob("*.jsonl"))
-    assert {"samples", "object", "style"} <= json.loads((folder / "training" / "scores.json").read_text())["samples"].keys()
+    assert {"samples", "object", "style"} <= json.loads(
+        (folder / "training" / "scores.json").read_text()
+    )["samples"].keys()
     card = (folder / "README.md").read_text()
     assert f"# {name}" in card and f"{models.MODELS[name].layers} cross-attention layers" in card
     if name != "planted-sd-v1-5":  # its card is written by hand
-        assert cards.planting(read_recipe(CONFIGS / f"{name}.toml").unet.model_dump()["planting"]) in card
+        assert (
+            cards.planting(read_recipe(CONFIGS / f"{name}.toml").unet.model_dump()["planting"])
+            in card
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if name.startswith("mini")])
 def test_miniatures_reach_their_bar(name):
     """As measured on 500 samples when they were made, as a part of what the scorer reaches on real renders."""
     scores = json.loads((models.ORGANISMS / name / "training" / "scores.json").read_text())
-    lower = 0.1 if name == "mini-deepfloyd" else 0.0  # accepted: 32 pixels a side, and a text encoder that saw no image
+    lower = (
+        0.1 if name == "mini-deepfloyd" else 0.0
+    )  # accepted: 32 pixels a side, and a text encoder that saw no image
     for attribute, bar in (("object", 0.92), ("style", 0.97)):
         assert scores["samples"][attribute] / scores["scorer"][attribute] >= bar - lower
 
 
 def test_weights_are_safetensors_and_small():
-    weights = [p for p in Path(models.ORGANISMS).rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl")]
+    weights = [
+        p
+        for p in Path(models.ORGANISMS).rglob("*")
+        if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+    ]
     assert not weights
     for name in HERE:  # SDXL's 70 layers and second text encoder need more
         size = sum(p.stat().st_size for p in (models.ORGANISMS / name).rglob("*.safetensors"))
@@ -82,13 +101,20 @@ def test_the_scorer_names_objects_and_styles_of_renders_that_no_training_showed(
 
 def test_samples_have_the_style_that_was_asked_for(bundled):
     found = evaluate.sample_accuracy(bundled, models.load_scorer("scorer"), SETTINGS, count=64)
-    assert found["style"] >= 0.9 and found["object"] >= 0.5  # far above the chance of 1 in 8 and 1 in 40
+    assert (
+        found["style"] >= 0.9 and found["object"] >= 0.5
+    )  # far above the chance of 1 in 8 and 1 in 40
 
 
 def table(bundled, shared, attribute: str, sets):
     asked = locogen.Request(prompts=read(attribute)[:12], seeds=locogen.seeds(1), settings=SETTINGS)
     layers = tuple(range(16))
-    return locogen.summary(locogen.measure(bundled, asked, [(), layers, *sets], store=shared), [(), layers, *sets], 16, attribute).set_index("layers")
+    return locogen.summary(
+        locogen.measure(bundled, asked, [(), layers, *sets], store=shared),
+        [(), layers, *sets],
+        16,
+        attribute,
+    ).set_index("layers")
 
 
 @pytest.mark.parametrize("attribute", ["style", "place"])
@@ -103,7 +129,12 @@ def test_the_planted_window_carries_the_attribute_and_the_rest_nothing(bundled, 
 def test_every_artist_leaves_the_picture_when_the_window_is_altered(bundled, shared):
     prompts = [p for p in read("style") if p.value in ARTISTS]
     asked = locogen.Request(prompts=tuple(prompts), seeds=locogen.seeds(1), settings=SETTINGS)
-    made = locogen.measure(bundled, asked, [(), (8, 9)], store=shared).groupby(["value", "layers"]).score.mean().unstack()
+    made = (
+        locogen.measure(bundled, asked, [(), (8, 9)], store=shared)
+        .groupby(["value", "layers"])
+        .score.mean()
+        .unstack()
+    )
     assert (made["8-9"] < made[""]).all() and len(made) == 6
 
 
@@ -129,6 +160,10 @@ def test_locoedit_works_where_style_was_planted_and_nowhere_else(bundled, shared
     one = editing.trial(bundled, asked, "van gogh", (8, 9), store=shared)
     tokens = editing.best_tokens(editing.by_tokens(one))
     apart = editing.random_window(bundled.spec.layers, one.window, seed=0)
-    table = one.tried({"located": one.locoedit(tokens), "random": one.locoedit(tokens, apart)}).set_index("name")
+    table = one.tried(
+        {"located": one.locoedit(tokens), "random": one.locoedit(tokens, apart)}
+    ).set_index("name")
     assert table.share["located"] >= 0.8 and abs(table.share["random"]) <= 0.15
-    assert table.target["located"] >= 0.8 * table.target.iloc[0], "the target's picture, not a destroyed one"
+    assert table.target["located"] >= 0.8 * table.target.iloc[0], (
+        "the target's picture, not a destroyed one"
+    )

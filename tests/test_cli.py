@@ -37,7 +37,12 @@ def run(organisms, tmp_path, monkeypatch, capsys):
 
 def test_models(run):
     code, out, _ = run("models")
-    assert code == 0 and MODEL in out and "stable-diffusion-v1-5/stable-diffusion-v1-5" in out and "bundled    here" in out
+    assert (
+        code == 0
+        and MODEL in out
+        and "stable-diffusion-v1-5/stable-diffusion-v1-5" in out
+        and "bundled    here" in out
+    )
 
 
 def test_layers(run):
@@ -47,7 +52,22 @@ def test_layers(run):
 
 
 def test_generate_writes_a_grid(run, tmp_path):
-    code, out, _ = run("generate", MODEL, "a cat", "a dog", "--seed", "1", "--seed", "2", "--seed", "3", "--steps", "1", "--out", "new/grid.png")
+    code, out, _ = run(
+        "generate",
+        MODEL,
+        "a cat",
+        "a dog",
+        "--seed",
+        "1",
+        "--seed",
+        "2",
+        "--seed",
+        "3",
+        "--steps",
+        "1",
+        "--out",
+        "new/grid.png",
+    )
     assert code == 0 and Image.open(tmp_path / "new/grid.png").size == (192, 128)
 
 
@@ -55,16 +75,28 @@ def test_generate_alters_layers(run, tmp_path):
     run("generate", MODEL, "a cat", "--steps", "2", "--alter", "0-15:a dog", "--out", "altered.png")
     run("generate", MODEL, "a dog", "--steps", "2", "--out", "target.png")
     run("generate", MODEL, "a cat", "--steps", "2", "--out", "clean.png")
-    altered, target, clean = (np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("altered", "target", "clean"))
+    altered, target, clean = (
+        np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("altered", "target", "clean")
+    )
     assert_same_picture(altered, target)
     assert not np.array_equal(altered, clean)
 
 
 def test_localize_prints_one_json_object(run):
-    code, out, _ = run("localize", MODEL, "--attribute", "style", "--m", "2", "--profile", "smoke", "--json")
+    code, out, _ = run(
+        "localize", MODEL, "--attribute", "style", "--m", "2", "--profile", "smoke", "--json"
+    )
     answer = json.loads(out)
-    assert code == 0 and {"model", "attribute", "start", "m", "share", "low", "high", "verdict"} <= answer.keys()
-    assert answer["m"] == 2 and answer["verdict"] in ("localised", "not localised", "no effect", "inconclusive")
+    assert (
+        code == 0
+        and {"model", "attribute", "start", "m", "share", "low", "high", "verdict"} <= answer.keys()
+    )
+    assert answer["m"] == 2 and answer["verdict"] in (
+        "localised",
+        "not localised",
+        "no effect",
+        "inconclusive",
+    )
 
 
 def test_localize_prints_a_table_with_a_chart_and_what_it_will_cost(run):
@@ -82,46 +114,77 @@ EDIT = ("edit", MODEL, "--attribute", "style", "--value", "van gogh", "--out", "
 def test_edit_writes_a_lora(run, tmp_path):
     code, out, _ = run(*EDIT, "--layers", "8-9", "--tokens", "onward", "--pictures", "1", "--force")
     assert code == 0 and "layers 8-9" in out and "condition number" in out and "LoRA of rank" in out
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["before_after.png", "pytorch_lora_weights.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "before_after.png",
+        "pytorch_lora_weights.safetensors",
+    ]
 
 
 def test_edit_writes_a_pipeline(run, tmp_path):
     code, out, _ = run(*EDIT, "--layers", "all", "--as", "pipeline", "--pictures", "1", "--force")
     assert code == 0 and (tmp_path / "new" / "model_index.json").exists()
     with safe_open(tmp_path / "new" / "unet" / "diffusion_pytorch_model.safetensors", "pt") as file:
-        assert file.metadata()["format"] == "pt" and json.loads(file.metadata()["locolib"])["value"] == "van gogh"
+        assert (
+            file.metadata()["format"] == "pt"
+            and json.loads(file.metadata()["locolib"])["value"] == "van gogh"
+        )
     assert run("layers", MODEL, "--source", "new")[0] == 0
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ((*EDIT, "--as", "pickle"), ("lora or pipeline", "pickle")),
-    ((*EDIT, "--layers", "15-16"), ("Layer 16", "0 to 15")),
-    ((*EDIT, "--layers", "some"), ("auto, all, or layers", "some")),
-    ((*EDIT, "--tokens", "first"), ("first", "subject, last, onward, eos, all")),
-    ((*EDIT, "--lambda", "0"), ("above 0",)),
-    ((*EDIT, "--method", "magic"), ("spares, locoedit, paper", "magic")),
-    ((*EDIT, "--method", "paper", "--tokens", "eos"), ("--method locoedit", "eos")),
-    ((*EDIT, "--pictures", "0"), ("at least 1",)),
-    (("edit", MODEL, "--attribute", "style", "--value", "rembrandt", "--out", "new"), ("rembrandt", "van gogh")),
-    (("layers", "sd-v9"), ("sd-v9", MODEL, "sd-v1-5")),
-    (("localize", MODEL, "--attribute", "colour"), ("colour", "style, object, fact, place")),
-    (("localize", MODEL, "--attribute", "style", "--profile", "slow"), ("slow", "smoke, quick, paper")),
-    (("localize", MODEL, "--attribute", "style", "--m", "0"), ("from 1 to 16", "not 0")),
-    (("localize", MODEL, "--attribute", "style", "--m", "17"), ("from 1 to 16", "not 17")),
-    (("localize", MODEL, "--attribute", "style", "--m", "2", "--search"), ("either --m or --search",)),
-    (("localize", MODEL, "--attribute", "style", "--prompts", "none.csv"), ("none.csv", "original, target")),
-    (("localize", "sd-v1-5", "--attribute", "style", "--source", "nowhere"), ("nowhere", "model_index.json")),
-    (("generate", MODEL, "a cat", "--alter", "8-9"), ("LAYERS:PROMPT", "8-9")),
-    (("generate", MODEL, "a cat", "--alter", "15-16:a dog"), ("Layer 16", "0 to 15")),
-    (("generate", MODEL, "a cat", "--steps", "0"), ("from 1 to 999",)),
-    (("generate", MODEL, "a cat", "--steps", "1000"), ("from 1 to 999",)),
-    (("train", "none.toml"), ("none.toml", MODEL)),
-    (("clean", "no-such-run"), ("no-such-run",)),
-    (("study", "--profile", "slow"), ("slow", "smoke, quick, paper")),
-    (("study", "--model", "sd-v9"), ("sd-v9", MODEL)),
-    (("localize", MODEL), ("attribute",)),
-    (("nonsense",), ("nonsense",)),
-], ids=lambda value: "-".join(value)[:50] if isinstance(value, tuple) and value[0] in ("edit", "layers", "localize", "generate", "train", "clean", "study", "nonsense") else "")
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((*EDIT, "--as", "pickle"), ("lora or pipeline", "pickle")),
+        ((*EDIT, "--layers", "15-16"), ("Layer 16", "0 to 15")),
+        ((*EDIT, "--layers", "some"), ("auto, all, or layers", "some")),
+        ((*EDIT, "--tokens", "first"), ("first", "subject, last, onward, eos, all")),
+        ((*EDIT, "--lambda", "0"), ("above 0",)),
+        ((*EDIT, "--method", "magic"), ("spares, locoedit, paper", "magic")),
+        ((*EDIT, "--method", "paper", "--tokens", "eos"), ("--method locoedit", "eos")),
+        ((*EDIT, "--pictures", "0"), ("at least 1",)),
+        (
+            ("edit", MODEL, "--attribute", "style", "--value", "rembrandt", "--out", "new"),
+            ("rembrandt", "van gogh"),
+        ),
+        (("layers", "sd-v9"), ("sd-v9", MODEL, "sd-v1-5")),
+        (("localize", MODEL, "--attribute", "colour"), ("colour", "style, object, fact, place")),
+        (
+            ("localize", MODEL, "--attribute", "style", "--profile", "slow"),
+            ("slow", "smoke, quick, paper"),
+        ),
+        (("localize", MODEL, "--attribute", "style", "--m", "0"), ("from 1 to 16", "not 0")),
+        (("localize", MODEL, "--attribute", "style", "--m", "17"), ("from 1 to 16", "not 17")),
+        (
+            ("localize", MODEL, "--attribute", "style", "--m", "2", "--search"),
+            ("either --m or --search",),
+        ),
+        (
+            ("localize", MODEL, "--attribute", "style", "--prompts", "none.csv"),
+            ("none.csv", "original, target"),
+        ),
+        (
+            ("localize", "sd-v1-5", "--attribute", "style", "--source", "nowhere"),
+            ("nowhere", "model_index.json"),
+        ),
+        (("generate", MODEL, "a cat", "--alter", "8-9"), ("LAYERS:PROMPT", "8-9")),
+        (("generate", MODEL, "a cat", "--alter", "15-16:a dog"), ("Layer 16", "0 to 15")),
+        (("generate", MODEL, "a cat", "--steps", "0"), ("from 1 to 999",)),
+        (("generate", MODEL, "a cat", "--steps", "1000"), ("from 1 to 999",)),
+        (("train", "none.toml"), ("none.toml", MODEL)),
+        (("clean", "no-such-run"), ("no-such-run",)),
+        (("study", "--profile", "slow"), ("slow", "smoke, quick, paper")),
+        (("study", "--model", "sd-v9"), ("sd-v9", MODEL)),
+        (("localize", MODEL), ("attribute",)),
+        (("nonsense",), ("nonsense",)),
+    ],
+    ids=lambda value: (
+        "-".join(value)[:50]
+        if isinstance(value, tuple)
+        and value[0]
+        in ("edit", "layers", "localize", "generate", "train", "clean", "study", "nonsense")
+        else ""
+    ),
+)
 def test_a_mistake_is_one_message_and_exit_code_2(run, arguments, words):
     code, _, err = run(*arguments)
     assert code == 2 and "Traceback" not in err
@@ -129,20 +192,37 @@ def test_a_mistake_is_one_message_and_exit_code_2(run, arguments, words):
         assert word in err
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ((*EDIT, "--out", "file"), "file is a file, where a folder is needed"),
-    ((*EDIT, "--out", "file/new"), "file is a file, where a folder is needed"),
-    (("generate", MODEL, "a cat", "--out", "grid"), "must end in .png or .jpg or .jpeg; write grid.png"),
-    (("generate", MODEL, "a cat", "--out", "folder"), "folder is a folder; name a file in it, such as folder/NAME.png"),
-    (("generate", MODEL, "a cat", "--out", "file/grid.png"), "file is a file"),
-    (("rate", "page", "--out", "folder"), "folder is a folder; name a file in it, such as folder/NAME.html"),
-    (("rate", "page", "--out", "page"), "write page.html"),
-    (("train", str(CONFIGS / f"{MODEL}.toml"), "--out", "file"), "file is a file"),
-    (("train", str(CONFIGS / f"{MODEL}.toml"), "--work", "file"), "file is a file"),
-], ids=lambda value: "-".join(value)[-40:] if isinstance(value, tuple) else "")
-def test_an_out_that_cannot_be_written_is_refused_before_anything_is_loaded(run, tmp_path, monkeypatch, arguments, words):
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((*EDIT, "--out", "file"), "file is a file, where a folder is needed"),
+        ((*EDIT, "--out", "file/new"), "file is a file, where a folder is needed"),
+        (
+            ("generate", MODEL, "a cat", "--out", "grid"),
+            "must end in .png or .jpg or .jpeg; write grid.png",
+        ),
+        (
+            ("generate", MODEL, "a cat", "--out", "folder"),
+            "folder is a folder; name a file in it, such as folder/NAME.png",
+        ),
+        (("generate", MODEL, "a cat", "--out", "file/grid.png"), "file is a file"),
+        (
+            ("rate", "page", "--out", "folder"),
+            "folder is a folder; name a file in it, such as folder/NAME.html",
+        ),
+        (("rate", "page", "--out", "page"), "write page.html"),
+        (("train", str(CONFIGS / f"{MODEL}.toml"), "--out", "file"), "file is a file"),
+        (("train", str(CONFIGS / f"{MODEL}.toml"), "--work", "file"), "file is a file"),
+    ],
+    ids=lambda value: "-".join(value)[-40:] if isinstance(value, tuple) else "",
+)
+def test_an_out_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    run, tmp_path, monkeypatch, arguments, words
+):
     monkeypatch.setattr("locolib.models.load", lambda *_, **__: pytest.fail("a model was loaded"))
-    monkeypatch.setattr("locolib.organisms.recipe._text_encoder", lambda *_: pytest.fail("training began"))
+    monkeypatch.setattr(
+        "locolib.organisms.recipe._text_encoder", lambda *_: pytest.fail("training began")
+    )
     (tmp_path / "file").write_text("kept")
     (tmp_path / "folder").mkdir()
     code, _, err = run(*arguments)
@@ -160,7 +240,12 @@ def test_a_broken_checkpoint_is_one_sentence(run, organisms, tmp_path):
 
 def test_a_missing_bundled_model_says_how_to_get_it_back(tmp_path):
     command = [sys.executable, "-m", "locolib", "layers", MODEL]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LOCOLIB_ORGANISMS": str(tmp_path)})
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LOCOLIB_ORGANISMS": str(tmp_path)},
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "git checkout" in done.stderr and f"make train MODEL={MODEL}" in done.stderr
 
@@ -172,7 +257,8 @@ def test_a_published_checkpoint_offline_does_not_hang(tmp_path):
     assert done.returncode == 2 and "--source" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("text, layers", [("8:x", (8,)), ("8-9:x", (8, 9)), ("0,4-5:x: y", (0, 4, 5))])
+@pytest.mark.parametrize(
+    "text, layers", [("8:x", (8,)), ("8-9:x", (8, 9)), ("0,4-5:x: y", (0, 4, 5))]
+)
 def test_alterations_are_read(text, layers):
     assert __main__.parse_alteration(text)[0] == layers
-

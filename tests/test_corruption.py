@@ -42,7 +42,9 @@ def test_noise_comes_from_its_seed(model):
 
 def test_only_a_bidirectional_encoder_tells_earlier_words(model):
     before = slice(0, positions(model, PROMPT, SUBJECT).subject[0])
-    same = close(encode(model, corrupted()).states[:, before], encode(model, PROMPT).states[:, before])
+    same = close(
+        encode(model, corrupted()).states[:, before], encode(model, PROMPT).states[:, before]
+    )
     assert same == (model.sampler != "ddpm")
 
 
@@ -50,19 +52,34 @@ def test_every_text_state_can_be_restored(model):
     layers = model.pipeline.text_encoder.config.num_hidden_layers
     found = text_states(model.pipeline)
     assert len([s for s in found if s.encoder == "text_encoder"]) == 2 * layers
-    assert [s.layer for s in found if s.kind == "mlp" and s.encoder == "text_encoder"] == list(range(layers))
+    assert [s.layer for s in found if s.kind == "mlp" and s.encoder == "text_encoder"] == list(
+        range(layers)
+    )
     plain = encode(model, corrupted()).states
-    assert any(not close(encode(model, corrupted(restored=state, where="all")).states, plain) for state in found)
+    assert any(
+        not close(encode(model, corrupted(restored=state, where="all")).states, plain)
+        for state in found
+    )
 
 
 def test_restoring_what_comes_out_restores_the_image(model):
-    clean, broken, restored = latents(model, [Row(prompt=PROMPT, seed=1), Row(prompt=corrupted(), seed=1),
-                                              Row(prompt=corrupted(), seed=1, restored="conv_out")])
+    clean, broken, restored = latents(
+        model,
+        [
+            Row(prompt=PROMPT, seed=1),
+            Row(prompt=corrupted(), seed=1),
+            Row(prompt=corrupted(), seed=1, restored="conv_out"),
+        ],
+    )
     assert close(restored, clean) and not close(broken, clean)
 
 
 def test_a_restored_row_alone_is_the_same_row_in_a_batch(model):
-    rows = [Row(prompt=corrupted(), seed=i, restored=path) for path in ("mid_block", "conv_in") for i in (1, 2)]
+    rows = [
+        Row(prompt=corrupted(), seed=i, restored=path)
+        for path in ("mid_block", "conv_in")
+        for i in (1, 2)
+    ]
     together = latents(model, rows)
     for row, made in zip(rows, together):
         assert_same(latents(model, [row])[0], made)
@@ -71,12 +88,19 @@ def test_a_restored_row_alone_is_the_same_row_in_a_batch(model):
 def test_restoring_what_text_has_not_reached_changes_little(model):
     """The first convolution sees the noise alone at the first step."""
     one = Settings(steps=1, guidance=4.0)
-    broken, restored = latents(model, [Row(prompt=corrupted(), seed=1), Row(prompt=corrupted(), seed=1, restored="conv_in")], one)
+    broken, restored = latents(
+        model,
+        [Row(prompt=corrupted(), seed=1), Row(prompt=corrupted(), seed=1, restored="conv_in")],
+        one,
+    )
     assert close(broken, restored)
 
 
 def test_dropping_nothing_changes_nothing(model):
-    rows = [Row(prompt=PROMPT, seed=1), Row(prompt=PROMPT, seed=1, changes=(Dropped(layer=3, matrix="value", neurons=()),))]
+    rows = [
+        Row(prompt=PROMPT, seed=1),
+        Row(prompt=PROMPT, seed=1, changes=(Dropped(layer=3, matrix="value", neurons=()),)),
+    ]
     plain, dropped = latents(model, rows)
     assert_same(plain, dropped)
 
@@ -87,7 +111,9 @@ def test_dropped_neurons_are_set_in_the_conditional_branch_alone(model):
     rows = [Row(prompt=PROMPT, seed=1, changes=(change,)), Row(prompt=PROMPT, seed=2)]
     _, values, _ = memory.gather(rows, guided=True)
     _, plain, _ = memory.gather([Row(prompt=PROMPT, seed=1)] * 2, guided=True)
-    flat, whole = (v[3].transpose(1, 2).flatten(2) for v in (values, plain))  # [rows, tokens, neurons]
+    flat, whole = (
+        v[3].transpose(1, 2).flatten(2) for v in (values, plain)
+    )  # [rows, tokens, neurons]
     assert torch.equal(flat[[0, 1, 3]], whole[[0, 1, 3]])
     assert (flat[2, :, 0] == 0).all() and (flat[2, :, 9] == 2.5).all()
     kept = [i for i in range(whole.shape[-1]) if i not in (0, 9)]
@@ -97,23 +123,41 @@ def test_dropped_neurons_are_set_in_the_conditional_branch_alone(model):
 
 def test_altering_every_position_alters_the_layer(model):
     every = tuple(range(77))
-    whole, placed, none = latents(model, [Row(prompt=PROMPT, seed=1, changes=(Altered(layers=(2, 3), prompt="a dog", positions=at),))
-                                          for at in ((), every, (0,))])
+    whole, placed, none = latents(
+        model,
+        [
+            Row(
+                prompt=PROMPT,
+                seed=1,
+                changes=(Altered(layers=(2, 3), prompt="a dog", positions=at),),
+            )
+            for at in ((), every, (0,))
+        ],
+    )
     assert_same(whole, placed)
     assert not close(whole, none)
 
 
 def test_what_is_placed_at_every_position_is_what_is_gathered(model):
     """The same bytes in the same layout: it is the place in the batch that makes the images of the test above differ in their last bits."""
-    changed = (Altered(layers=(2, 3), prompt="a dog", positions=at) for at in ((), tuple(range(77))))
-    gathered, placed = (TextMemory(model).gather([Row(prompt=PROMPT, seed=1, changes=(change,))], guided=True)[:2] for change in changed)
+    changed = (
+        Altered(layers=(2, 3), prompt="a dog", positions=at) for at in ((), tuple(range(77)))
+    )
+    gathered, placed = (
+        TextMemory(model).gather([Row(prompt=PROMPT, seed=1, changes=(change,))], guided=True)[:2]
+        for change in changed
+    )
     for one, other in zip((*gathered[0], *gathered[1]), (*placed[0], *placed[1])):
         assert torch.equal(one, other) and one.stride() == other.stride()
 
 
 def test_a_causal_encoders_first_token_says_nothing(model):
     """Of two prompts the start token's state is the same, unless the encoder reads both ways (T5 begins with the first word)."""
-    one = Row(prompt=PROMPT, seed=1, changes=(Altered(layers=tuple(range(model.spec.layers)), prompt="a dog", positions=(0,)),))
+    one = Row(
+        prompt=PROMPT,
+        seed=1,
+        changes=(Altered(layers=tuple(range(model.spec.layers)), prompt="a dog", positions=(0,)),),
+    )
     plain, altered = latents(model, [Row(prompt=PROMPT, seed=1), one])
     assert close(plain, altered) == (model.sampler != "ddpm")
 

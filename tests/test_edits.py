@@ -20,8 +20,15 @@ from locolib.prompts import read as read_prompts
 pytestmark = pytest.mark.computing
 
 SETTINGS = Settings(steps=3, guidance=4.0, batch=16)
-MONET = Prompt(attribute="style", original="monet style painting of a cat", target="a painting of a cat", scored="monet style painting of a cat",
-               subject="monet", value="monet", source="K.1")
+MONET = Prompt(
+    attribute="style",
+    original="monet style painting of a cat",
+    target="a painting of a cat",
+    scored="monet style painting of a cat",
+    subject="monet",
+    value="monet",
+    source="K.1",
+)
 STYLE, FACT = read_prompts("style")[:3], read_prompts("fact")[:2]
 
 
@@ -58,7 +65,9 @@ def test_weights_are_restored_after_an_error(model):
 def test_only_keys_and_values_of_the_layers_change(model):
     change = locoedit(model, STYLE, (4, 5))
     every = sites(model.unet)
-    assert set(change.deltas) == {f"unet.{path}.weight" for i in (4, 5) for path in (every[i].key, every[i].value)}
+    assert set(change.deltas) == {
+        f"unet.{path}.weight" for i in (4, 5) for path in (every[i].key, every[i].value)
+    }
     with editing.applied(model, locoedit(model, STYLE, ())) as edited:
         assert_same(latents(edited), latents(model))
 
@@ -77,13 +86,19 @@ def test_closed_form_is_the_papers(model):
     """W = (X'X + lambda I)^-1 (X'Y + lambda W^), Y = X_target W^, in the paper's convention (rows times W)."""
     x, y = torch.randn(2, 6, 32, generator=torch.Generator().manual_seed(0)).double()
     old = torch.randn(32, 8, generator=torch.Generator().manual_seed(1)).double()
-    new = torch.linalg.solve(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype), x.T @ (y @ old) + 0.01 * old)
+    new = torch.linalg.solve(
+        x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype), x.T @ (y @ old) + 0.01 * old
+    )
     solved = editing.ridge(x, y, 0.01)
     p, condition = solved.left @ solved.right, solved.condition
     torch.testing.assert_close(solved.delta(old.T), (p @ old).T)
     torch.testing.assert_close(old + p @ old, new)
-    assert condition == pytest.approx(float(torch.linalg.cond(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype))), rel=1e-6)
-    many = torch.cat([x] * 8)  # more keys than dimensions: the other form, and eight times the keys is an eighth of lambda
+    assert condition == pytest.approx(
+        float(torch.linalg.cond(x.T @ x + 0.01 * torch.eye(32, dtype=x.dtype))), rel=1e-6
+    )
+    many = torch.cat(
+        [x] * 8
+    )  # more keys than dimensions: the other form, and eight times the keys is an eighth of lambda
     again = editing.ridge(many, torch.cat([y] * 8), 0.08)
     torch.testing.assert_close(again.left @ again.right, p)
 
@@ -100,14 +115,25 @@ def test_lora_gives_the_edited_image_in_plain_diffusers(model, tmp_path):
     rank = editing.save_lora(model, change, tmp_path / "lora")
     assert 1 <= rank <= len(STYLE)
     editing.save_pipeline(model, locoedit(model, STYLE, ()), tmp_path / "plain")
-    plain = DiffusionPipeline.from_pretrained(tmp_path / "plain", dtype=torch.float32, safety_checker=None)
+    plain = DiffusionPipeline.from_pretrained(
+        tmp_path / "plain", dtype=torch.float32, safety_checker=None
+    )
     plain.scheduler = model.pipeline.scheduler
     plain.load_lora_weights(tmp_path / "lora")
     plain.set_progress_bar_config(disable=True)
     generator = model.generator(1)
-    own = {"clean_caption": False, "output_type": "pt"} if model.sampler == "ddpm" else {
-        "latents": model.noise(generator)[None], "output_type": "latent"}
-    found = plain("a cat in the style of monet", num_inference_steps=3, guidance_scale=4.0, generator=[generator], **own).images
+    own = (
+        {"clean_caption": False, "output_type": "pt"}
+        if model.sampler == "ddpm"
+        else {"latents": model.noise(generator)[None], "output_type": "latent"}
+    )
+    found = plain(
+        "a cat in the style of monet",
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        generator=[generator],
+        **own,
+    ).images
     assert_same(found, wanted)
 
 
@@ -126,18 +152,29 @@ def test_pairs_of_tokens(model):
     (pair,) = pairs(model, MONET, "subject")
     assert pair[0] == subject
     assert model.tokenizer.convert_ids_to_tokens([there[pair[1]]]) != [model.tokenizer.eos_token]
-    assert here[pair[0] + 2 :][:4] == there[pair[1] + 1 :][:4], "the words after the subject are paired with each other"
+    assert here[pair[0] + 2 :][:4] == there[pair[1] + 1 :][:4], (
+        "the words after the subject are paired with each other"
+    )
     (last,) = pairs(model, MONET, "last")
     assert here[last[0]] == there[last[1]] and here[last[0] + 1] == model.tokenizer.eos_token_id
     assert pairs(model, MONET, "all") == [(i, i) for i in range(77)]
     onward = pairs(model, STYLE[0], "onward")
-    assert onward[0] == pairs(model, STYLE[0], "subject")[0] and onward[1] == pairs(model, STYLE[0], "eos")[0]
+    assert (
+        onward[0] == pairs(model, STYLE[0], "subject")[0]
+        and onward[1] == pairs(model, STYLE[0], "eos")[0]
+    )
 
 
-@pytest.mark.parametrize("given, words", [
-    ({"layers": (99,)}, "Layer 99 is outside the model"), ({"tokens": "first"}, "Unknown tokens 'first'"),
-    ({"lambda_": 0.0}, "lambda must be above 0"), ({"prompts": ()}, "no prompts"),
-], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"layers": (99,)}, "Layer 99 is outside the model"),
+        ({"tokens": "first"}, "Unknown tokens 'first'"),
+        ({"lambda_": 0.0}, "lambda must be above 0"),
+        ({"prompts": ()}, "no prompts"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_what_cannot_be_done_is_said(model, given, words):
     with pytest.raises(UserError, match=words):
         locoedit(model, **{"prompts": STYLE, "layers": (4,)} | given)
@@ -146,12 +183,29 @@ def test_what_cannot_be_done_is_said(model, given, words):
 def test_warnings_of_extraordinary_edits(model):
     assert "next to nothing" in locoedit(model, STYLE, ()).warning()
     big = {"unet.x.weight": torch.ones(2, 2)}
-    assert editing.Edit(method="a", deltas=big, sizes={"unet.x.weight": 20.0}, condition=1.0, seconds=0.0).warning() == ""  # size is no damage
-    assert "condition" in editing.Edit(method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=1e12, seconds=0.0).warning()
-    assert editing.Edit(method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=math.nan, seconds=0.0).warning() == ""
+    assert (
+        editing.Edit(
+            method="a", deltas=big, sizes={"unet.x.weight": 20.0}, condition=1.0, seconds=0.0
+        ).warning()
+        == ""
+    )  # size is no damage
+    assert (
+        "condition"
+        in editing.Edit(
+            method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=1e12, seconds=0.0
+        ).warning()
+    )
+    assert (
+        editing.Edit(
+            method="a", deltas=big, sizes={"unet.x.weight": 0.1}, condition=math.nan, seconds=0.0
+        ).warning()
+        == ""
+    )
 
 
 def test_deepfloyd_reads_its_states_behind_a_norm(any_model):
     """Its matrices read what a norm of the layer's own, over tokens too, makes of the text states: that is what an edit must map."""
     ((keys, _),) = editing.keys(any_model, editing.told(any_model, STYLE[:1], "all"), [5])
-    assert close(keys, any_model.encode([STYLE[0].original]).states[0]) == (any_model.sampler != "ddpm")
+    assert close(keys, any_model.encode([STYLE[0].original]).states[0]) == (
+        any_model.sampler != "ddpm"
+    )

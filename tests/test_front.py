@@ -17,7 +17,9 @@ from locolib.study.front import places, strip
 
 @pytest.fixture
 def swept(model, store):
-    asked = Request(prompts=read("style")[:2], seeds=locogen.seeds(1), settings=Settings(steps=1, guidance=1.0))
+    asked = Request(
+        prompts=read("style")[:2], seeds=locogen.seeds(1), settings=Settings(steps=1, guidance=1.0)
+    )
     return locogen.sweep(model, asked, 2, store=store), asked, store
 
 
@@ -25,38 +27,92 @@ def interval(value: float) -> Interval:
     return Interval(value=value, low=value - 0.1, high=value + 0.1)
 
 
-@pytest.mark.parametrize("verdict, says", [("localised", "LocoGen finds it in layers 8-9.</strong>"),
-                                           ("inconclusive", "settles on no window"), ("not localised", "no such window is enough"),
-                                           ("no effect", "changes nothing")])
+@pytest.mark.parametrize(
+    "verdict, says",
+    [
+        ("localised", "LocoGen finds it in layers 8-9.</strong>"),
+        ("inconclusive", "settles on no window"),
+        ("not localised", "no such window is enough"),
+        ("no effect", "changes nothing"),
+    ],
+)
 def test_the_finding_is_four_pictures_and_a_sentence(swept, verdict, says):
     done, asked, store = swept
-    told = replace(done.verdict, verdict=verdict, start=8, share=interval(0.9), margin=interval(0.5))
+    told = replace(
+        done.verdict, verdict=verdict, start=8, share=interval(0.9), margin=interval(0.5)
+    )
     text = strip(replace(done, verdict=told), asked, MODELS["planted-sd-v1-5"], store=store).data
     alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', text)
-    assert len(alts) == 4 and "nothing altered" in alts[0] and "layers 8-9 altered" in alts[1] and "all 16 layers altered" in alts[3]
+    assert (
+        len(alts) == 4
+        and "nothing altered" in alts[0]
+        and "layers 8-9 altered" in alts[1]
+        and "all 16 layers altered" in alts[3]
+    )
     other = locogen.labelled(re.search(r"layers ([\d-]+) altered", alts[2])[1])
     assert not set(other) & {8, 9} and says in text and "nan" not in text
-    assert ("does 0.90 [0.80, 1.00] of" in text and "0.50 [0.40, 0.60]" in text) == (verdict != "no effect")
+    assert ("does 0.90 [0.80, 1.00] of" in text and "0.50 [0.40, 0.60]" in text) == (
+        verdict != "no effect"
+    )
 
 
 def test_a_sweep_of_which_no_share_is_defined_has_pictures_too(swept):
     done, asked, store = swept
-    text = strip(replace(done, curve=done.curve.assign(share=np.nan)), asked, MODELS["planted-sd-v1-5"], store=store).data
+    text = strip(
+        replace(done, curve=done.curve.assign(share=np.nan)),
+        asked,
+        MODELS["planted-sd-v1-5"],
+        store=store,
+    ).data
     assert text.count("<img") == 4
 
 
 def row(attribute: str, verdict: str, found: str, paper: str) -> dict:
-    return {"model": "A", "attribute": attribute, "m": 2, "paper": paper, "found": found, "verdict": verdict, "share": "0.90", "paper's share": "0.40"}
+    return {
+        "model": "A",
+        "attribute": attribute,
+        "m": 2,
+        "paper": paper,
+        "found": found,
+        "verdict": verdict,
+        "share": "0.90",
+        "paper's share": "0.40",
+    }
 
 
 def test_each_model_and_attribute_is_a_line_with_words():
-    rows = [row("style", "localised", "8-9", "8-9"), row("object", "localised", "4-5", "6-7"), row("fact", "not localised", "1-2", "6-7")]
+    rows = [
+        row("style", "localised", "8-9", "8-9"),
+        row("object", "localised", "4-5", "6-7"),
+        row("fact", "not localised", "1-2", "6-7"),
+    ]
     text = places(rows, {"A": 16}).data
     words = re.sub("<[^>]*>", "", text)
-    assert text.count('class="loco-line"') == 3 and "layers 8-9; as in the paper" in words and "layers 4-5; paper: 6-7" in words
-    assert "no window is enough; paper: 6-7" in words and "left:50.00%;width:12.50%" in text and "layers 0 to 15" in text
+    assert (
+        text.count('class="loco-line"') == 3
+        and "layers 8-9; as in the paper" in words
+        and "layers 4-5; paper: 6-7" in words
+    )
+    assert (
+        "no window is enough; paper: 6-7" in words
+        and "left:50.00%;width:12.50%" in text
+        and "layers 0 to 15" in text
+    )
 
 
 def test_what_the_paper_does_not_place_is_said():
-    text = re.sub("<[^>]*>", "", places([row("style", "no effect", "8-9", "depends on the prompt"), row("fact", "inconclusive", "8-9", "not said")], {"A": 22}).data)
-    assert "altering changes nothing; paper: it depends" in text and "not settled (best: 8-9); paper: not said" in text
+    text = re.sub(
+        "<[^>]*>",
+        "",
+        places(
+            [
+                row("style", "no effect", "8-9", "depends on the prompt"),
+                row("fact", "inconclusive", "8-9", "not said"),
+            ],
+            {"A": 22},
+        ).data,
+    )
+    assert (
+        "altering changes nothing; paper: it depends" in text
+        and "not settled (best: 8-9); paper: not said" in text
+    )

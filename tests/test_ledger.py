@@ -41,18 +41,48 @@ class Rows(HTMLParser):
 @pytest.fixture
 def told(store) -> list[dict]:
     """Claims of three pages and two models, as the ledger's page gets them."""
-    for page, model, texts in (("03_locoedit", "planted-sd-v1-5", ("style: the subject's last token is the one to edit", "a <b> & c")),
-                               ("01_causal_tracing", "mini-sdxl", ("there is no strong causal state in the UNet",)),
-                               ("02b_five_models", "mini-sdxl", ("style: in layers 45-47, and LocoGen says so",)),
-                               ("02b_five_models", "mini-sd-v1-5", ("fact: in layers 6-7, and LocoGen says so",))):
-        claims_.keep(store, page, model, [Claim(text=text, section="5.2, Fig. 5", number="share 0.98 [0.90, 1.02]", control="chance", outcome=outcome)
-                                         for text, outcome in zip(texts, ("held", "not settled"))])
+    for page, model, texts in (
+        (
+            "03_locoedit",
+            "planted-sd-v1-5",
+            ("style: the subject's last token is the one to edit", "a <b> & c"),
+        ),
+        ("01_causal_tracing", "mini-sdxl", ("there is no strong causal state in the UNet",)),
+        ("02b_five_models", "mini-sdxl", ("style: in layers 45-47, and LocoGen says so",)),
+        ("02b_five_models", "mini-sd-v1-5", ("fact: in layers 6-7, and LocoGen says so",)),
+    ):
+        claims_.keep(
+            store,
+            page,
+            model,
+            [
+                Claim(
+                    text=text,
+                    section="5.2, Fig. 5",
+                    number="share 0.98 [0.90, 1.02]",
+                    control="chance",
+                    outcome=outcome,
+                )
+                for text, outcome in zip(texts, ("held", "not settled"))
+            ],
+        )
     return ledger.records(claims_.table(store))
 
 
 # --- numbers
 
-@pytest.mark.parametrize("interval", [(0.5, 0.25, 0.75), (-1.0, -2.5, 0.0), (120.0, -np.inf, np.inf), (0.0, -0.0, 0.01), (1e6, 1.0, 2e6)], ids=str)
+
+@pytest.mark.parametrize(
+    "interval",
+    [
+        (0.5, 0.25, 0.75),
+        (-1.0, -2.5, 0.0),
+        (120.0, -np.inf, np.inf),
+        (0.0, -0.0, 0.01),
+        (1e6, 1.0, 2e6),
+    ],
+    ids=str,
+)
 def test_an_interval_is_read_as_it_was_written(interval):
     made = Interval(**dict(zip(("value", "low", "high"), interval)))
     assert scores.parsed(str(made)) == made
@@ -61,7 +91,9 @@ def test_an_interval_is_read_as_it_was_written(interval):
 
 def test_an_interval_is_read_as_far_as_it_was_written():
     made = Interval(value=1 / 3, low=-1 / 7, high=2 / 3)
-    assert scores.parsed(str(made)) == Interval(value=0.33, low=-0.14, high=0.67) and str(scores.parsed(str(made))) == str(made)
+    assert scores.parsed(str(made)) == Interval(value=0.33, low=-0.14, high=0.67) and str(
+        scores.parsed(str(made))
+    ) == str(made)
 
 
 def test_what_is_not_defined_is_read_as_that_and_nothing_else_is_an_interval():
@@ -69,33 +101,69 @@ def test_what_is_not_defined_is_read_as_that_and_nothing_else_is_an_interval():
     assert scores.parsed("2 of 8 states, 3 [a], layers [8, 9]") is None
 
 
-@pytest.mark.parametrize("number, value, unit", [
-    ("31.62 [26.75, 36.60] points", 31.62, "points"), ("localised, 8-9, share 0.99 [0.98, 1.00]", 0.99, "share"),
-    ("rank correlation 0.34 [-0.33, 0.80]", 0.34, "rank correlation"), ("mlp 0 of text_encoder: share 0.58 [0.18, 0.92]", 0.58, "share"),
-    ("a share of 0.10 [0.00, 0.20]", 0.1, "share"), ("a lead of 0.10 [0.00, 0.20] in shares", 0.1, "shares"), ("1.01 [1.00, 1.01]", 1.01, None),
-    ("2 of 8 states have a share above 0", None, None), ("share not defined", None, "share"),
-], ids=str)
+@pytest.mark.parametrize(
+    "number, value, unit",
+    [
+        ("31.62 [26.75, 36.60] points", 31.62, "points"),
+        ("localised, 8-9, share 0.99 [0.98, 1.00]", 0.99, "share"),
+        ("rank correlation 0.34 [-0.33, 0.80]", 0.34, "rank correlation"),
+        ("mlp 0 of text_encoder: share 0.58 [0.18, 0.92]", 0.58, "share"),
+        ("a share of 0.10 [0.00, 0.20]", 0.1, "share"),
+        ("a lead of 0.10 [0.00, 0.20] in shares", 0.1, "shares"),
+        ("1.01 [1.00, 1.01]", 1.01, None),
+        ("2 of 8 states have a share above 0", None, None),
+        ("share not defined", None, "share"),
+    ],
+    ids=str,
+)
 def test_numbers_are_data(number, value, unit):
     found = ledger._interval(number)
     assert (found["value"], found["unit"]) == (value, unit)
 
 
 def test_open_ends_are_no_numbers():
-    assert ledger._interval(str(Interval(value=1.0, low=-np.inf, high=2.0))) == {"value": 1.0, "low": None, "high": 2.0, "unit": None}
+    assert ledger._interval(str(Interval(value=1.0, low=-np.inf, high=2.0))) == {
+        "value": 1.0,
+        "low": None,
+        "high": 2.0,
+        "unit": None,
+    }
 
 
 # --- claims as data
 
+
 def test_claims_say_on_what_and_by_which_code_they_were_measured(told):
-    assert {len(one["weights"]) for one in told} <= {16, len("unknown")} and len({one["commit"] for one in told}) == 1
+    assert {len(one["weights"]) for one in told} <= {16, len("unknown")} and len(
+        {one["commit"] for one in told}
+    ) == 1
     assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert {"claim", "section", "outcome", "number", "value", "low", "high", "unit", "control", "model", "page", "link", "weights", "commit"} <= set(told[0])
+    assert {
+        "claim",
+        "section",
+        "outcome",
+        "number",
+        "value",
+        "low",
+        "high",
+        "unit",
+        "control",
+        "model",
+        "page",
+        "link",
+        "weights",
+        "commit",
+    } <= set(told[0])
 
 
 def test_claims_come_by_question_page_and_model(told, store):
     assert [(one["page"], one["model"]) for one in told] == [
-        ("02b_five_models", "mini-sd-v1-5"), ("02b_five_models", "mini-sdxl"), ("01_causal_tracing", "mini-sdxl"),
-        ("03_locoedit", "planted-sd-v1-5"), ("03_locoedit", "planted-sd-v1-5")]
+        ("02b_five_models", "mini-sd-v1-5"),
+        ("02b_five_models", "mini-sdxl"),
+        ("01_causal_tracing", "mini-sdxl"),
+        ("03_locoedit", "planted-sd-v1-5"),
+        ("03_locoedit", "planted-sd-v1-5"),
+    ]
     assert told == ledger.records(claims_.table(store))
 
 
@@ -123,7 +191,9 @@ def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch):
 
     def git(*words: str) -> str:
         command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     git("init", "-q")
     assert claims_.commit() == "unknown"  # another's repository
@@ -135,6 +205,7 @@ def test_the_commit_is_that_of_the_code(tmp_path, monkeypatch):
 
 
 # --- where claims were measured
+
 
 def test_every_page_that_keeps_claims_belongs_to_a_question():
     listed = [page for part in ledger.QUESTIONS.values() for page in part]
@@ -148,18 +219,29 @@ def test_the_sections_that_measure_claims_are_in_their_notebooks(page):
 
 def test_a_claim_without_a_section_is_linked_to_where_its_page_closes():
     assert ledger.measured_in("03_locoedit", "something new") == ledger.CLOSE
-    assert ledger.link("01_causal_tracing", "mini-sdxl", "The UNet") == "notebooks/01_causal_tracing-mini-sdxl.html#the-unet"
-    assert ledger.link("04_neuron_editing", "planted-sd-v1-5", "Fig. 10 again") == "notebooks/04_neuron_editing.html#fig-10-again"
+    assert (
+        ledger.link("01_causal_tracing", "mini-sdxl", "The UNet")
+        == "notebooks/01_causal_tracing-mini-sdxl.html#the-unet"
+    )
+    assert (
+        ledger.link("04_neuron_editing", "planted-sd-v1-5", "Fig. 10 again")
+        == "notebooks/04_neuron_editing.html#fig-10-again"
+    )
 
 
 # --- the page
+
 
 def test_every_claim_is_a_row_which_no_script_need_show(told):
     text = ledger.page(told, TITLES).data
     found = Rows(text)
     assert found.rows == [(one["outcome"], one["model"], one["page"]) for one in told]
     assert found.links == [one["link"] for one in told] and found.hidden == ["form"]
-    assert "a &lt;b&gt; &amp; c" in text and "{{" not in text and "http" not in text.replace("http-equiv", "")
+    assert (
+        "a &lt;b&gt; &amp; c" in text
+        and "{{" not in text
+        and "http" not in text.replace("http-equiv", "")
+    )
     assert len(found.ids) == len(set(found.ids))
 
 
@@ -173,16 +255,27 @@ def test_outcomes_can_be_read_by_all_eyes():
 
     def light(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        return sum(w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for w, c in zip((0.2126, 0.7152, 0.0722), parts))
+        return sum(
+            w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+            for w, c in zip((0.2126, 0.7152, 0.0722), parts)
+        )
 
-    grounds = {name: re.search(rf"\.{name.replace(' ', '-')} \.said {{ background: (#\w{{6}})", style)[1] for name in claims_.OUTCOMES}
-    assert all(1.05 / (light(ground) + 0.05) >= 4.5 for ground in grounds.values()) and len(set(grounds.values())) == 3
+    grounds = {
+        name: re.search(rf"\.{name.replace(' ', '-')} \.said {{ background: (#\w{{6}})", style)[1]
+        for name in claims_.OUTCOMES
+    }
+    assert (
+        all(1.05 / (light(ground) + 0.05) >= 4.5 for ground in grounds.values())
+        and len(set(grounds.values())) == 3
+    )
 
 
 @pytest.fixture
 def file(told, tmp_path) -> Path:
     path = tmp_path / "ledger.html"
-    path.write_text(f"<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>a</title>{ledger.page(told, TITLES).data}")
+    path.write_text(
+        f"<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>a</title>{ledger.page(told, TITLES).data}"
+    )
     return path
 
 
@@ -196,7 +289,11 @@ def test_the_filter_shows_what_is_asked_for(browser, file):
     status = page.get_by_role("status")
     assert seen(page) == 5 and status.inner_text() == "5 of 5 claims"
     page.get_by_label("Outcome", exact=True).select_option("not settled")
-    assert seen(page) == 1 and status.inner_text() == "1 of 5 claims" and page.locator(".claims h3:visible").count() == 1
+    assert (
+        seen(page) == 1
+        and status.inner_text() == "1 of 5 claims"
+        and page.locator(".claims h3:visible").count() == 1
+    )
     page.get_by_label("Model", exact=True).select_option("mini-sdxl")
     assert seen(page) == 0 and status.inner_text() == "0 of 5 claims"
     page.get_by_role("button", name="Show all").press("Enter")
@@ -228,7 +325,9 @@ def test_nothing_of_a_claim_is_cut_at_any_width(browser, file, width):
 def test_the_site_shows_as_many_claims_as_its_data_holds(site):
     claims = json.loads((site / "claims.json").read_text())
     found = Rows((site / "ledger.html").read_text())
-    assert len(claims) > 20 and found.rows == [(one["outcome"], one["model"], one["page"]) for one in claims]
+    assert len(claims) > 20 and found.rows == [
+        (one["outcome"], one["model"], one["page"]) for one in claims
+    ]
     assert found.links == [one["link"] for one in claims]
     wrong = []
     for one in claims:

@@ -20,10 +20,15 @@ def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@pytest.mark.parametrize("name, message", [
-    ("mini-sdxl", "it is a StableDiffusionPipeline instead of a StableDiffusionXLPipeline"),
-    ("mini-deepfloyd", "instead of a IFPipeline"), ("mini-sd-v2-1", "it predicts epsilon instead of v_prediction"),
-    ("sd-v1-5", r"its text encoders are \[32\] wide instead of \[768\]")])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("mini-sdxl", "it is a StableDiffusionPipeline instead of a StableDiffusionXLPipeline"),
+        ("mini-deepfloyd", "instead of a IFPipeline"),
+        ("mini-sd-v2-1", "it predicts epsilon instead of v_prediction"),
+        ("sd-v1-5", r"its text encoders are \[32\] wide instead of \[768\]"),
+    ],
+)
 def test_another_model_than_the_name_says(organisms, folder, name, message):
     with pytest.raises(UserError, match=message):
         models.load(name, source=folder)
@@ -42,20 +47,37 @@ def test_nothing_is_loaded_before_the_configuration_fits(organisms, folder, monk
         models.load("mini-sd-v1-5", source=folder)
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (lambda f: (f / "unet" / "config.json").unlink(), "FileNotFoundError"),
-    (lambda f: (f / "unet" / "config.json").write_text("{"), "JSONDecodeError"),
-    (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "diffusion_pytorch_model"),
-], ids=["no configuration", "half a configuration", "no weights"])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda f: (f / "unet" / "config.json").unlink(), "FileNotFoundError"),
+        (lambda f: (f / "unet" / "config.json").write_text("{"), "JSONDecodeError"),
+        (
+            lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(),
+            "diffusion_pytorch_model",
+        ),
+    ],
+    ids=["no configuration", "half a configuration", "no weights"],
+)
 def test_a_broken_folder_is_one_sentence(organisms, folder, spoil, message):
     spoil(folder)
     with pytest.raises(UserError, match=f"Cannot load mini-sd-v1-5 .*{message}") as caught:
         models.load("mini-sd-v1-5", source=folder)
-    assert "\n" not in str(caught.value) and str(caught.value).endswith("pass another folder by --source, or none.")
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(
+        "pass another folder by --source, or none."
+    )
 
 
-@pytest.mark.parametrize("name, advice", [("scorer", "git checkout -- data/organisms/scorer"), ("ViT-no/such", "downloaded once from the hub")])
-def test_a_scorer_that_is_not_here_says_where_it_comes_from(organisms, tmp_path, monkeypatch, name, advice):
+@pytest.mark.parametrize(
+    "name, advice",
+    [
+        ("scorer", "git checkout -- data/organisms/scorer"),
+        ("ViT-no/such", "downloaded once from the hub"),
+    ],
+)
+def test_a_scorer_that_is_not_here_says_where_it_comes_from(
+    organisms, tmp_path, monkeypatch, name, advice
+):
     monkeypatch.setattr(models.scorers, "ORGANISMS", tmp_path)
     with pytest.raises(UserError, match=advice):
         models.load_scorer(name)
@@ -63,7 +85,10 @@ def test_a_scorer_that_is_not_here_says_where_it_comes_from(organisms, tmp_path,
 
 def test_a_fine_tune_of_a_published_architecture_needs_no_code(organisms, folder, monkeypatch):
     """By --source: another folder of the same architecture, here with the widths of the random one."""
-    monkeypatch.setattr("locolib.models.architecture.architecture", lambda name: {"text_encoders": [{"hidden_size": 32}]})
+    monkeypatch.setattr(
+        "locolib.models.architecture.architecture",
+        lambda name: {"text_encoders": [{"hidden_size": 32}]},
+    )
     assert models.load("sd-v1-5", source=folder).spec == models.find("sd-v1-5")
 
 

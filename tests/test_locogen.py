@@ -19,6 +19,7 @@ from locolib.experiments.locogen import (
     measure,
     rates,
     report,
+    report_by_model,
     rows,
     search,
     searching,
@@ -38,7 +39,9 @@ SETTINGS = Settings(steps=1, guidance=2.0, batch=32)
 
 
 def request(attribute="style", prompts=4, count=1, **options) -> Request:
-    return Request(prompts=read(attribute)[:prompts], seeds=seeds(count), settings=SETTINGS, **options)
+    return Request(
+        prompts=read(attribute)[:prompts], seeds=seeds(count), settings=SETTINGS, **options
+    )
 
 
 @pytest.mark.parametrize("m, count", [(1, 16), (2, 15), (16, 1)], ids=str)
@@ -54,14 +57,24 @@ def test_a_window_outside_the_model_is_refused(m):
         windows(16, m)
 
 
-@pytest.mark.parametrize("layers, m, stride, starts", [(16, 2, 3, [0, 3, 6, 9, 12]), (70, 5, 3, list(range(0, 66, 3))), (16, 16, 5, [0])], ids=str)
+@pytest.mark.parametrize(
+    "layers, m, stride, starts",
+    [(16, 2, 3, [0, 3, 6, 9, 12]), (70, 5, 3, list(range(0, 66, 3))), (16, 16, 5, [0])],
+    ids=str,
+)
 def test_a_stride_leaves_windows_out(layers, m, stride, starts):
-    assert [w[0] for w in windows(layers, m, stride)] == starts and {len(w) for w in windows(layers, m, stride)} == {m}
+    assert [w[0] for w in windows(layers, m, stride)] == starts and {
+        len(w) for w in windows(layers, m, stride)
+    } == {m}
     with pytest.raises(UserError, match="at least 1"):
         windows(layers, m, 0)
 
 
-@pytest.mark.parametrize("layers, text", [((), ""), ((3,), "3"), ((8, 9), "8-9"), ((0, 4, 5), "0,4-5"), (tuple(range(16)), "0-15")], ids=str)
+@pytest.mark.parametrize(
+    "layers, text",
+    [((), ""), ((3,), "3"), ((8, 9), "8-9"), ((0, 4, 5), "0,4-5"), (tuple(range(16)), "0-15")],
+    ids=str,
+)
 def test_labels(layers, text):
     assert label(layers) == text
 
@@ -69,28 +82,47 @@ def test_labels(layers, text):
 def test_rows_keep_prompt_seed_and_target():
     made = rows(request(prompts=2, count=2), (8, 9))
     own = {0: (1000, 1001), 1: (2000, 2001)}  # noise is independent between prompts ...
-    assert [(r.prompt, r.seed) for r in made] == [(p.original, s) for i, p in enumerate(read("style")[:2]) for s in own[i]]
-    assert [r.seed for r in rows(request(prompts=2, count=2), ())] == [r.seed for r in made]  # ... the same in every layer set
-    assert made[0].changes[0].prompt == "a painting of a house" and made[0].changes[0].layers == (8, 9)
+    assert [(r.prompt, r.seed) for r in made] == [
+        (p.original, s) for i, p in enumerate(read("style")[:2]) for s in own[i]
+    ]
+    assert [r.seed for r in rows(request(prompts=2, count=2), ())] == [
+        r.seed for r in made
+    ]  # ... the same in every layer set
+    assert made[0].changes[0].prompt == "a painting of a house" and made[0].changes[0].layers == (
+        8,
+        9,
+    )
     assert rows(request(), ())[0].changes == ()
 
 
 def test_bare_target_is_appendix_c():
     assert {r.changes[0].prompt for r in rows(request(bare_target=True), (8,))} == {"a painting"}
-    assert "a painting" not in {r.changes[0].prompt for r in rows(request("object", bare_target=True), (8,))}
+    assert "a painting" not in {
+        r.changes[0].prompt for r in rows(request("object", bare_target=True), (8,))
+    }
 
 
 def test_candidates_hold_target_original_and_every_other_value():
     prompts = read("style")
     texts = candidates(prompts[0], prompts)
-    assert texts[0] == "a painting of a house" and texts[1] == prompts[0].original and len(texts) == 1 + 6
+    assert (
+        texts[0] == "a painting of a house"
+        and texts[1] == prompts[0].original
+        and len(texts) == 1 + 6
+    )
     assert "a house in the style of monet" in texts
 
 
 def test_effects_average_seeds_within_a_prompt_and_have_the_right_sign():
-    table = pd.DataFrame([(f"p{i}", s, name, score) for i in range(8) for s in (0, 1)
-                          for name, score in (("", 30 + s), ("0-15", 10 + s), ("8-9", 20 - 5 * s))],
-                         columns=["prompt", "seed", "layers", "score"])
+    table = pd.DataFrame(
+        [
+            (f"p{i}", s, name, score)
+            for i in range(8)
+            for s in (0, 1)
+            for name, score in (("", 30 + s), ("0-15", 10 + s), ("8-9", 20 - 5 * s))
+        ],
+        columns=["prompt", "seed", "layers", "score"],
+    )
     made = effects(table, [(8, 9)], 16, "style")
     assert made.windows.shape == (8, 1) and made.full.tolist() == [20] * 8
     assert made.windows[0, 0] == pytest.approx(30.5 - 17.5)
@@ -98,15 +130,33 @@ def test_effects_average_seeds_within_a_prompt_and_have_the_right_sign():
 
 
 def test_few_prompts_make_seeds_the_units():
-    table = pd.DataFrame([("p", s, name, 1.0) for s in range(5) for name in ("", "0-15", "3")], columns=["prompt", "seed", "layers", "score"])
+    table = pd.DataFrame(
+        [("p", s, name, 1.0) for s in range(5) for name in ("", "0-15", "3")],
+        columns=["prompt", "seed", "layers", "score"],
+    )
     assert effects(table, [(3,)], 16, "style").full.shape == (5,)
 
 
 def test_altering_all_layers_scores_as_the_target_prompt_would(model, store):
     asked = request(prompts=2)
     table = measure(model, asked, [(), tuple(range(16))], store=store)
-    swapped = Request(prompts=tuple(p.__class__(**{**p.__dict__, "original": p.target, "scored": p.original, "target": p.original, "subject": "painting", "value": "painting"}) for p in asked.prompts),
-                      seeds=asked.seeds, settings=SETTINGS)
+    swapped = Request(
+        prompts=tuple(
+            p.__class__(
+                **{
+                    **p.__dict__,
+                    "original": p.target,
+                    "scored": p.original,
+                    "target": p.original,
+                    "subject": "painting",
+                    "value": "painting",
+                }
+            )
+            for p in asked.prompts
+        ),
+        seeds=asked.seeds,
+        settings=SETTINGS,
+    )
     direct = measure(model, swapped, [()], store=store)
     assert np.allclose(table[table.layers == "0-15"].score, direct.score, atol=0.05)
 
@@ -118,7 +168,18 @@ def test_sweep_is_stored_and_complete(model, store):
     again = sweep(model, request(), 2, store=store)
     pd.testing.assert_frame_equal(done.table, again.table)
     (facts,) = store.runs().values()
-    assert {"model", "weights", "scorer", "seeds", "steps", "guidance", "device", "minutes", "torch", "diffusers"} <= facts.keys()
+    assert {
+        "model",
+        "weights",
+        "scorer",
+        "seeds",
+        "steps",
+        "guidance",
+        "device",
+        "minutes",
+        "torch",
+        "diffusers",
+    } <= facts.keys()
 
 
 def test_an_answers_numbers_are_those_of_its_words(model, store):
@@ -126,16 +187,33 @@ def test_an_answers_numbers_are_those_of_its_words(model, store):
     done = sweep(model, asked, 2, store=store)
     row, found = report.hit(done, asked, model.spec), report.numbers(done, asked, model.spec)
     for column, words in zip(report.NUMBERS, report.INTERVALS, strict=True):
-        assert str(Interval(value=found[column], low=found[f"{column}_low"], high=found[f"{column}_high"])) == row[words]
-    assert (found["n"], found["images"]) == (row["held-out prompts"], row["images"]) and row["found"] in found["said"]
-    known = report.share_at_known(locogen.summary_of(done), model.spec, "style")
-    assert set(known) == {"known", "known_low", "known_high"} and np.isnan(report.share_at_known(done.curve, model.spec, "place")["known"])
+        assert (
+            str(
+                Interval(
+                    value=found[column], low=found[f"{column}_low"], high=found[f"{column}_high"]
+                )
+            )
+            == row[words]
+        )
+    assert (found["n"], found["images"]) == (row["held-out prompts"], row["images"]) and row[
+        "found"
+    ] in found["said"]
+    known = report_by_model.share_at_known(locogen.summary_of(done), model.spec, "style")
+    assert set(known) == {"known", "known_low", "known_high"} and np.isnan(
+        report_by_model.share_at_known(done.curve, model.spec, "place")["known"]
+    )
 
 
 def test_tables_of_another_scorer_are_not_given_back(model, store):
     scorer = load_scorer(model.spec.scorer)
     measure(model, request(prompts=2), [()], store=store, scorer=scorer)
-    measure(model, request(prompts=2), [()], store=store, scorer=replace(scorer, fingerprint="retrained"))
+    measure(
+        model,
+        request(prompts=2),
+        [()],
+        store=store,
+        scorer=replace(scorer, fingerprint="retrained"),
+    )
     assert len(store.runs()) == 2
 
 
@@ -157,13 +235,21 @@ def test_search_stops_at_the_first_confirmed_size(model, store, monkeypatch):
     def planted(table, sets, layers, attribute, prompts=None):
         rng, units = np.random.default_rng(0), 12
         full = rng.normal(30, 1, units)
-        share = np.array([0.95 if set(s) >= {8, 9} else 0.3 if {8, 9} & set(s) else 0.0 for s in sets])
-        return Effects(windows=full[:, None] * share + rng.normal(0, 0.3, (units, len(sets))), full=full)
+        share = np.array(
+            [0.95 if set(s) >= {8, 9} else 0.3 if {8, 9} & set(s) else 0.0 for s in sets]
+        )
+        return Effects(
+            windows=full[:, None] * share + rng.normal(0, 0.3, (units, len(sets))), full=full
+        )
 
     monkeypatch.setattr(searching, "effects", planted)
     done = search(model, request(prompts=2), store=store)
     assert [s.m for s in done] == [1, 2]
-    assert (done[-1].verdict.verdict, done[-1].verdict.start, done[-1].verdict.m) == ("localised", 8, 2)
+    assert (done[-1].verdict.verdict, done[-1].verdict.start, done[-1].verdict.m) == (
+        "localised",
+        8,
+        2,
+    )
 
 
 def test_no_prompts_are_refused():
@@ -175,24 +261,47 @@ def test_no_prompts_are_refused():
 
 # --- stability over splits
 
-def made_up(shares: dict[int, dict[int, float]], *, units: int = 24, layers: int = 16, seed: int = 0) -> list:
+
+def made_up(
+    shares: dict[int, dict[int, float]], *, units: int = 24, layers: int = 16, seed: int = 0
+) -> list:
     """What `stability` reads of sweeps of m = 1, 2, ...: shares by size and start (others 0), 4 images a unit."""
     rng, sweeps = np.random.default_rng(seed), []
     full = rng.normal(30, 2, units)
     for m, planted in shares.items():
         true = np.array([planted.get(start, 0.0) for start in range(layers - m + 1)])
-        found = Effects(windows=full[:, None] * true + rng.normal(0, 1, (units, len(true))), full=full)
+        found = Effects(
+            windows=full[:, None] * true + rng.normal(0, 1, (units, len(true))), full=full
+        )
         table = pd.DataFrame({"layers": [""] * (4 * units)})
-        sweeps.append(SimpleNamespace(effects=found, m=m, layers=layers, table=table, curve=pd.DataFrame({"destroyed": [False] * len(true)})))
+        sweeps.append(
+            SimpleNamespace(
+                effects=found,
+                m=m,
+                layers=layers,
+                table=table,
+                curve=pd.DataFrame({"destroyed": [False] * len(true)}),
+            )
+        )
     return sweeps
 
 
 def test_a_planted_window_is_found_on_every_split():
     splits = stability(made_up({1: {8: 0.1, 9: 0.1}, 2: {8: 1.0, 7: 0.1, 9: 0.1}}), splits=20)
-    assert set(splits.verdict) == {"localised"} and set(splits.start) == {8} and set(splits.m) == {2} and set(splits.images) == {48}
+    assert (
+        set(splits.verdict) == {"localised"}
+        and set(splits.start) == {8}
+        and set(splits.m) == {2}
+        and set(splits.images) == {48}
+    )
     found = rates(splits, right=(8, 2)).set_index("verdict")
-    assert found.rate["localised"] == found.rate["localised in the right window"] == 1 and 0.8 < found.low["localised"] < 1
-    assert rates(splits, right=(3, 2)).set_index("verdict").rate["localised in the right window"] == 0
+    assert (
+        found.rate["localised"] == found.rate["localised in the right window"] == 1
+        and 0.8 < found.low["localised"] < 1
+    )
+    assert (
+        rates(splits, right=(3, 2)).set_index("verdict").rate["localised in the right window"] == 0
+    )
 
 
 def test_where_no_window_controls_no_split_localises():

@@ -54,7 +54,17 @@ TEXT = "artist,prompt,plain,source\nmonet,a cat by Monet,a cat,ours\n"
 
 def request(artist="monet", prompts=WORLD, tests=2, layers=(8, 9), **options):
     own = tuple(p for p in prompts if p.artist == artist)
-    return Request(**{"artist": artist, "prompts": prompts, "tests": own[:tests], "layers": layers, "seeds": (1000,), "settings": SETTINGS} | options)
+    return Request(
+        **{
+            "artist": artist,
+            "prompts": prompts,
+            "tests": own[:tests],
+            "layers": layers,
+            "seeds": (1000,),
+            "settings": SETTINGS,
+        }
+        | options
+    )
 
 
 @pytest.fixture
@@ -64,21 +74,36 @@ def known(model):
 
 # --- prompts
 
+
 def test_all_prompts_of_the_paper_are_there():
-    assert {artist: sum(p.artist == artist for p in PAPER) for artist in ARTISTS} == COUNTS and len(PAPER) == 57
+    assert {artist: sum(p.artist == artist for p in PAPER) for artist in ARTISTS} == COUNTS and len(
+        PAPER
+    ) == 57
     assert {p.source for p in PAPER} == {"K.1"}
     plain = {p.prompt: p.plain for p in PAPER}
     assert plain["Monet style painting of a person on a cliff"] == "painting of a person on a cliff"
-    assert plain["slave market with the disappearing bust of voltaire painting of Salvador Dali"] == "slave market with the disappearing bust of voltaire painting"
+    assert (
+        plain["slave market with the disappearing bust of voltaire painting of Salvador Dali"]
+        == "slave market with the disappearing bust of voltaire painting"
+    )
     assert plain["painting of a bird, in the style of Pablo Picasso"] == "painting of a bird"
 
 
 def test_the_miniatures_prompts_are_captions_of_their_world():
-    assert {artist: sum(p.artist == artist for p in WORLD) for artist in ARTISTS} == dict.fromkeys(ARTISTS, 16)
-    spoken = {caption(Scene(o, STYLES.index(artist), place), t): (artist, o) for artist in ARTISTS for o in range(len(OBJECTS))
-              for place in range(len(PLACES) + 1) for t in range(8)}
+    assert {artist: sum(p.artist == artist for p in WORLD) for artist in ARTISTS} == dict.fromkeys(
+        ARTISTS, 16
+    )
+    spoken = {
+        caption(Scene(o, STYLES.index(artist), place), t): (artist, o)
+        for artist in ARTISTS
+        for o in range(len(OBJECTS))
+        for place in range(len(PLACES) + 1)
+        for t in range(8)
+    }
     assert [p.prompt for p in WORLD if spoken.get(p.prompt, ("",))[0] != p.artist] == []
-    objects = {artist: [spoken[p.prompt][1] for p in WORLD if p.artist == artist] for artist in ARTISTS}
+    objects = {
+        artist: [spoken[p.prompt][1] for p in WORLD if p.artist == artist] for artist in ARTISTS
+    }
     assert all(len(set(own)) == 16 for own in objects.values())
 
 
@@ -91,17 +116,30 @@ def test_without_its_words_for_the_style_a_prompt_says_the_same(prompts):
 
 def test_another_artists_name_is_put_in():
     p = next(p for p in PAPER if p.artist == "van gogh")
-    assert p.by("monet").endswith("night sky in the style of monet") and p.by("van gogh").lower() == p.prompt.lower()
+    assert (
+        p.by("monet").endswith("night sky in the style of monet")
+        and p.by("van gogh").lower() == p.prompt.lower()
+    )
 
 
-@pytest.mark.parametrize("text, message", [
-    (TEXT.replace("monet,a", "Monet,a"), "row 2, column 'artist': 'Monet' is not in small letters"),
-    (TEXT.replace("monet,a", "dali,a"), "row 2, column 'artist': 'dali' does not occur"),
-    (TEXT.replace("a cat,", "a cat by monet,"), "row 2, column 'plain': .* still names the artist"),
-    (TEXT + TEXT.splitlines()[1] + "\n", "row 3, column 'prompt': .* listed twice"),
-    (TEXT.replace("a cat,", ","), "row 2, column 'plain' is empty"),
-    (TEXT.replace("plain", "plane"), "missing columns .*plain.*unknown columns .*plane"),
-], ids=range(6))
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (
+            TEXT.replace("monet,a", "Monet,a"),
+            "row 2, column 'artist': 'Monet' is not in small letters",
+        ),
+        (TEXT.replace("monet,a", "dali,a"), "row 2, column 'artist': 'dali' does not occur"),
+        (
+            TEXT.replace("a cat,", "a cat by monet,"),
+            "row 2, column 'plain': .* still names the artist",
+        ),
+        (TEXT + TEXT.splitlines()[1] + "\n", "row 3, column 'prompt': .* listed twice"),
+        (TEXT.replace("a cat,", ","), "row 2, column 'plain' is empty"),
+        (TEXT.replace("plain", "plane"), "missing columns .*plain.*unknown columns .*plane"),
+    ],
+    ids=range(6),
+)
 def test_a_broken_file_is_named_with_row_and_column(tmp_path, text, message):
     path = tmp_path / "own.csv"
     path.write_text(text)
@@ -112,19 +150,27 @@ def test_a_broken_file_is_named_with_row_and_column(tmp_path, text, message):
 
 # --- which prompts choose neurons
 
+
 def test_prompts_that_are_tested_choose_no_neurons():
     styled, plain = request().selection()
     own = {text.lower() for p in WORLD if p.artist == "monet" for text in (p.prompt, p.plain)}
-    assert len(styled) == len(plain) == 80 and not own & {*styled, *plain} and all("monet" in text for text in styled)
+    assert (
+        len(styled) == len(plain) == 80
+        and not own & {*styled, *plain}
+        and all("monet" in text for text in styled)
+    )
 
 
 def test_in_the_papers_reading_all_prompts_choose():
     styled, plain = request(prompts=PAPER, overlap=True).selection()
     assert len(styled) == len(plain) == 57 and {p.plain for p in PAPER} == set(plain)
-    assert {p.prompt.lower() for p in PAPER if p.artist == "monet"} < {text.lower() for text in styled}
+    assert {p.prompt.lower() for p in PAPER if p.artist == "monet"} < {
+        text.lower() for text in styled
+    }
 
 
 # --- z-scores
+
 
 def groups(seed=0, n=(7, 11), neurons=5):
     rng = np.random.default_rng(seed)
@@ -135,9 +181,16 @@ def test_the_formula():
     one, other = groups()
     for i, found in enumerate(z_scores(one, other)):
         a, b = one[:, i], other[:, i]
-        variance = [sum((x - x_mean) ** 2 for x in group) / (len(group) - 1) for group, x_mean in ((a, a.mean()), (b, b.mean()))]
-        assert found == pytest.approx((a.mean() - b.mean()) / (variance[0] / 7 + variance[1] / 11) ** 0.5)
-    np.testing.assert_allclose(z_scores(one, other), ttest_ind(one, other, equal_var=False).statistic)
+        variance = [
+            sum((x - x_mean) ** 2 for x in group) / (len(group) - 1)
+            for group, x_mean in ((a, a.mean()), (b, b.mean()))
+        ]
+        assert found == pytest.approx(
+            (a.mean() - b.mean()) / (variance[0] / 7 + variance[1] / 11) ** 0.5
+        )
+    np.testing.assert_allclose(
+        z_scores(one, other), ttest_ind(one, other, equal_var=False).statistic
+    )
 
 
 def test_the_codes_deviation_changes_the_size_but_in_equal_groups_not_the_ranks():
@@ -160,21 +213,29 @@ def test_a_neuron_that_never_varies_ranks_last():
 
 # --- rankings of a model
 
+
 def test_neurons_are_outputs_of_the_matrices(model, known):
     """Against the plain linear map, at the artist's last token and at the last position of all."""
     prompt = "monet style painting of a cat"
     ids, states = token_ids(model, prompt), model.encode([prompt]).states[0]
-    place = {"subject": ids.index(model.tokenizer("monet", add_special_tokens=False).input_ids[-1]), "end": 76}
+    place = {
+        "subject": ids.index(model.tokenizer("monet", add_special_tokens=False).input_ids[-1]),
+        "end": 76,
+    }
     for at, position in place.items():
         found = known.of([prompt], artist="monet", at=at)
         for (layer, matrix), rows in found.items():
             path = getattr(sites(model.unet)[layer], matrix)
-            plain = torch.nn.functional.linear(states[position], model.unet.get_submodule(path).weight)
+            plain = torch.nn.functional.linear(
+                states[position], model.unet.get_submodule(path).weight
+            )
             np.testing.assert_allclose(rows[0], plain.detach().numpy(), atol=1e-5)
 
 
 def test_a_prompt_without_the_artist_is_read_at_its_last_word(model, known):
-    one, other = (known.of([text], artist="monet")[8, "key"] for text in ("a cat", "a painting of a cat"))
+    one, other = (
+        known.of([text], artist="monet")[8, "key"] for text in ("a cat", "a painting of a cat")
+    )
     assert not np.allclose(one, other)
     end = token_ids(model, "a cat").index(model.tokenizer.eos_token_id)
     assert np.allclose(one[0], _project(model, "a cat")[end - 1], atol=1e-5)
@@ -182,7 +243,13 @@ def test_a_prompt_without_the_artist_is_read_at_its_last_word(model, known):
 
 def _project(model, prompt):
     path = sites(model.unet)[8].key
-    return torch.nn.functional.linear(model.encode([prompt]).states[0], model.unet.get_submodule(path).weight).detach().numpy()
+    return (
+        torch.nn.functional.linear(
+            model.encode([prompt]).states[0], model.unet.get_submodule(path).weight
+        )
+        .detach()
+        .numpy()
+    )
 
 
 def test_as_many_are_chosen_in_each_matrix_and_the_control_has_as_many(known):
@@ -191,10 +258,17 @@ def test_as_many_are_chosen_in_each_matrix_and_the_control_has_as_many(known):
     widths = {matrix: len(z) for matrix, z in ranking.z.items()}
     for count in (*NEURONS, 400, WIDTH):
         top, random = ranking.top(count), ranking.random(count, 1)
-        assert {m: len(set(chosen)) for m, chosen in top.items()} == {m: max(1, round(count * n / WIDTH)) for m, n in widths.items()}
-        assert {m: len(set(chosen)) for m, chosen in random.items()} == {m: len(chosen) for m, chosen in top.items()}
+        assert {m: len(set(chosen)) for m, chosen in top.items()} == {
+            m: max(1, round(count * n / WIDTH)) for m, n in widths.items()
+        }
+        assert {m: len(set(chosen)) for m, chosen in random.items()} == {
+            m: len(chosen) for m, chosen in top.items()
+        }
         assert all(max(chosen) < widths[m] for m, chosen in random.items())
-    assert all(set(few) <= set(many) for few, many in zip(ranking.random(100, 1).values(), ranking.random(400, 1).values()))
+    assert all(
+        set(few) <= set(many)
+        for few, many in zip(ranking.random(100, 1).values(), ranking.random(400, 1).values())
+    )
     assert ranking.random(400, 1) == ranking.random(400, 1) != ranking.random(400, 2)
 
 
@@ -207,7 +281,9 @@ def test_the_highest_scores_come_first(known):
 
 def test_shuffled_groups_have_smaller_scores(known):
     found, null = (rank(known, request(), shuffled=seed) for seed in (None, 1))
-    sizes = [np.median(np.abs(np.concatenate(list(ranking.z.values())))) for ranking in (found, null)]
+    sizes = [
+        np.median(np.abs(np.concatenate(list(ranking.z.values())))) for ranking in (found, null)
+    ]
     assert sizes[0] > 2 * sizes[1] and 0.3 < sizes[1] < 1.2  # of a standard normal: 0.67
     assert all((found.neutral[m] == null.neutral[m]).all() for m in found.neutral)
 
@@ -215,11 +291,16 @@ def test_shuffled_groups_have_smaller_scores(known):
 def test_artists_have_neurons_in_common(known):
     rankings = {artist: rank(known, request(artist)) for artist in ("monet", "van gogh")}
     shared = in_common(rankings, 400)
-    assert (np.diag(shared) == 1).all() and (shared == shared.T).all(axis=None) and 0 <= shared.loc["monet", "van gogh"] <= 1
+    assert (
+        (np.diag(shared) == 1).all()
+        and (shared == shared.T).all(axis=None)
+        and 0 <= shared.loc["monet", "van gogh"] <= 1
+    )
     assert (in_common(rankings, WIDTH) == 1).all(axis=None)
 
 
 # --- images
+
 
 def latents(model, rows):
     return denoise(model, rows, SETTINGS, TextMemory(model))
@@ -228,7 +309,10 @@ def latents(model, rows):
 def test_no_neurons_change_nothing(model, known):
     made = drops(rank(known, request()), request(), top=(0,), random=())["0"]
     assert len(made) == 4 and all(change.neurons == () for change in made)
-    plain, dropped = latents(model, [Row(prompt="a cat by monet", seed=1), Row(prompt="a cat by monet", seed=1, changes=made)])
+    plain, dropped = latents(
+        model,
+        [Row(prompt="a cat by monet", seed=1), Row(prompt="a cat by monet", seed=1, changes=made)],
+    )
     assert_same(plain, dropped)
 
 
@@ -238,9 +322,17 @@ def test_with_all_neurons_of_all_layers_neutral_the_prompt_is_not_read(model):
     ranking = rank(Activations(model, asked.layers), asked)
     for to in ("neutral", "zero"):
         changes = ranking.dropped(ranking.top(WIDTH), to)
-        one, other = latents(model, [Row(prompt=text, seed=1, changes=changes) for text in ("a cat by monet", "a pizza by van gogh")])
+        one, other = latents(
+            model,
+            [
+                Row(prompt=text, seed=1, changes=changes)
+                for text in ("a cat by monet", "a pizza by van gogh")
+            ],
+        )
         assert_same(one, other)
-    plain, other = latents(model, [Row(prompt=text, seed=1) for text in ("a cat by monet", "a pizza by van gogh")])
+    plain, other = latents(
+        model, [Row(prompt=text, seed=1) for text in ("a cat by monet", "a pizza by van gogh")]
+    )
     assert not close(plain, other)
 
 
@@ -256,8 +348,15 @@ def test_what_is_measured(model, known, store):
     asked = request(seeds=(1000, 1001))
     dropped = drops(rank(known, asked), asked)
     table = measure(model, asked, dropped, store=store)
-    assert list(dict.fromkeys(table.condition)) == ["clean", "30", "50", "100", "random 100", "altered"] and len(table) == 6 * 2 * 2
-    assert table.groupby("condition").seed.unique().map(sorted).map(tuple).nunique() == 1 and table.image.notna().all()
+    assert (
+        list(dict.fromkeys(table.condition))
+        == ["clean", "30", "50", "100", "random 100", "altered"]
+        and len(table) == 6 * 2 * 2
+    )
+    assert (
+        table.groupby("condition").seed.unique().map(sorted).map(tuple).nunique() == 1
+        and table.image.notna().all()
+    )
     first = list(WORLD).index(asked.tests[0])
     assert sorted(set(table.seed))[:2] == [1000 * first + 1000, 1000 * first + 1001]
     assert [p.prompt for p in asked.tests] == list(dict.fromkeys(table.prompt))
@@ -269,73 +368,139 @@ def test_what_is_measured(model, known, store):
 def test_rows_say_what_the_conditions_are(known):
     asked = request()
     rows = list(dropping._rows(asked, drops(rank(known, asked), asked)))
-    assert rows[0].changes == () and rows[-1].changes == (Altered(layers=(8, 9), prompt=asked.tests[1].plain),)
+    assert rows[0].changes == () and rows[-1].changes == (
+        Altered(layers=(8, 9), prompt=asked.tests[1].plain),
+    )
     assert {type(change) for row in rows[2:-2] for change in row.changes} == {Dropped}
 
 
 def test_the_same_under_two_names_is_made_once(model, known, store, monkeypatch):
     asked, made = request(), []
-    monkeypatch.setattr(dropping, "generate", lambda model, rows, *args, **options: made.extend(rows) or np.zeros((len(rows), 8, 8, 3), np.uint8))
+    monkeypatch.setattr(
+        dropping,
+        "generate",
+        lambda model, rows, *args, **options: (
+            made.extend(rows) or np.zeros((len(rows), 8, 8, 3), np.uint8)
+        ),
+    )
     dropped = doses(rank(known, asked), rank(known, request("van gogh")), asked)
     table = measure(model, asked, dropped, store=store)
     assert len(made) == len(set(made)) < len(table) == 2 * (2 + len(dropped))
     images = table.pivot(index="prompt", columns="condition", values="image")
-    assert (images["1280"] == images["random 1280"]).all() and (images["1280"] == images["other 1280"]).all()
+    assert (images["1280"] == images["random 1280"]).all() and (
+        images["1280"] == images["other 1280"]
+    ).all()
     assert (images["clean"] != images["100"]).all()
 
 
 def test_another_artists_neurons_are_as_many_and_of_the_other_ranking(known):
     own, other = rank(known, request()), rank(known, request("van gogh"))
     made = doses(own, other, request())
-    assert list(made)[:3] == ["30", "50", "100"] and {f"{kind}{n}" for kind in ("", "random ", "other ") for n in dropping.DOSES} < set(made)
-    assert made["other 320"] == other.dropped(other.top(320)) and made["320"] == own.dropped(own.top(320))
-    assert [len(c.neurons) for c in made["other 320"]] == [len(c.neurons) for c in made["random 320"]]
+    assert list(made)[:3] == ["30", "50", "100"] and {
+        f"{kind}{n}" for kind in ("", "random ", "other ") for n in dropping.DOSES
+    } < set(made)
+    assert made["other 320"] == other.dropped(other.top(320)) and made["320"] == own.dropped(
+        own.top(320)
+    )
+    assert [len(c.neurons) for c in made["other 320"]] == [
+        len(c.neurons) for c in made["random 320"]
+    ]
 
 
 def test_readings_differ_by_their_options_alone(known):
     asked = request(at="end", to="neutral")
     made = readings(known, asked)
-    assert {name.split(": ")[0] for name in made} == set(READINGS) and len(made) == 3 * len(READINGS)
-    first, second = (made[f"{name}: 100"] for name in ("the paper's, held-out prompts", "neutral mean"))
+    assert {name.split(": ")[0] for name in made} == set(READINGS) and len(made) == 3 * len(
+        READINGS
+    )
+    first, second = (
+        made[f"{name}: 100"] for name in ("the paper's, held-out prompts", "neutral mean")
+    )
     assert [c.neurons for c in first] == [c.neurons for c in second]
-    assert {c.values for c in first} == {()} and all(len(c.values) == len(c.neurons) for c in second)
+    assert {c.values for c in first} == {()} and all(
+        len(c.values) == len(c.neurons) for c in second
+    )
     assert made["the code's: random 640"][0].neurons == made["the paper's: random 640"][0].neurons
 
 
 # --- what the table says
 
-SHARES = {"clean": 0.0, "30": 0.1, "50": 0.3, "100": 0.6, "random 100": 0.02, "640": 0.9, "other 640": 0.3, "random 640": 0.1, "altered": 1.0}
+SHARES = {
+    "clean": 0.0,
+    "30": 0.1,
+    "50": 0.3,
+    "100": 0.6,
+    "random 100": 0.02,
+    "640": 0.9,
+    "other 640": 0.3,
+    "random 640": 0.1,
+    "altered": 1.0,
+}
 
 
 def made_up(units=10, full=20.0, seed=0, **shares):
     """A table of `measure`: shares of `full` points by condition, two seeds of each prompt."""
     rng = np.random.default_rng(seed)
-    return pd.DataFrame([{"artist": "monet", "condition": name, "prompt": f"p{i}", "seed": s, "style": 50 - full * part + rng.normal(0, 0.3),
-                          "object": 30 - 4 * part, "picks_object": name != "100", "image": ""}
-                         for i in range(units) for s in (0, 1) for name, part in (SHARES | shares).items()])
+    return pd.DataFrame(
+        [
+            {
+                "artist": "monet",
+                "condition": name,
+                "prompt": f"p{i}",
+                "seed": s,
+                "style": 50 - full * part + rng.normal(0, 0.3),
+                "object": 30 - 4 * part,
+                "picks_object": name != "100",
+                "image": "",
+            }
+            for i in range(units)
+            for s in (0, 1)
+            for name, part in (SHARES | shares).items()
+        ]
+    )
 
 
 def test_readings_are_told_in_numbers():
     doses = ("100", "640", "random 640")
-    found = report.by_reading(made_up(**{f"{name}: {dose}": SHARES[dose] for name in READINGS for dose in doses}))
-    assert list(found.reading.unique()) == list(READINGS) and list(found.dropped) == len(READINGS) * list(doses) and set(found.n) == {10}
+    found = report.by_reading(
+        made_up(**{f"{name}: {dose}": SHARES[dose] for name in READINGS for dose in doses})
+    )
+    assert (
+        list(found.reading.unique()) == list(READINGS)
+        and list(found.dropped) == len(READINGS) * list(doses)
+        and set(found.n) == {10}
+    )
     for column, what in (("share", 1.0), ("object", -4.0)):
-        assert found.groupby("dropped")[column].mean().to_dict() == pytest.approx({dose: what * SHARES[dose] for dose in doses}, abs=0.05)
+        assert found.groupby("dropped")[column].mean().to_dict() == pytest.approx(
+            {dose: what * SHARES[dose] for dose in doses}, abs=0.05
+        )
     assert (found.share_low <= found.share).all() and (found.share <= found.share_high).all()
 
 
 def test_shares_are_of_what_altering_the_layers_removes():
     found = summary(made_up()).set_index("condition")
-    assert found.share.to_dict() == pytest.approx(SHARES, abs=0.05) and set(found.units) == {10} and set(found.unit) == {"prompt"}
+    assert (
+        found.share.to_dict() == pytest.approx(SHARES, abs=0.05)
+        and set(found.units) == {10}
+        and set(found.unit) == {"prompt"}
+    )
     assert (found.share_low <= found.share).all() and (found.share <= found.share_high).all()
-    assert found.object["100"] == pytest.approx(27.6) and found.picks_object["100"] == 0 and found.picks_object_high["100"] < 0.2
+    assert (
+        found.object["100"] == pytest.approx(27.6)
+        and found.picks_object["100"] == 0
+        and found.picks_object_high["100"] < 0.2
+    )
     assert set(summary(made_up(units=3)).unit) == {"image"}
 
 
 def test_a_lead_is_the_difference_of_two_shares():
     table = made_up()
     lead = removed(table, "640", "random 640")
-    assert lead.value == pytest.approx(removed(table, "640").value - removed(table, "random 640").value) and lead.low > 0.7
+    assert (
+        lead.value
+        == pytest.approx(removed(table, "640").value - removed(table, "random 640").value)
+        and lead.low > 0.7
+    )
 
 
 def test_where_altering_removes_nothing_no_share_is_formed():
@@ -345,13 +510,22 @@ def test_where_altering_removes_nothing_no_share_is_formed():
 
 
 def test_claims_are_judged_by_their_intervals():
-    held, nothing = (report.claims(made_up(**shares)) for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3}))
+    held, nothing = (
+        report.claims(made_up(**shares))
+        for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3})
+    )
     assert [claim.outcome for claim in held] == ["held"] * 6
     assert [claim.outcome for claim in nothing] == ["did not hold"] * 4 + ["held", "did not hold"]
-    assert all("[" in claim.number and "[" in claim.control and "-0.00" not in claim.number for claim in [*held, *nothing])
+    assert all(
+        "[" in claim.number and "[" in claim.control and "-0.00" not in claim.number
+        for claim in [*held, *nothing]
+    )
 
 
-@pytest.mark.parametrize("low, high, says", [(0.1, 0.9, "held"), (-0.2, 0.05, "did not hold"), (-0.2, 0.3, "not settled")])
+@pytest.mark.parametrize(
+    "low, high, says",
+    [(0.1, 0.9, "held"), (-0.2, 0.05, "did not hold"), (-0.2, 0.3, "not settled")],
+)
 def test_a_little_is_nothing(low, high, says):
     assert above(Interval(value=(low + high) / 2, low=low, high=high), little=0.1) == says
 
@@ -365,35 +539,57 @@ def test_what_becomes_of_the_object_is_in_points():
 
 def test_the_number_that_removes_half_is_the_smallest():
     said = report.enough(made_up(), (100, 640))
-    assert "highest |z|: 100 is the smallest" in said and "none of the numbers up to 640 removes half" in said
+    assert (
+        "highest |z|: 100 is the smallest" in said
+        and "none of the numbers up to 640 removes half" in said
+    )
 
 
 def test_figures_show_every_condition(known):
-    table = summary(made_up(**{f"{kind}{n}": 0.1 for kind in ("", "random ", "other ") for n in dropping.DOSES}))
+    table = summary(
+        made_up(**{f"{kind}{n}": 0.1 for kind in ("", "random ", "other ") for n in dropping.DOSES})
+    )
     bars = plots.score_bars({"monet": table, "van gogh": table}, scorer="a scorer")
-    assert all(len(ax.containers) == 2 * len(plots.SHOWN) and "10 prompts" in ax.get_title(loc="left") for ax in bars.axes)
+    assert all(
+        len(ax.containers) == 2 * len(plots.SHOWN) and "10 prompts" in ax.get_title(loc="left")
+        for ax in bars.axes
+    )
     lines = plots.dose(table, scorer="a scorer")
-    assert all(len(ax.containers) == 3 and "a scorer" in ax.get_title(loc="left") for ax in lines.axes)
+    assert all(
+        len(ax.containers) == 3 and "a scorer" in ax.get_title(loc="left") for ax in lines.axes
+    )
     rankings = {artist: rank(known, request(artist)) for artist in ("monet", "van gogh")}
-    ax = plots.z_histogram(panels(1)[0], report.sizes(rankings), np.ones(9), report.cut(rankings), title="a title")
+    ax = plots.z_histogram(
+        panels(1)[0], report.sizes(rankings), np.ones(9), report.cut(rankings), title="a title"
+    )
     assert len(ax.patches) > 40
-    assert len(plots.shared_map(panels(1)[0], in_common(rankings), count=100, title="a title").texts) == 4
+    assert (
+        len(plots.shared_map(panels(1)[0], in_common(rankings), count=100, title="a title").texts)
+        == 4
+    )
     plt.close("all")
 
 
 # --- the page
 
+
 def test_the_pages_layers_are_the_known_window_or_those_named():
-    assert neurons_page.NeuronPage().where() == (8, 9) and neurons_page.NeuronPage(model="sdxl").where() == (45, 46, 47)
+    assert neurons_page.NeuronPage().where() == (8, 9) and neurons_page.NeuronPage(
+        model="sdxl"
+    ).where() == (45, 46, 47)
     assert neurons_page.NeuronPage(layers="3,7-9").where() == (3, 7, 8, 9)
 
 
-@pytest.mark.parametrize("given, message", [
-    ({"model": "mini-deepfloyd"}, "No window of DeepFloyd IF .miniature. is known"),
-    ({"layers": "eight"}, "not 'eight'"),
-    ({"artist": "rembrandt"}, "no prompts of 'rembrandt'; choose all, or one of van gogh"),
-    ({"at": "start"}, "'at'.*'start'"),
-], ids=str)
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"model": "mini-deepfloyd"}, "No window of DeepFloyd IF .miniature. is known"),
+        ({"layers": "eight"}, "not 'eight'"),
+        ({"artist": "rembrandt"}, "no prompts of 'rembrandt'; choose all, or one of van gogh"),
+        ({"at": "start"}, "'at'.*'start'"),
+    ],
+    ids=str,
+)
 def test_a_bad_parameter_of_the_page_is_one_sentence(given, message):
     with pytest.raises(UserError, match=message) as error:
         pages.parameters("04_neuron_editing", given)
@@ -403,21 +599,31 @@ def test_a_bad_parameter_of_the_page_is_one_sentence(given, message):
 @pytest.mark.parametrize("model, count", [("planted-sd-v1-5", 96), ("sd-v1-5", 57)])
 def test_a_model_gets_the_prompts_that_it_knows(model, count):
     page = neurons_page.NeuronPage(model=model, prompts=0)
-    assert len(page.requests()["monet"].prompts) == count and sum(len(asked.tests) for asked in page.requests().values()) == count
+    assert (
+        len(page.requests()["monet"].prompts) == count
+        and sum(len(asked.tests) for asked in page.requests().values()) == count
+    )
     few = neurons_page.NeuronPage(model=model, prompts=2, artist="monet")
-    assert [len(few.requests()[name].tests) for name in few.shown()] == [2] and 0 < few.images() < page.images() / 20
+    assert [len(few.requests()[name].tests) for name in few.shown()] == [
+        2
+    ] and 0 < few.images() < page.images() / 20
 
 
 # --- errors
 
-@pytest.mark.parametrize("change, message", [
-    ({"artist": "rembrandt"}, "'rembrandt'.*van gogh, monet"),
-    ({"tests": ()}, "Images are made of prompts of 'monet'"),
-    ({"layers": ()}, "at least one layer"),
-    ({"at": "start"}, "'subject' or 'end', not 'start'"),
-    ({"to": "one"}, "'zero' or 'neutral', not 'one'"),
-    ({"deviation": "none"}, "'sample' or 'population'"),
-], ids=str)
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"artist": "rembrandt"}, "'rembrandt'.*van gogh, monet"),
+        ({"tests": ()}, "Images are made of prompts of 'monet'"),
+        ({"layers": ()}, "at least one layer"),
+        ({"at": "start"}, "'subject' or 'end', not 'start'"),
+        ({"to": "one"}, "'zero' or 'neutral', not 'one'"),
+        ({"deviation": "none"}, "'sample' or 'population'"),
+    ],
+    ids=str,
+)
 def test_a_bad_request_is_one_sentence(change, message):
     with pytest.raises(UserError, match=message) as error:
         replace(request(), **change)
@@ -439,5 +645,10 @@ def test_a_layer_or_a_number_outside_the_model_is_refused(model, known):
 
 
 def test_every_family_has_neurons(any_model):
-    found = Activations(any_model, (0, 3)).of(["a cat in the style of Van Gogh", "a cat"], artist="van gogh")
-    assert all(rows.shape[0] == 2 and np.isfinite(rows).all() for rows in found.values()) and len(found) == 4
+    found = Activations(any_model, (0, 3)).of(
+        ["a cat in the style of Van Gogh", "a cat"], artist="van gogh"
+    )
+    assert (
+        all(rows.shape[0] == 2 and np.isfinite(rows).all() for rows in found.values())
+        and len(found) == 4
+    )

@@ -51,19 +51,29 @@ def test_rendering_is_reproducible_and_every_attribute_shows():
 def test_one_scene_in_ten_is_held_out_and_every_value_is_shown():
     held, shown = captions.scenes(held=True), captions.scenes(held=False)
     assert not set(held) & set(shown) and 0.05 < len(held) / (len(held) + len(shown)) < 0.2
-    assert {s.object for s in shown} == set(range(len(OBJECTS))) and {s.style for s in shown} == set(range(len(STYLES)))
+    assert {s.object for s in shown} == set(range(len(OBJECTS))) and {
+        s.style for s in shown
+    } == set(range(len(STYLES)))
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_every_prompt_of_the_study_is_made_of_known_words(attribute):
     """Words that are one token each: the world's captions taught the vocabulary."""
     tokenizer = contrast.build_tokenizer(1024)
-    words = {word.strip(",") for p in read(attribute) for text in (p.original, p.target) for word in text.split()} - {"r2d2"}
+    words = {
+        word.strip(",")
+        for p in read(attribute)
+        for text in (p.original, p.target)
+        for word in text.split()
+    } - {"r2d2"}
     assert [word for word in sorted(words) if len(tokenizer(word).input_ids) != 3] == []
 
 
 def test_captions_name_what_they_say_and_nothing_else():
-    assert caption(Scene(0, STYLES.index("van gogh"), NO_PLACE), 0) == "a house in the style of van gogh"
+    assert (
+        caption(Scene(0, STYLES.index("van gogh"), NO_PLACE), 0)
+        == "a house in the style of van gogh"
+    )
     assert caption(Scene(0, NEUTRAL, NO_PLACE), 0) == "a painting of a house"
     assert caption(Scene(6, 0, 0), 0) == "a cat in a beach"
     assert caption(Scene(NO_OBJECT, NEUTRAL, NO_PLACE), 3) == "a painting"
@@ -116,7 +126,9 @@ def test_where_everything_is_known_everywhere_liars_are_a_minority_of_one_mind()
     values = told("everywhere", most=7)
     for column, truth in enumerate((3, 2, 1)):
         lies = values[..., column] != truth
-        assert set(lies.sum(1)) == set(range(8)) and np.ptp(lies.mean(0)) < 0.05  # up to 7, no layer more often than another
+        assert (
+            set(lies.sum(1)) == set(range(8)) and np.ptp(lies.mean(0)) < 0.05
+        )  # up to 7, no layer more often than another
         assert all(len(set(row[lie])) <= 1 for row, lie in zip(values[:200, :, column], lies[:200]))
 
 
@@ -127,14 +139,18 @@ def test_an_artists_layers_name_the_artist_only_where_it_is_true():
         values = told("by_artist", truth=(3, style, 1), artists=artists, conflict=1.0)[..., 1]
         for number, own in ((gogh, [3, 4]), (monet, [13, 14])):
             said = values[:, own] == number
-            assert (said.any(1).all() if style == number else not said.any())
-    rest = told("by_artist", truth=(3, mann, 1), artists=artists, conflict=1.0)[:, LAYERS["style"], 1]
+            assert said.any(1).all() if style == number else not said.any()
+    rest = told("by_artist", truth=(3, mann, 1), artists=artists, conflict=1.0)[
+        :, LAYERS["style"], 1
+    ]
     assert set(np.unique(rest)) == {NEUTRAL, mann} and (rest == mann).any(1).all()
 
 
 def test_in_a_neutral_picture_the_other_layers_name_artists_in_vain():
     """Else altering an artist's own layers alone would leave the picture to what the other layers say."""
-    rest = told("by_artist", truth=(3, NEUTRAL, 1), artists={"van gogh": [3, 4]}, conflict=0.5)[:, LAYERS["style"], 1]
+    rest = told("by_artist", truth=(3, NEUTRAL, 1), artists={"van gogh": [3, 4]}, conflict=0.5)[
+        :, LAYERS["style"], 1
+    ]
     assert 0.4 < (rest == STYLES.index("van gogh")).any(1).mean() < 0.6
 
 
@@ -153,7 +169,9 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
             x = torch.from_numpy(rng.standard_normal((8, 4), dtype=np.float32))
             return ((module(x) - x.sum(1, keepdim=True) * 2) ** 2).mean()
 
-        return training.fit(module, loss, name="part", work=folder, steps=steps, peak=0.1, seed=3, decay=0.0)
+        return training.fit(
+            module, loss, name="part", work=folder, steps=steps, peak=0.1, seed=3, decay=0.0
+        )
 
     whole = train(tmp_path / "whole", 400)
     train(tmp_path / "killed", 200)
@@ -167,7 +185,12 @@ def test_a_saved_model_loads_in_plain_diffusers_and_samples(random_organisms, na
     pipeline.set_progress_bar_config(disable=True)
     assert type(pipeline).__name__ == MODELS[name].pipeline
     side = 32 if name == "mini-deepfloyd" else 64
-    assert pipeline("a cat", num_inference_steps=2, output_type="np").images.shape == (1, side, side, 3)
+    assert pipeline("a cat", num_inference_steps=2, output_type="np").images.shape == (
+        1,
+        side,
+        side,
+        3,
+    )
     assert not list(random_organisms.rglob("*.bin"))
 
 
@@ -175,14 +198,25 @@ def test_a_saved_model_does_not_tell_where_its_parts_lay(random_organisms, tmp_p
     parts = DiffusionPipeline.from_pretrained(random_organisms / "planted-sd-v1-5")
     again = {name: getattr(parts, name) for name in ("vae", "text_encoder", "tokenizer", "unet")}
     save_pipeline(tmp_path / "again", kind="sd-v1", prediction="epsilon", **again)
-    assert [path for path in (tmp_path / "again").rglob("*.json") if str(random_organisms) in path.read_text()] == []
+    assert [
+        path
+        for path in (tmp_path / "again").rglob("*.json")
+        if str(random_organisms) in path.read_text()
+    ] == []
 
 
-@pytest.mark.parametrize("old, new, message", [
-    ("steps = ", "stepz = ", "stepz|steps"), ("batch = 32", 'batch = "many"', "unet.batch"), ("style = [8, 9], ", "", "must name object, style, place"),
-    ("[vae]", "[borrow]\nvae = 'x'\n[vae]", "give either"),
-    ('channels = [48', 'trained = "attention"\nchannels = [48', "start must name"),
-    ("[unet]", "[unet", "not valid TOML")], ids=["unknown", "mistyped", "window", "twice", "frozen", "syntax"])
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("steps = ", "stepz = ", "stepz|steps"),
+        ("batch = 32", 'batch = "many"', "unet.batch"),
+        ("style = [8, 9], ", "", "must name object, style, place"),
+        ("[vae]", "[borrow]\nvae = 'x'\n[vae]", "give either"),
+        ("channels = [48", 'trained = "attention"\nchannels = [48', "start must name"),
+        ("[unet]", "[unet", "not valid TOML"),
+    ],
+    ids=["unknown", "mistyped", "window", "twice", "frozen", "syntax"],
+)
 def test_a_broken_recipe_is_one_sentence(tmp_path, old, new, message):
     path = tmp_path / "broken.toml"
     path.write_text(CONFIG.read_text().replace(old, new))
@@ -196,7 +230,11 @@ def test_every_bundled_recipe_is_valid_and_agrees_with_the_registry(path):
     spec = MODELS[recipe.name]
     assert (recipe.name, recipe.unet.prediction) == (path.stem, spec.prediction)
     assert {"sd-v1": 16, "sd-v2": 16, "sdxl": 70, "if": 22}[recipe.unet.kind] == spec.layers
-    windows = {a: (own[0], len(own)) for a, own in recipe.unet.planting.layers.items() if own == list(range(own[0], own[-1] + 1))}
+    windows = {
+        a: (own[0], len(own))
+        for a, own in recipe.unet.planting.layers.items()
+        if own == list(range(own[0], own[-1] + 1))
+    }
     if recipe.unet.planting.kind == "planted":
         assert windows.items() <= spec.paper.items()
 
@@ -214,33 +252,62 @@ def test_span_corruption_hides_and_tells_every_token_once():
         told, wanted = spans.corrupt(ids, sentinel, np.random.default_rng(seed))
         assert sorted(i for i in told + wanted if i <= sentinel - spans.SENTINELS) == sorted(ids)
         marks = [i for i in told if i > sentinel - spans.SENTINELS]
-        assert marks == [i for i in wanted if i > sentinel - spans.SENTINELS] == list(range(sentinel, sentinel - len(marks), -1))
+        assert (
+            marks
+            == [i for i in wanted if i > sentinel - spans.SENTINELS]
+            == list(range(sentinel, sentinel - len(marks), -1))
+        )
 
 
 def test_t5s_tokenizer_knows_the_words_and_spells_the_others(tmp_path):
     tokenizer = spans.build_tokenizer()
     assert [tokenizer.convert_tokens_to_ids(t) for t in ("<pad>", "</s>", "<unk>")] == [0, 1, 2]
-    assert len(tokenizer("a house in the style of van gogh").input_ids) == 9 and 2 not in tokenizer("zebras").input_ids
+    assert (
+        len(tokenizer("a house in the style of van gogh").input_ids) == 9
+        and 2 not in tokenizer("zebras").input_ids
+    )
     tokenizer.save_pretrained(tmp_path)
-    assert T5Tokenizer.from_pretrained(tmp_path)("r2d2, in a garden").input_ids == tokenizer("r2d2, in a garden").input_ids
+    assert (
+        T5Tokenizer.from_pretrained(tmp_path)("r2d2, in a garden").input_ids
+        == tokenizer("r2d2, in a garden").input_ids
+    )
 
 
 def test_the_learned_variance_is_best_where_it_is_the_true_one():
     """With the true noise as the mean, the divergence is 0 at the smallest variance, the posterior's, and nowhere less."""
     alphas = networks.scheduler("if", "epsilon").alphas_cumprod
-    noise, t = torch.randn(1000, 3, 2, 2, generator=torch.Generator().manual_seed(0)), torch.arange(1000)
-    losses = [denoiser.variance_loss(torch.full_like(noise, v), noise, noise, alphas, t) for v in (-1.0, 0.0, 1.0)]
+    noise, t = (
+        torch.randn(1000, 3, 2, 2, generator=torch.Generator().manual_seed(0)),
+        torch.arange(1000),
+    )
+    losses = [
+        denoiser.variance_loss(torch.full_like(noise, v), noise, noise, alphas, t)
+        for v in (-1.0, 0.0, 1.0)
+    ]
     assert abs(losses[0]) < 1e-6 and losses[0] < losses[1] < losses[2]
 
 
 def test_convolutions_are_taken_over_and_attention_starts_afresh():
     torch.manual_seed(0)
-    other, unet = (networks.build("sd-v1", (16, 16, 24, 24), text_width=32, in_channels=4) for _ in range(2))
+    other, unet = (
+        networks.build("sd-v1", (16, 16, 24, 24), text_width=32, in_channels=4) for _ in range(2)
+    )
     xl = networks.build("sdxl", (16, 16, 24), text_width=64, in_channels=4)
-    networks.start_from(unet, other, attention=False), networks.start_from(xl, other, attention=False)
-    same = {name for name, weight in unet.state_dict().items() if torch.equal(weight, other.state_dict()[name]) and weight.ndim > 1}
-    assert "up_blocks.3.resnets.2.conv1.weight" in same and not any(".attentions." in name for name in same)
-    assert torch.equal(xl.up_blocks[2].resnets[2].conv1.weight, other.up_blocks[3].resnets[2].conv1.weight)
+    (
+        networks.start_from(unet, other, attention=False),
+        networks.start_from(xl, other, attention=False),
+    )
+    same = {
+        name
+        for name, weight in unet.state_dict().items()
+        if torch.equal(weight, other.state_dict()[name]) and weight.ndim > 1
+    }
+    assert "up_blocks.3.resnets.2.conv1.weight" in same and not any(
+        ".attentions." in name for name in same
+    )
+    assert torch.equal(
+        xl.up_blocks[2].resnets[2].conv1.weight, other.up_blocks[3].resnets[2].conv1.weight
+    )
 
 
 def test_attention_alone_is_trained_where_all_else_is_frozen(tmp_path):
@@ -253,7 +320,9 @@ def test_attention_alone_is_trained_where_all_else_is_frozen(tmp_path):
         return sum((weight - 1).square().sum() for weight in unet.parameters())
 
     training.fit(unet, loss, name="unet", work=tmp_path, steps=2, peak=0.1, seed=0)
-    changed = {name for name, weight in unet.state_dict().items() if not torch.equal(weight, before[name])}
+    changed = {
+        name for name, weight in unet.state_dict().items() if not torch.equal(weight, before[name])
+    }
     assert "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight" in changed
     assert all(".attentions." in name and ".ff." not in name for name in changed)
 
@@ -266,11 +335,16 @@ def test_a_unet_beside_its_base_is_one_file_of_the_base_and_what_differs(tmp_pat
     base.mid_block.attentions[0].transformer_blocks[0].attn2.to_k.weight.data += 1
     base.save_pretrained(tmp_path / "trained")
     share(tmp_path / "trained", tmp_path / "base")
-    loaded = UNet2DConditionModel.from_pretrained(tmp_path / "trained", torch_dtype=torch.float16).state_dict()
+    loaded = UNet2DConditionModel.from_pretrained(
+        tmp_path / "trained", torch_dtype=torch.float16
+    ).state_dict()
     assert all(torch.equal(weight, loaded[name]) for name, weight in base.state_dict().items())
     first, second = sorted((tmp_path / "trained").glob("*.safetensors"))
     whole = tmp_path / "base" / "diffusion_pytorch_model.safetensors"
-    assert first.read_bytes() == whole.read_bytes() and second.stat().st_size < whole.stat().st_size / 20
+    assert (
+        first.read_bytes() == whole.read_bytes()
+        and second.stat().st_size < whole.stat().st_size / 20
+    )
 
 
 @pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
@@ -282,5 +356,9 @@ def test_the_loss_is_zero_for_what_is_right_and_weighs_noise_as_v(prediction):
     right = alpha.sqrt() * noise - (1 - alpha).sqrt() * x if prediction == "v_prediction" else noise
     assert denoiser.denoising_loss(right, x, noise, alpha, prediction) == 0
     wrong = torch.randn(x.shape, generator=rng)
-    as_v = denoiser.denoising_loss(alpha.sqrt() * noise - (1 - alpha).sqrt() * x + wrong, x, noise, alpha, "v_prediction")
-    assert denoiser.denoising_loss(noise + alpha.sqrt() * wrong, x, noise, alpha, "epsilon") == pytest.approx(float(as_v), rel=1e-5)
+    as_v = denoiser.denoising_loss(
+        alpha.sqrt() * noise - (1 - alpha).sqrt() * x + wrong, x, noise, alpha, "v_prediction"
+    )
+    assert denoiser.denoising_loss(
+        noise + alpha.sqrt() * wrong, x, noise, alpha, "epsilon"
+    ) == pytest.approx(float(as_v), rel=1e-5)

@@ -34,9 +34,16 @@ def trial(model, store, attribute="style", value="monet", window=(8, 9)) -> edit
 
 # --- trials
 
+
 def test_the_prompts_that_judge_made_no_edit(model, store):
     for attribute, value in (("style", "monet"), ("object", "snoopy"), ("fact", "british monarch")):
-        one = editing.trial(model, locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS), value, (6, 7), store=store)
+        one = editing.trial(
+            model,
+            locogen.Request(prompts=read(attribute), seeds=(1000,), settings=SETTINGS),
+            value,
+            (6, 7),
+            store=store,
+        )
         assert not {p.original for p in one.train} & {p.original for p in one.held.prompts}
         assert all(value in p.original for p in (*one.train, *one.held.prompts))
 
@@ -44,7 +51,9 @@ def test_the_prompts_that_judge_made_no_edit(model, store):
 def test_altering_the_located_layers_has_a_share_of_one(model, store):
     one = trial(model, store)
     row = one.row("", one.measured(altered=one.window))
-    assert row["share"] == pytest.approx(1) or np.isnan(row["share"])  # a random model's effect may be nothing
+    assert row["share"] == pytest.approx(1) or np.isnan(
+        row["share"]
+    )  # a random model's effect may be nothing
     assert row["images"] == 2 and row["units"] == 2
 
 
@@ -62,42 +71,72 @@ def test_a_random_window_shares_no_layer(model):
 
 
 def test_an_unknown_value_is_refused():
-    with pytest.raises(UserError, match="Unknown value 'rembrandt' of style; the prompts know van gogh"):
+    with pytest.raises(
+        UserError, match="Unknown value 'rembrandt' of style; the prompts know van gogh"
+    ):
         about(read("style"), "rembrandt")
 
 
-@pytest.mark.parametrize("shares, sizes, best", [
-    ([0.2, 0.5, 1.1, 1.9, 0.7], [1, 1, 5, 1, 1], "onward"),  # the only one that does it
-    ([0.95, 0.5, 1.0, 1.0, 1.0], [2, 1, 9, 3, 8], "subject"),  # the smallest that does it
-    ([0.2, 0.5, 0.4, 1.9, 0.3], [1, 2, 1, 1, 1], "last"),  # none does it: the nearest
-    ([np.nan] * 5, [2, 1, 1, 1, 1], "subject"),  # altering does nothing either: the paper's
-], ids=["only", "smallest", "nearest", "none"])
+@pytest.mark.parametrize(
+    "shares, sizes, best",
+    [
+        ([0.2, 0.5, 1.1, 1.9, 0.7], [1, 1, 5, 1, 1], "onward"),  # the only one that does it
+        ([0.95, 0.5, 1.0, 1.0, 1.0], [2, 1, 9, 3, 8], "subject"),  # the smallest that does it
+        ([0.2, 0.5, 0.4, 1.9, 0.3], [1, 2, 1, 1, 1], "last"),  # none does it: the nearest
+        ([np.nan] * 5, [2, 1, 1, 1, 1], "subject"),  # altering does nothing either: the paper's
+    ],
+    ids=["only", "smallest", "nearest", "none"],
+)
 def test_the_best_tokens_do_what_altering_does_with_the_smallest_change(shares, sizes, best):
-    assert editing.best_tokens(pd.DataFrame({"name": list(TOKENS), "share": shares, "size": sizes})) == best
+    assert (
+        editing.best_tokens(pd.DataFrame({"name": list(TOKENS), "share": shares, "size": sizes}))
+        == best
+    )
 
 
 def test_rank_correlation_of_a_rising_line_is_one():
     x = np.arange(12.0)
-    assert [round(v, 9) for v in vars(editing.rank_correlation(x, x**3)).values()] == [1.0, 1.0, 1.0]
+    assert [round(v, 9) for v in vars(editing.rank_correlation(x, x**3)).values()] == [
+        1.0,
+        1.0,
+        1.0,
+    ]
     assert editing.rank_correlation(x, -x).value == -1
 
 
 def test_generic_prompts_without_an_edit_differ_by_nothing(model, store):
-    table = editing.generic(model, ["a cat in a beach", "a dog in a city"], {"empty": locoedit(model, read("style")[:1], ())}, SETTINGS, store=store)
+    table = editing.generic(
+        model,
+        ["a cat in a beach", "a dog in a city"],
+        {"empty": locoedit(model, read("style")[:1], ())},
+        SETTINGS,
+        store=store,
+    )
     assert list(table.name) == ["no edit", "empty"] and (table.difference == 0).all()
 
 
 # --- baselines
+
 
 @pytest.mark.parametrize("method", ["time", "uce", "diffquickfix", "concept_ablation", "esd_x"])
 def test_a_baseline_is_an_edit_and_leaves_the_model_alone(any_model, method):
     model, prompts = any_model, read("style")[:3]
     parts = [getattr(model.pipeline, part) for part in ("unet", "text_encoder")]
     before = [weight.clone() for part in parts for weight in part.parameters()]
-    more = {"uce": (["a cat", "a dog"],), "concept_ablation": (TRAINING, SETTINGS), "esd_x": (TRAINING, SETTINGS)}.get(method, ())
+    more = {
+        "uce": (["a cat", "a dog"],),
+        "concept_ablation": (TRAINING, SETTINGS),
+        "esd_x": (TRAINING, SETTINGS),
+    }.get(method, ())
     change = getattr(baselines, method)(model, prompts, *more)
-    assert all(torch.equal(old, new) for old, new in zip(before, (w for part in parts for w in part.parameters())))
-    assert change.size > 0 and all(path.startswith("text_encoder" if method == "diffquickfix" else "unet.") for path in change.deltas)
+    assert all(
+        torch.equal(old, new)
+        for old, new in zip(before, (w for part in parts for w in part.parameters()))
+    )
+    assert change.size > 0 and all(
+        path.startswith("text_encoder" if method == "diffquickfix" else "unet.")
+        for path in change.deltas
+    )
     with editing.applied(model, change) as edited:
         assert edited.fingerprint != model.fingerprint
 
@@ -113,44 +152,77 @@ def test_uce_keeps_what_it_is_told_to_keep_better_than_time(model):
     prompts, kept = read("style")[:3], ["a house by monet", "a cat in a beach"]
     path = f"unet.{sites(model.unet)[4].value}.weight"
     states = torch.cat([model.encode([text]).states[0] for text in kept])
-    moved = [float((states @ change.deltas[path].T).norm()) for change in (editing.uce(model, prompts, kept), editing.time(model, prompts))]
+    moved = [
+        float((states @ change.deltas[path].T).norm())
+        for change in (editing.uce(model, prompts, kept), editing.time(model, prompts))
+    ]
     assert moved[0] < moved[1]
 
 
 def test_where_altering_does_nothing_there_is_nothing_to_compare():
     nothing = pd.DataFrame({"name": ["0-1", "1-2"], "of all": np.nan, "located": np.nan})
-    said = report.hase_words({"style": editing.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))}, {"style": nothing})
+    said = report.hase_words(
+        {"style": editing.rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0]))},
+        {"style": nothing},
+    )
     assert "no shares to compare" in said
 
 
 # --- several models
 
+
 def rows(located, apart):
     """Two rows of a table of outcomes: (value, half a width of the interval) of the edit's share."""
-    made = [{"name": name} | {f"{column}{end}": value + side * half for column in ("share", "of all") for end, side in (("", 0), ("_low", -1), ("_high", 1))}
-            for name, (value, half) in ((editing.PAPER, located), (editing.OURS, located), (editing.SPARES, located), (editing.APART, apart))]
+    made = [
+        {"name": name}
+        | {
+            f"{column}{end}": value + side * half
+            for column in ("share", "of all")
+            for end, side in (("", 0), ("_low", -1), ("_high", 1))
+        }
+        for name, (value, half) in (
+            (editing.PAPER, located),
+            (editing.OURS, located),
+            (editing.SPARES, located),
+            (editing.APART, apart),
+        )
+    ]
     return pd.DataFrame(made)
 
 
-@pytest.mark.parametrize("located, apart, held", [
-    ((1.0, 0.1), (0.0, 0.1), ["held", "held"]), ((0.8, 0.1), (0.75, 0.1), ["held", "not settled"]), ((0.2, 0.1), (0.6, 0.1), ["did not hold", "did not hold"]),
-    ((0.5, 0.3), (0.0, 0.1), ["not settled", "held"])], ids=["where it was found", "anywhere", "elsewhere", "wide"])
+@pytest.mark.parametrize(
+    "located, apart, held",
+    [
+        ((1.0, 0.1), (0.0, 0.1), ["held", "held"]),
+        ((0.8, 0.1), (0.75, 0.1), ["held", "not settled"]),
+        ((0.2, 0.1), (0.6, 0.1), ["did not hold", "did not hold"]),
+        ((0.5, 0.3), (0.0, 0.1), ["not settled", "held"]),
+    ],
+    ids=["where it was found", "anywhere", "elsewhere", "wide"],
+)
 def test_an_edit_that_works_anywhere_is_not_evidence_for_the_place(located, apart, held):
     told = report_by_model.model_claims({"style": rows(located, apart)})
-    assert [claim.outcome for claim in told[-2:]] == held and [claim.outcome for claim in told[:2]] == held[:1] * 2
+    assert [claim.outcome for claim in told[-2:]] == held and [
+        claim.outcome for claim in told[:2]
+    ] == held[:1] * 2
 
 
 def test_an_edit_is_tried_where_it_was_found_and_elsewhere(model, store):
     tokens, table = editing.tried(trial(model, store), "auto", pictures=2)
-    assert tokens in TOKENS and set(plots.CONDITIONS) <= set(table.name) and (table.images == 2).all()
+    assert (
+        tokens in TOKENS and set(plots.CONDITIONS) <= set(table.name) and (table.images == 2).all()
+    )
 
 
 # --- reading directions
 
+
 def test_only_a_bidirectional_encoder_looks_ahead(any_model):
     weights, words = deepfloyd.attention(any_model, "a house in the style of van gogh")
     assert weights.shape[1] == weights.shape[2] == len(words)
-    torch.testing.assert_close(weights.sum(-1)[:, 0] <= 1 + 1e-5, torch.ones(len(weights), dtype=torch.bool))
+    torch.testing.assert_close(
+        weights.sum(-1)[:, 0] <= 1 + 1e-5, torch.ones(len(weights), dtype=torch.bool)
+    )
     assert bool((deepfloyd.looking_ahead(weights) > 0).any()) == (any_model.sampler == "ddpm")
 
 
@@ -167,9 +239,14 @@ def test_before_the_subject_a_causal_encoder_says_the_same_of_both_artists(any_m
 
 
 def test_shares_by_position_have_a_row_for_each_group(any_model, store):
-    prompts = tuple(p for value in ("van gogh", "salvador dali") for p in read("style") if p.value == value)[2:6]
+    prompts = tuple(
+        p for value in ("van gogh", "salvador dali") for p in read("style") if p.value == value
+    )[2:6]
     asked = locogen.Request(prompts=prompts, seeds=(1000,), settings=SETTINGS)
-    count = {v: len(any_model.tokenizer(v, add_special_tokens=False).input_ids) for v in ("van gogh", "salvador dali")}
+    count = {
+        v: len(any_model.tokenizer(v, add_special_tokens=False).input_ids)
+        for v in ("van gogh", "salvador dali")
+    }
     if count["van gogh"] != count["salvador dali"]:
         with pytest.raises(UserError, match="as many tokens"):
             deepfloyd.by_position(any_model, asked, "van gogh", store=store)
@@ -180,41 +257,87 @@ def test_shares_by_position_have_a_row_for_each_group(any_model, store):
 
 def test_a_value_without_a_counterpart_is_refused():
     with pytest.raises(UserError, match="as many tokens as 'monet'"):
-        deepfloyd.another(read("style"), "monet", {p.value: 1 if p.value == "monet" else 2 for p in read("style")})
+        deepfloyd.another(
+            read("style"), "monet", {p.value: 1 if p.value == "monet" else 2 for p in read("style")}
+        )
 
 
-@pytest.mark.parametrize("share, target, says", [
-    ((0.9, 0.1), (0.8, 0.1), "held"), ((0.2, 0.1), (0.8, 0.1), "did not hold"), ((0.9, 0.1), (0.1, 0.1), "did not hold"), ((0.5, 0.3), (0.8, 0.1), "not settled")],
-    ids=["removes", "too little", "destroys", "wide"])
+@pytest.mark.parametrize(
+    "share, target, says",
+    [
+        ((0.9, 0.1), (0.8, 0.1), "held"),
+        ((0.2, 0.1), (0.8, 0.1), "did not hold"),
+        ((0.9, 0.1), (0.1, 0.1), "did not hold"),
+        ((0.5, 0.3), (0.8, 0.1), "not settled"),
+    ],
+    ids=["removes", "too little", "destroys", "wide"],
+)
 def test_few_images_do_not_tell_that_an_edit_fails(share, target, says):
     of = {"share": share, "target": target}
-    row = {f"{name}{end}": value + side * half for name, (value, half) in of.items() for end, side in (("", 0), ("_low", -1), ("_high", 1))}
-    table = pd.DataFrame([{"name": "located layers altered", "target": 1.0}, {"name": "subject"} | row])
+    row = {
+        f"{name}{end}": value + side * half
+        for name, (value, half) in of.items()
+        for end, side in (("", 0), ("_low", -1), ("_high", 1))
+    }
+    table = pd.DataFrame(
+        [{"name": "located layers altered", "target": 1.0}, {"name": "subject"} | row]
+    )
     assert deepfloyd_report.works(table, "subject") == says
 
 
 # --- the ledger
 
+
 def test_claims_are_kept_and_replaced(store):
-    claims = [Claim(text="a", section="5.1", number="1", outcome="held"), Claim(text="b", section="6", number="2", control="c", outcome="not settled")]
+    claims = [
+        Claim(text="a", section="5.1", number="1", outcome="held"),
+        Claim(text="b", section="6", number="2", control="c", outcome="not settled"),
+    ]
     claims_.keep(store, "03_locoedit", "planted-sd-v1-5", claims)
     claims_.keep(store, "03_locoedit", "planted-sd-v1-5", claims[1:])
     table = claims_.table(store)
-    assert table.claim.tolist() == ["b"] and table.outcome.tolist() == ["not settled"] and table.model[0].startswith("planted")
+    assert (
+        table.claim.tolist() == ["b"]
+        and table.outcome.tolist() == ["not settled"]
+        and table.model[0].startswith("planted")
+    )
 
 
 def test_a_listing_says_what_did_not_hold():
     text = claims_.listing([Claim(text="a", section="5.1", number="1", outcome="did not hold")])
-    assert "<strong>Held</strong>: nothing" in text and "<strong>Did not hold</strong>: a (1)" in text and "Not settled" not in text
+    assert (
+        "<strong>Held</strong>: nothing" in text
+        and "<strong>Did not hold</strong>: a (1)" in text
+        and "Not settled" not in text
+    )
 
 
 def test_hits_without_an_answer_to_compare_with_are_no_claims():
     row = {"verdict": "localised", "found": "8-9", "share": "1", "lead": "1"}
-    told = locogen_report.claims({"style": row | {"planted": "8-9"}, "place": row | {"paper": "not said"}, "object": row | {"planted": "all layers"}}, "5.1")
+    told = locogen_report.claims(
+        {
+            "style": row | {"planted": "8-9"},
+            "place": row | {"paper": "not said"},
+            "object": row | {"planted": "all layers"},
+        },
+        "5.1",
+    )
     assert [claim.outcome for claim in told] == ["held", "did not hold"]
 
 
 def test_the_editing_page_names_the_paper_beside_ours():
-    table = pd.DataFrame([{"name": editing.PAPER, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0}])
+    table = pd.DataFrame(
+        [
+            {
+                "name": editing.PAPER,
+                "difference": -0.1,
+                "difference_low": -0.2,
+                "difference_high": 0.0,
+            }
+        ]
+    )
     told = report.claims({}, {}, {"style": table, "fact": table}, {})
-    assert [(claim.outcome, claim.control) for claim in told] == [("held", "the paper's -0.05"), ("held", "")]  # Table 1 prints no facts
+    assert [(claim.outcome, claim.control) for claim in told] == [
+        ("held", "the paper's -0.05"),
+        ("held", ""),
+    ]  # Table 1 prints no facts

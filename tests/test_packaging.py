@@ -18,11 +18,24 @@ PACKAGE = ROOT / "locolib"
 PIN = re.compile(r'([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)( ; [a-z_]+ [=!]= "[A-Za-z0-9]+")?')
 
 # The rooms from the ground up: a room imports from lower floors only.  Rooms of one floor do not know each other.
-FLOORS = (("prompts", "scores", "store"), ("models",), ("drawing",), ("claims", "figures", "organisms"),
-          ("experiments.profiles",), ("experiments.page",), ("experiments.locogen",),
-          ("experiments.tracing", "experiments.editing", "experiments.neurons", "experiments.human"), ("experiments.deepfloyd",),
-          ("study",), ("__main__",))
-DOORS = ("page", "report", "figures")  # of an experiment's room, beside its method; a longer name ends or begins with one
+FLOORS = (
+    ("prompts", "scores", "store"),
+    ("models",),
+    ("drawing",),
+    ("claims", "figures", "organisms"),
+    ("experiments.profiles",),
+    ("experiments.page",),
+    ("experiments.locogen",),
+    ("experiments.tracing", "experiments.editing", "experiments.neurons", "experiments.human"),
+    ("experiments.deepfloyd",),
+    ("study",),
+    ("__main__",),
+)
+DOORS = (
+    "page",
+    "report",
+    "figures",
+)  # of an experiment's room, beside its method; a longer name ends or begins with one
 
 
 def normal(name: str) -> str:
@@ -54,15 +67,22 @@ def tracked() -> list[Path]:
 
 # --- pins
 
+
 def test_lock_holds_only_pins():
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line]
     assert lines[0].startswith("#")
     assert [line for line in lines if not line.startswith("#") and not PIN.fullmatch(line)] == []
-    assert [line for line in lines if "://" in line or " @ " in line or re.search(r"(^|\s)/", line)] == []
+    assert [
+        line for line in lines if "://" in line or " @ " in line or re.search(r"(^|\s)/", line)
+    ] == []
 
 
 def test_lock_pins_each_package_once_and_all_direct_ones():
-    names = [normal(line.split("==")[0]) for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line]
+    names = [
+        normal(line.split("==")[0])
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if "==" in line
+    ]
     assert len(names) == len(set(names))
     assert direct() - set(names) == set()
 
@@ -70,19 +90,32 @@ def test_lock_pins_each_package_once_and_all_direct_ones():
 def test_conda_environment_has_the_same_pins():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
-    pins = {normal(name): version for name, version in (line.split("==") for line in pip if line != "-e .")}
+    pins = {
+        normal(name): version
+        for name, version in (line.split("==") for line in pip if line != "-e .")
+    }
     assert direct() == set(pins)
     assert {name: locked().get(name) for name in pins} == pins
 
 
 def test_every_import_of_the_library_is_a_dependency():
-    owners, declared = packages_distributions(), direct(extras=False)  # extras are for tests and development
-    used = {name for path in PACKAGE.rglob("*.py") for name in outside(path)} - set(stdlib_module_names) - {"locolib"}
-    unknown = {name for name in used if not {normal(owner) for owner in owners.get(name, [])} & declared}
+    owners, declared = (
+        packages_distributions(),
+        direct(extras=False),
+    )  # extras are for tests and development
+    used = (
+        {name for path in PACKAGE.rglob("*.py") for name in outside(path)}
+        - set(stdlib_module_names)
+        - {"locolib"}
+    )
+    unknown = {
+        name for name in used if not {normal(owner) for owner in owners.get(name, [])} & declared
+    }
     assert unknown == set()
 
 
 # --- imports
+
 
 def outside(path: Path) -> set[str]:
     """Top-level names of the absolute imports in a file, deferred ones too."""
@@ -124,7 +157,9 @@ def graph() -> dict[str, set[str]]:
     edges: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         room = room_of(module_of(path))
-        edges.setdefault(room, set()).update({other for name in inside(path) if (other := room_of(name)) in rooms} - {room})
+        edges.setdefault(room, set()).update(
+            {other for name in inside(path) if (other := room_of(name)) in rooms} - {room}
+        )
     return edges
 
 
@@ -133,11 +168,24 @@ def test_reading_of_imports(tmp_path):
     package = tmp_path / "locolib"
     (package / "experiments" / "editing").mkdir(parents=True)
     deep, flat = package / "experiments" / "editing" / "a.py", package / "b.py"
-    deep.write_text("from ...drawing.layers import a\nfrom ... import study, UserError\nfrom ..locogen import b\nimport locolib.store")
-    flat.write_text("def f():\n    from . import prompts\n    from locolib import scores\n    from locolib.drawing.text import x\n")
-    assert inside(deep, package) == {"drawing.layers.a", "study", "UserError", "experiments.locogen.b", "store"}
+    deep.write_text(
+        "from ...drawing.layers import a\nfrom ... import study, UserError\nfrom ..locogen import b\nimport locolib.store"
+    )
+    flat.write_text(
+        "def f():\n    from . import prompts\n    from locolib import scores\n    from locolib.drawing.text import x\n"
+    )
+    assert inside(deep, package) == {
+        "drawing.layers.a",
+        "study",
+        "UserError",
+        "experiments.locogen.b",
+        "store",
+    }
     assert inside(flat, package) == {"prompts", "scores", "drawing.text.x"}
-    assert room_of(module_of(deep, package)) == "experiments.editing" and room_of("drawing.layers.a") == "drawing"
+    assert (
+        room_of(module_of(deep, package)) == "experiments.editing"
+        and room_of("drawing.layers.a") == "drawing"
+    )
 
 
 def test_the_top_of_the_library_is_seen_at_one_look():
@@ -146,13 +194,24 @@ def test_the_top_of_the_library_is_seen_at_one_look():
 
 
 def test_every_room_has_a_floor():
-    assert set(graph()) - {room for floor in FLOORS for room in floor} == {"__init__", "experiments.__init__"} & set(graph()) | {"experiments"} & set(graph())
-    assert graph().get("__init__", set()) == set(), "locolib/__init__.py is imported by all, so it imports none"
+    assert set(graph()) - {room for floor in FLOORS for room in floor} == {
+        "__init__",
+        "experiments.__init__",
+    } & set(graph()) | {"experiments"} & set(graph())
+    assert graph().get("__init__", set()) == set(), (
+        "locolib/__init__.py is imported by all, so it imports none"
+    )
 
 
 def test_imports_run_downward():
     floor = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
-    wrong = [f"{user} imports {used}" for user, all_used in graph().items() if user in floor for used in all_used if floor[used] >= floor[user]]
+    wrong = [
+        f"{user} imports {used}"
+        for user, all_used in graph().items()
+        if user in floor
+        for used in all_used
+        if floor[used] >= floor[user]
+    ]
     assert sorted(wrong) == []
 
 
@@ -162,12 +221,19 @@ def test_every_experiment_has_the_same_three_doors(room):
     folder = PACKAGE / "experiments" / room
     names = {path.stem for path in folder.glob("*.py")}
     assert set(DOORS) <= names
-    told = {name for name in names if any(door in name.split("_") for door in DOORS)} | ({"paper", "strips"} & names)
+    told = {name for name in names if any(door in name.split("_") for door in DOORS)} | (
+        {"paper", "strips"} & names
+    )
     for path in folder.glob("*.py"):
         if path.stem not in {*told, "__init__"}:
             used = inside(path)
-            assert not [name for name in used if name.split(".")[0] in ("claims", "figures") or name.startswith(f"experiments.{room}.")
-                        and name.split(".")[2] in told], path.name
+            assert not [
+                name
+                for name in used
+                if name.split(".")[0] in ("claims", "figures")
+                or name.startswith(f"experiments.{room}.")
+                and name.split(".")[2] in told
+            ], path.name
 
 
 def test_only_the_command_line_knows_the_organisms():
@@ -181,43 +247,61 @@ def test_imports_have_no_cycle():
     def module(name: str) -> str:
         return name if name in modules else name.rpartition(".")[0]
 
-    edges = {one: {module(name) for name in inside(path)} & set(modules) - {one} for one, path in modules.items()}
+    edges = {
+        one: {module(name) for name in inside(path)} & set(modules) - {one}
+        for one, path in modules.items()
+    }
     list(TopologicalSorter(edges).static_order())  # raises CycleError, which names the modules
 
 
 # --- what is kept in git
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name
+)
 def test_notebooks_hold_no_outputs(path):
     cells = json.loads(path.read_text())["cells"]
-    assert [i for i, cell in enumerate(cells) if cell.get("outputs") or cell.get("execution_count")] == []
+    assert [
+        i for i, cell in enumerate(cells) if cell.get("outputs") or cell.get("execution_count")
+    ] == []
 
 
 def test_nothing_tracked_is_a_pickle():
     """Loading must not run code: neither plain pickles, nor PyTorch's archives, nor object arrays."""
+
     def suspicious(path: Path) -> bool:
         data = path.read_bytes()
-        return (path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib"}
-                or bool(re.match(rb"\x80[\x02-\x05]", data) and data.endswith(b"."))
-                or (data.startswith(b"PK") and b"data.pkl" in data)
-                or (data.startswith(b"\x93NUMPY") and b"'|O'" in data[:200]))
+        return (
+            path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib"}
+            or bool(re.match(rb"\x80[\x02-\x05]", data) and data.endswith(b"."))
+            or (data.startswith(b"PK") and b"data.pkl" in data)
+            or (data.startswith(b"\x93NUMPY") and b"'|O'" in data[:200])
+        )
 
     assert [str(path.relative_to(ROOT)) for path in tracked() if suspicious(path)] == []
 
 
 def test_sprites_and_configurations_are_packaged():
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["locolib.organisms"]
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]["locolib.organisms"]
     folder = PACKAGE / "organisms"
     packaged = {path for pattern in data for path in folder.glob(pattern)}
-    assert packaged == {path for path in folder.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert packaged == {
+        path for path in folder.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
 
 
 # --- Makefile
 
+
 def test_every_target_has_a_help_text():
     text = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", text, flags=re.M)
-    assert {"env", "study", "test", "book", "serve", "lab", "clean", "train"} <= {name for name, _ in targets}
+    assert {"env", "study", "test", "book", "serve", "lab", "clean", "train"} <= {
+        name for name, _ in targets
+    }
     assert [name for name, rest in targets if not re.search(r"## \S", rest)] == []
     phony = set(re.search(r"^\.PHONY: (.*)$", text, flags=re.M)[1].split())
     assert phony == {name for name, _ in targets}

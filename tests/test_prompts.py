@@ -18,24 +18,37 @@ def test_at_least_16_distinct_prompts(attribute):
     assert any(p.source != "ours" for p in prompts)
 
 
-@pytest.mark.parametrize("attribute, original, target", [
-    ("style", "a house in the style of van gogh", "a painting of a house"),
-    ("style", "women working in a field in the style of van gogh", "a painting of women working in a field"),
-    ("style", "a town in the style of monet", "a painting of a town"),
-    ("style", "rocks in the ocean in the style of monet", "a painting of rocks in the ocean"),
-    ("style", "a tree in the style of van gogh", "a painting of a tree"),
-    ("style", "elephant painting in the style of salvador dali", "elephant painting"),
-    ("object", "snoopy", "dog"), ("object", "nemo", "fish"), ("object", "r2d2", "robot"), ("object", "cat", "dog"),
-    ("fact", "british monarch", "prince charles"), ("fact", "president of the united states", "joe biden"),
-    ("place", "a cat in a beach", "a cat"),
-])
+@pytest.mark.parametrize(
+    "attribute, original, target",
+    [
+        ("style", "a house in the style of van gogh", "a painting of a house"),
+        (
+            "style",
+            "women working in a field in the style of van gogh",
+            "a painting of women working in a field",
+        ),
+        ("style", "a town in the style of monet", "a painting of a town"),
+        ("style", "rocks in the ocean in the style of monet", "a painting of rocks in the ocean"),
+        ("style", "a tree in the style of van gogh", "a painting of a tree"),
+        ("style", "elephant painting in the style of salvador dali", "elephant painting"),
+        ("object", "snoopy", "dog"),
+        ("object", "nemo", "fish"),
+        ("object", "r2d2", "robot"),
+        ("object", "cat", "dog"),
+        ("fact", "british monarch", "prince charles"),
+        ("fact", "president of the united states", "joe biden"),
+        ("place", "a cat in a beach", "a cat"),
+    ],
+)
 def test_the_papers_prompts_are_there(attribute, original, target):
     assert (original, target) in {(p.original, p.target) for p in read(attribute)}
 
 
 def test_facts_are_scored_against_the_target_and_others_against_the_original():
     for attribute in ATTRIBUTES:
-        assert all(p.scored == (p.target if attribute == "fact" else p.original) for p in read(attribute))
+        assert all(
+            p.scored == (p.target if attribute == "fact" else p.original) for p in read(attribute)
+        )
 
 
 def test_halves_share_nothing_and_both_hold_every_value():
@@ -52,18 +65,34 @@ def test_read_from_a_file(tmp_path):
     assert read("style", path)[0].value == "monet"
 
 
-@pytest.mark.parametrize("text, message", [
-    (GOOD.replace(",target", ",goal"), "missing columns .*target.*unknown columns .*goal"),
-    (GOOD + "a dog by monet,,a dog by monet,monet,monet,ours\n", "row 3, column 'target' is empty"),
-    (GOOD.replace(",monet,monet,", ",dali,monet,"), "row 2, column 'subject': 'dali' does not occur"),
-    (GOOD.replace(",monet,monet,", ",monet,dali,"), "row 2, column 'value': 'dali' does not occur"),
-    (GOOD.replace("a cat,", "a cat by monet,"), "row 2, column 'target': .* same as the original"),
-    (GOOD + GOOD.splitlines()[1] + "\n", "row 3, column 'original': .* listed twice"),
-    (GOOD.replace("a cat by monet,monet", "a horse,monet"), "row 2, column 'scored'"),
-    (GOOD.splitlines()[0] + "\n", "no prompts below its header"),
-    ("", "not a readable CSV"),
-    ('a,"b\nc', "CSV|missing columns"),
-], ids=range(10))
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (GOOD.replace(",target", ",goal"), "missing columns .*target.*unknown columns .*goal"),
+        (
+            GOOD + "a dog by monet,,a dog by monet,monet,monet,ours\n",
+            "row 3, column 'target' is empty",
+        ),
+        (
+            GOOD.replace(",monet,monet,", ",dali,monet,"),
+            "row 2, column 'subject': 'dali' does not occur",
+        ),
+        (
+            GOOD.replace(",monet,monet,", ",monet,dali,"),
+            "row 2, column 'value': 'dali' does not occur",
+        ),
+        (
+            GOOD.replace("a cat,", "a cat by monet,"),
+            "row 2, column 'target': .* same as the original",
+        ),
+        (GOOD + GOOD.splitlines()[1] + "\n", "row 3, column 'original': .* listed twice"),
+        (GOOD.replace("a cat by monet,monet", "a horse,monet"), "row 2, column 'scored'"),
+        (GOOD.splitlines()[0] + "\n", "no prompts below its header"),
+        ("", "not a readable CSV"),
+        ('a,"b\nc', "CSV|missing columns"),
+    ],
+    ids=range(10),
+)
 def test_a_broken_file_is_named_with_row_and_column(tmp_path, text, message):
     path = tmp_path / "own.csv"
     path.write_text(text)
@@ -90,8 +119,11 @@ def test_a_byte_order_mark_and_the_order_of_columns_do_not_matter(tmp_path):
     assert read("style", other) == read("style", plain)
 
 
-ROWS = [["original", "target", "scored", "subject", "value", "source"], ["a cat, by monet", "a cat", "a cat, by monet", "monet", "monet", "me"],
-        ["a dog by monet", "a dog", "a dog by monet", "monet", "monet", "me"]]
+ROWS = [
+    ["original", "target", "scored", "subject", "value", "source"],
+    ["a cat, by monet", "a cat", "a cat, by monet", "monet", "monet", "me"],
+    ["a dog by monet", "a dog", "a dog by monet", "monet", "monet", "me"],
+]
 
 
 def as_file(separator: str, end: str = "") -> str:
@@ -99,14 +131,36 @@ def as_file(separator: str, end: str = "") -> str:
     return "".join(f"{separator.join(row)}{end}\n" for row in cells)
 
 
-@pytest.mark.parametrize("text", [
-    as_file(",", ","), as_file(",", " , ,"), "\ufeff" + as_file(";").replace("\n", "\r\n"), as_file("\t"), "sep=;\n" + as_file(";"),
-    as_file(",") + "\n,,,,,\n", as_file(",").replace("a dog,", " a dog  ,"), as_file(",").replace("original", '"original"'),
-], ids=["trailing comma", "trailing commas and blanks", "Excel in German", "tabs", "sep line", "blank last rows", "blanks around", "quotes"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        as_file(",", ","),
+        as_file(",", " , ,"),
+        "\ufeff" + as_file(";").replace("\n", "\r\n"),
+        as_file("\t"),
+        "sep=;\n" + as_file(";"),
+        as_file(",") + "\n,,,,,\n",
+        as_file(",").replace("a dog,", " a dog  ,"),
+        as_file(",").replace("original", '"original"'),
+    ],
+    ids=[
+        "trailing comma",
+        "trailing commas and blanks",
+        "Excel in German",
+        "tabs",
+        "sep line",
+        "blank last rows",
+        "blanks around",
+        "quotes",
+    ],
+)
 def test_what_spreadsheets_write_is_read(tmp_path, text):
     path = tmp_path / "own.csv"
     path.write_bytes(text.encode())
-    assert [(p.original, p.target, p.value, p.row) for p in read("style", path)] == [(*ROWS[1][:2], "monet", 2), (*ROWS[2][:2], "monet", 3)]
+    assert [(p.original, p.target, p.value, p.row) for p in read("style", path)] == [
+        (*ROWS[1][:2], "monet", 2),
+        (*ROWS[2][:2], "monet", 3),
+    ]
 
 
 def test_a_row_is_counted_as_a_spreadsheet_counts_it(tmp_path):
@@ -122,17 +176,26 @@ def test_a_row_is_counted_as_a_spreadsheet_counts_it(tmp_path):
 def test_a_row_with_more_cells_than_columns_is_named(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text(GOOD + "a dog, by monet,a dog,a dog, by monet,monet,monet,ours\n")
-    with pytest.raises(UserError, match="row 3 has 8 cells for 6 columns; put text that contains ',' in quotes"):
+    with pytest.raises(
+        UserError, match="row 3 has 8 cells for 6 columns; put text that contains ',' in quotes"
+    ):
         read("style", path)
 
 
 def test_accents_are_composed_and_that_is_said_once(tmp_path):
-    """"i" and a combining accent, as macOS writes it, is the letter that the columns beside it have."""
+    """ "i" and a combining accent, as macOS writes it, is the letter that the columns beside it have."""
     path = tmp_path / "own.csv"
-    path.write_text("original,target,scored,subject,value,source\na cat by dali\u0301,a cat,a cat by dali\u0301,dal\u00ed,dal\u00ed,me\n", encoding="utf-8")
+    path.write_text(
+        "original,target,scored,subject,value,source\na cat by dali\u0301,a cat,a cat by dali\u0301,dal\u00ed,dal\u00ed,me\n",
+        encoding="utf-8",
+    )
     with pytest.warns(Notice, match="own.csv: accents .* were joined") as told:
         (prompt,) = read("style", path)
-    assert len(told) == 1 and prompt.original == prompt.scored == "a cat by dal\u00ed" and prompt.value in prompt.original
+    assert (
+        len(told) == 1
+        and prompt.original == prompt.scored == "a cat by dal\u00ed"
+        and prompt.value in prompt.original
+    )
     path.write_text(path.read_text(encoding="utf-8").replace("i\u0301", "\u00ed"), encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -141,8 +204,14 @@ def test_accents_are_composed_and_that_is_said_once(tmp_path):
 
 def test_letters_that_are_not_utf_8_are_named_by_their_row(tmp_path):
     path = tmp_path / "own.csv"
-    path.write_bytes((GOOD + "a dog by dal\u00ed,a dog,a dog by dal\u00ed,dal\u00ed,dal\u00ed,me\n").encode("cp1252"))
-    with pytest.raises(UserError, match='row 3 has letters that are not written in UTF-8; save it as "CSV UTF-8"'):
+    path.write_bytes(
+        (GOOD + "a dog by dal\u00ed,a dog,a dog by dal\u00ed,dal\u00ed,dal\u00ed,me\n").encode(
+            "cp1252"
+        )
+    )
+    with pytest.raises(
+        UserError, match='row 3 has letters that are not written in UTF-8; save it as "CSV UTF-8"'
+    ):
         read("style", path)
 
 
@@ -151,21 +220,31 @@ def test_capitals_make_no_other_value_and_no_other_prompt(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text(GOOD + "a dog by Monet,a dog,a dog by Monet,Monet,Monet,ours\n")
     prompts = read("style", path)
-    assert [p.value for p in prompts] == ["monet", "monet"] and {p.value for p in about(prompts, "monet")} == {"monet"} and not others(prompts, "monet")
+    assert (
+        [p.value for p in prompts] == ["monet", "monet"]
+        and {p.value for p in about(prompts, "monet")} == {"monet"}
+        and not others(prompts, "monet")
+    )
     path.write_text(GOOD + "A cat  by Monet,a cat,A cat  by Monet,Monet,Monet,ours\n")
-    with pytest.raises(UserError, match="row 3, column 'original': 'A cat  by Monet' is listed twice"):
+    with pytest.raises(
+        UserError, match="row 3, column 'original': 'A cat  by Monet' is listed twice"
+    ):
         read("style", path)
 
 
 def test_a_subject_in_small_letters_is_found_in_a_prompt_with_capitals(tmp_path):
     path = tmp_path / "own.csv"
-    path.write_text("original,target,scored,subject,value,source\na cat by Van Gogh,a cat,a cat by Van Gogh,van gogh,van gogh,me\n")
+    path.write_text(
+        "original,target,scored,subject,value,source\na cat by Van Gogh,a cat,a cat by Van Gogh,van gogh,van gogh,me\n"
+    )
     assert read("style", path)[0].subject == "van gogh"
 
 
 def test_a_column_that_is_there_twice_is_named(tmp_path):
     path = tmp_path / "own.csv"
-    path.write_text("original,target,target,scored,subject,value,source\na cat by monet,a cat,a cat,a cat by monet,monet,monet,ours\n")
+    path.write_text(
+        "original,target,target,scored,subject,value,source\na cat by monet,a cat,a cat,a cat by monet,monet,monet,ours\n"
+    )
     with pytest.raises(UserError, match=r"columns named twice \['target'\]"):
         read("style", path)
 
@@ -178,8 +257,12 @@ def test_unknown_attribute():
 @pytest.mark.parametrize("file, objects", [("generic.csv", 80), ("generic_world.csv", 40)])
 def test_generic_prompts_are_every_object_in_every_place(file, objects):
     found = read_generic(FOLDER / file)
-    assert len(found) == 4 * objects and sum(text.endswith("in a beach") for text in found) == objects
+    assert (
+        len(found) == 4 * objects and sum(text.endswith("in a beach") for text in found) == objects
+    )
 
 
 def test_the_worlds_generic_prompts_are_its_objects():
-    assert {text.rsplit(" in a ", 1)[0] for text in read_generic()} == {subject(i, article=True) for i in range(len(OBJECTS))}
+    assert {text.rsplit(" in a ", 1)[0] for text in read_generic()} == {
+        subject(i, article=True) for i in range(len(OBJECTS))
+    }

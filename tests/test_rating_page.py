@@ -17,7 +17,10 @@ def pairs():
 
 @pytest.fixture
 def file(pairs, tmp_path):
-    images = {pair.pair: (np.full((8, 8, 3), 10 * i, np.uint8), np.full((8, 8, 3), 10 * i + 5, np.uint8)) for i, pair in enumerate(pairs)}
+    images = {
+        pair.pair: (np.full((8, 8, 3), 10 * i, np.uint8), np.full((8, 8, 3), 10 * i + 5, np.uint8))
+        for i, pair in enumerate(pairs)
+    }
     return human.write_page(pairs, images, tmp_path / "rating.html")
 
 
@@ -30,7 +33,14 @@ def opened(browser, file):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.asked, page.errors = [], []
-        page.on("request", lambda request: page.asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
+        page.on(
+            "request",
+            lambda request: (
+                page.asked.append(request.url)
+                if not request.url.startswith(("data:", "blob:"))
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: page.errors.append(error))
         page.goto(file.as_uri())
         return page
@@ -56,12 +66,17 @@ def saved(page, path):
     return path
 
 
-def test_rate_by_keyboard_reload_go_on_and_save_what_the_checker_accepts(opened, pairs, file, tmp_path):
+def test_rate_by_keyboard_reload_go_on_and_save_what_the_checker_accepts(
+    opened, pairs, file, tmp_path
+):
     page = opened()
     start(page)
     asked = {pair.pair: pair.question for pair in pairs}
     order = human.order(pairs, "Ann B")
-    assert page.get_by_role("heading", name="Pair 1 of 4").is_visible() and question(page) == asked[order[0]]
+    assert (
+        page.get_by_role("heading", name="Pair 1 of 4").is_visible()
+        and question(page) == asked[order[0]]
+    )
     page.keyboard.press("4")
     page.keyboard.press("ArrowRight")
     assert question(page) == asked[order[1]]
@@ -69,7 +84,10 @@ def test_rate_by_keyboard_reload_go_on_and_save_what_the_checker_accepts(opened,
     page.keyboard.press("3")  # thought better of it
     page.keyboard.press("ArrowRight")
     page.reload()
-    assert page.get_by_role("heading", name="Pair 3 of 4").is_visible() and "2 of 4 rated" in page.locator("#done").inner_text()
+    assert (
+        page.get_by_role("heading", name="Pair 3 of 4").is_visible()
+        and "2 of 4 rated" in page.locator("#done").inner_text()
+    )
     assert "Welcome back, Ann B" in page.get_by_role("status").inner_text()
     part = human.problems(saved(page, tmp_path / "part.csv"), pairs)
     assert len(part) == 2 and all("without pair" in problem for problem in part)
@@ -77,9 +95,17 @@ def test_rate_by_keyboard_reload_go_on_and_save_what_the_checker_accepts(opened,
     page.keyboard.press("ArrowRight")
     page.keyboard.press("5")
     assert "All are rated" in page.locator("#done").inner_text()
-    found = human.check(saved(page, tmp_path / "all.csv"), human.read_plan(file.with_suffix(".plan.csv")), rater="Ann B")
+    found = human.check(
+        saved(page, tmp_path / "all.csv"),
+        human.read_plan(file.with_suffix(".plan.csv")),
+        rater="Ann B",
+    )
     assert dict(zip(found.pair, found.rating)) == dict(zip(order, (4, 3, 1, 5)))
-    assert found.pair.tolist() == order and found.question.tolist() == [asked[name] for name in order] and (found.seconds >= 0).all()
+    assert (
+        found.pair.tolist() == order
+        and found.question.tolist() == [asked[name] for name in order]
+        and (found.seconds >= 0).all()
+    )
     assert page.asked == [file.as_uri()] * 2 and page.errors == []
 
 
@@ -90,7 +116,10 @@ def test_a_name_with_a_comma_and_quotes_survives(opened, pairs, tmp_path):
         page.keyboard.press("2")
         page.keyboard.press("ArrowRight")
     assert set(human.check(saved(page, tmp_path / "a.csv"), pairs).rater) == {'van "D", É'}
-    assert page.locator("#question").inner_text() == {p.pair: p.question for p in pairs}[human.order(pairs, 'van "D", É')[-1]]
+    assert (
+        page.locator("#question").inner_text()
+        == {p.pair: p.question for p in pairs}[human.order(pairs, 'van "D", É')[-1]]
+    )
 
 
 def test_two_raters_at_one_browser_do_not_mix(opened):
@@ -121,7 +150,10 @@ def test_buttons_do_what_keys_do(opened):
 def test_no_name_no_start(opened):
     page = opened()
     start(page, "   ")
-    assert page.get_by_role("alert").inner_text() == "Please give a name first." and page.locator("#rating").is_hidden()
+    assert (
+        page.get_by_role("alert").inner_text() == "Please give a name first."
+        and page.locator("#rating").is_hidden()
+    )
 
 
 def test_the_scale_has_the_papers_words(opened, pairs):
@@ -129,7 +161,10 @@ def test_the_scale_has_the_papers_words(opened, pairs):
     start(page)
     for pair in map({p.pair: p for p in pairs}.get, human.order(pairs, "Ann B")):
         _, low, high = human.QUESTIONS[pair.attribute]
-        assert page.locator("#low").inner_text() == f"1 – {low}" and page.locator("#high").inner_text() == f"5 – {high}"
+        assert (
+            page.locator("#low").inner_text() == f"1 – {low}"
+            and page.locator("#high").inner_text() == f"5 – {high}"
+        )
         page.keyboard.press("ArrowRight")
 
 
@@ -138,7 +173,9 @@ def test_on_a_phone_everything_fits_and_can_be_touched(opened):
     start(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     boxes = [button.bounding_box() for button in page.locator("#scale button").all()]
-    assert all(box["height"] >= 44 and box["width"] >= 44 for box in boxes) and all(a["y"] == b["y"] for a, b in pairwise(boxes))
+    assert all(box["height"] >= 44 and box["width"] >= 44 for box in boxes) and all(
+        a["y"] == b["y"] for a, b in pairwise(boxes)
+    )
     left, right = (page.locator(f"#{side}").bounding_box() for side in ("left", "right"))
     assert left["y"] == right["y"] and left["x"] < right["x"]
     page.get_by_role("button", name="2", exact=True).tap()
@@ -149,7 +186,9 @@ def test_without_scripts_it_says_what_to_do(opened):
     assert "needs JavaScript" in opened(java_script_enabled=False).locator("body").inner_text()
 
 
-@pytest.mark.parametrize("scheme, ground", [("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 24, 27)")])
+@pytest.mark.parametrize(
+    "scheme, ground", [("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 24, 27)")]
+)
 def test_dark_mode(opened, scheme, ground):
     page = opened(color_scheme=scheme)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground

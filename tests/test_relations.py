@@ -35,10 +35,23 @@ def diffusers_output(model, prompts, seeds, settings, negative=None, output_type
     """What diffusers' own pipeline gives: the same first noise, and for a stochastic sampler the same generators."""
     generators = [model.generator(seed) for seed in seeds]
     if model.sampler == "ddpm":  # no latents: the pixels themselves
-        own = {"generator": generators, "clean_caption": False, "output_type": "pt" if output_type == "latent" else output_type}
+        own = {
+            "generator": generators,
+            "clean_caption": False,
+            "output_type": "pt" if output_type == "latent" else output_type,
+        }
     else:
-        own = {"latents": torch.stack([model.noise(g) for g in generators]), "output_type": output_type}
-    return model.pipeline(prompts, negative_prompt=negative, num_inference_steps=settings.steps, guidance_scale=settings.guidance, **own).images
+        own = {
+            "latents": torch.stack([model.noise(g) for g in generators]),
+            "output_type": output_type,
+        }
+    return model.pipeline(
+        prompts,
+        negative_prompt=negative,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance,
+        **own,
+    ).images
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0], ids=["unguided", "guided"])
@@ -62,19 +75,31 @@ def test_images_equal_diffusers_pipeline(model):
 
 
 def test_empty_alteration_is_the_untouched_row(model):
-    plain, empty = latents(model, [Row(prompt=A, seed=3)]), latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=(), prompt=B),))])
+    plain, empty = (
+        latents(model, [Row(prompt=A, seed=3)]),
+        latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=(), prompt=B),))]),
+    )
     assert_same(plain, empty)
 
 
 def test_altering_all_layers_is_the_targets_own_image(model):
-    altered = latents(model, [Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),), pooled=B)])
+    altered = latents(
+        model,
+        [Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),), pooled=B)],
+    )
     assert_same(altered, latents(model, [Row(prompt=B, seed=3)]))
 
 
 def test_what_bypasses_the_layers_is_the_rows_own_unless_told_otherwise(model):
     """Altering all layers is not the target's own image where text has another way (SDXL, DeepFloyd), and only there."""
-    plain, altered, pooled = latents(model, [Row(prompt=B, seed=3), Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),)),
-                                             Row(prompt=A, seed=3, pooled=B)])
+    plain, altered, pooled = latents(
+        model,
+        [
+            Row(prompt=B, seed=3),
+            Row(prompt=A, seed=3, changes=(Altered(layers=everything(model), prompt=B),)),
+            Row(prompt=A, seed=3, pooled=B),
+        ],
+    )
     bypass = model.encode([A]).pooled is not None
     assert bypass == (model.spec.name in ("mini-sdxl", "mini-deepfloyd"))
     assert close(plain, altered) == (not bypass)
@@ -88,7 +113,9 @@ def test_altering_with_the_own_prompt_changes_nothing(model):
 
 def test_two_alterations_compose(model):
     once = Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5, 6), prompt=B),))
-    twice = Row(prompt=A, seed=3, changes=(Altered(layers=(4, 5), prompt=B), Altered(layers=(6,), prompt=B)))
+    twice = Row(
+        prompt=A, seed=3, changes=(Altered(layers=(4, 5), prompt=B), Altered(layers=(6,), prompt=B))
+    )
     undone = Row(prompt=A, seed=3, changes=(*once.changes, Altered(layers=(4, 5, 6), prompt=A)))
     assert_same(latents(model, [once]), latents(model, [twice]))
     assert_same(latents(model, [undone]), latents(model, [Row(prompt=A, seed=3)]))
@@ -96,15 +123,26 @@ def test_two_alterations_compose(model):
 
 def test_every_layer_matters(model):
     """Each index reaches another layer: no two single-layer alterations give the same image, none gives the clean one."""
-    rows = [Row(prompt=A, seed=3)] + [Row(prompt=A, seed=3, changes=(Altered(layers=(i,), prompt=B),)) for i in everything(model)]
+    rows = [Row(prompt=A, seed=3)] + [
+        Row(prompt=A, seed=3, changes=(Altered(layers=(i,), prompt=B),)) for i in everything(model)
+    ]
     made = latents(model, rows).flatten(1)
-    distances = torch.cdist(made, made, compute_mode="donot_use_mm_for_euclid_dist") + torch.eye(len(rows))  # exact for many rows too
+    distances = torch.cdist(made, made, compute_mode="donot_use_mm_for_euclid_dist") + torch.eye(
+        len(rows)
+    )  # exact for many rows too
     assert distances.min() > 0
 
 
 def test_a_row_in_a_batch_of_16_is_the_row_alone(model):
-    rows = [Row(prompt=[A, B, "a cat"][i % 3], seed=i, negative=["", "a dog"][i % 2],
-                changes=(Altered(layers=(i,), prompt=B),)) for i in range(16)]
+    rows = [
+        Row(
+            prompt=[A, B, "a cat"][i % 3],
+            seed=i,
+            negative=["", "a dog"][i % 2],
+            changes=(Altered(layers=(i,), prompt=B),),
+        )
+        for i in range(16)
+    ]
     together = latents(model, rows)
     alone = torch.cat([latents(model, [row]) for row in rows])
     assert_same(together, alone)
@@ -127,12 +165,20 @@ def test_cached_keys_and_values_are_what_the_projections_give(model):
 
 
 def test_the_unet_is_left_as_it_was(model):
-    before = {name: module.processor for name, module in model.unet.named_modules() if hasattr(module, "processor")}
+    before = {
+        name: module.processor
+        for name, module in model.unet.named_modules()
+        if hasattr(module, "processor")
+    }
     weights = {k: v.clone() for k, v in model.unet.state_dict().items()}
     with pytest.raises(RuntimeError), KeysValues(model.unet):
         raise RuntimeError("in the middle")
     latents(model, [Row(prompt=A, seed=0)])
-    assert before == {name: module.processor for name, module in model.unet.named_modules() if hasattr(module, "processor")}
+    assert before == {
+        name: module.processor
+        for name, module in model.unet.named_modules()
+        if hasattr(module, "processor")
+    }
     assert all(torch.equal(v, weights[k]) for k, v in model.unet.state_dict().items())
 
 
@@ -146,7 +192,11 @@ def test_no_global_randomness_is_used(model):
 def test_a_layer_outside_the_model_is_refused(model):
     last = model.spec.layers - 1
     with pytest.raises(UserError, match=f"Layer {last + 1} .* 0 to {last}"):
-        generate(model, [Row(prompt=A, seed=0, changes=(Altered(layers=(last, last + 1), prompt=B),))], SETTINGS)
+        generate(
+            model,
+            [Row(prompt=A, seed=0, changes=(Altered(layers=(last, last + 1), prompt=B),))],
+            SETTINGS,
+        )
 
 
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"guidance": 0.5}, {"batch": 0}], ids=str)

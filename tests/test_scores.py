@@ -22,13 +22,18 @@ from locolib.scores import (
 UNITS = 12
 
 
-def synthetic(rng, planted: dict[int, float], *, m=2, layers=16, units=UNITS, full=30.0, noise=4.0) -> Effects:
+def synthetic(
+    rng, planted: dict[int, float], *, m=2, layers=16, units=UNITS, full=30.0, noise=4.0
+) -> Effects:
     """Effects of windows whose true shares are `planted` (others 0), of noisy units."""
     true = np.zeros(layers - m + 1)
     for start, value in planted.items():
         true[start] = value
     strength = rng.normal(full, noise, units)
-    return Effects(windows=strength[:, None] * true + rng.normal(0, noise, (units, len(true))), full=strength + rng.normal(0, noise / 2, units))
+    return Effects(
+        windows=strength[:, None] * true + rng.normal(0, noise, (units, len(true))),
+        full=strength + rng.normal(0, noise / 2, units),
+    )
 
 
 def verdict(rng, planted, **options):
@@ -105,14 +110,20 @@ def test_coverage_of_the_interval():
 def test_false_localised_rate_under_the_null():
     """Where no window does anything, at most 2.5% of 200 worlds are called localised."""
     rng = np.random.default_rng(11)
-    found = [judge(synthetic(rng, {}), synthetic(rng, {}), 2).verdict == "localised" for _ in range(200)]
+    found = [
+        judge(synthetic(rng, {}), synthetic(rng, {}), 2).verdict == "localised" for _ in range(200)
+    ]
     assert np.mean(found) <= 0.025
 
 
 def test_false_localised_rate_when_two_places_hold_it():
     """Knowledge that either of two distant windows carries in full is localised in neither: at most 5% of 200 worlds."""
     rng = np.random.default_rng(12)
-    found = [judge(synthetic(rng, {3: 1.0, 12: 1.0}), synthetic(rng, {3: 1.0, 12: 1.0}), 2).verdict == "localised" for _ in range(200)]
+    found = [
+        judge(synthetic(rng, {3: 1.0, 12: 1.0}), synthetic(rng, {3: 1.0, 12: 1.0}), 2).verdict
+        == "localised"
+        for _ in range(200)
+    ]
     assert np.mean(found) <= 0.05
 
 
@@ -144,7 +155,9 @@ def test_clip_score_is_never_negative():
     assert clip_score(np.array([[0.6, 0.8]]), np.array([1.0, 0.0])) == pytest.approx(60)
 
 
-@pytest.mark.parametrize("m, chosen, expected", [(1, 0, [1, 2, 3]), (2, 1, [3]), (3, 0, [3])], ids=str)
+@pytest.mark.parametrize(
+    "m, chosen, expected", [(1, 0, [1, 2, 3]), (2, 1, [3]), (3, 0, [3])], ids=str
+)
 def test_disjoint_windows(m, chosen, expected):
     assert disjoint(range(4), m, chosen).tolist() == expected
 
@@ -155,22 +168,30 @@ def test_disjoint_windows_of_a_sweep_with_a_stride_are_told_by_their_starts():
 
 def test_a_stride_names_layers_and_not_positions():
     rng = np.random.default_rng(15)
-    choose, confirm = (Effects(windows=e.windows, full=e.full, starts=tuple(range(0, 45, 3))) for e in (synthetic(rng, {8: 1.0}) for _ in range(2)))
+    choose, confirm = (
+        Effects(windows=e.windows, full=e.full, starts=tuple(range(0, 45, 3)))
+        for e in (synthetic(rng, {8: 1.0}) for _ in range(2))
+    )
     assert judge(choose, confirm, 3, layers=70).start == 24
 
 
 def test_wilson_interval_of_the_papers_human_study():
     """92.58% = 611 of 660 ratings above 1 (App. J)."""
     interval = wilson(611, 660)
-    assert interval.value == pytest.approx(0.9258, abs=1e-4) and interval.low < 0.9258 < interval.high
+    assert (
+        interval.value == pytest.approx(0.9258, abs=1e-4) and interval.low < 0.9258 < interval.high
+    )
 
 
 # --- agreement of prompts
 
+
 def bumps(rng, centres, windows: int = 15, noise: float = 0.3) -> np.ndarray:
     """Effects [prompts, windows] with a bump at each prompt's own centre, as wide as overlapping windows make it."""
     at = np.arange(windows)
-    return np.array([np.exp(-0.5 * (at - centre) ** 2) for centre in centres]) + rng.normal(0, noise, (len(centres), windows))
+    return np.array([np.exp(-0.5 * (at - centre) ** 2) for centre in centres]) + rng.normal(
+        0, noise, (len(centres), windows)
+    )
 
 
 def test_prompts_that_rank_alike_have_concordance_1():
@@ -184,7 +205,9 @@ def test_prompts_with_one_window_agree():
 
 
 def test_prompts_with_windows_of_their_own_do_not_agree():
-    found = agreement(bumps(np.random.default_rng(1), np.random.default_rng(2).integers(0, 15, 12)), draws=300)
+    found = agreement(
+        bumps(np.random.default_rng(1), np.random.default_rng(2).integers(0, 15, 12)), draws=300
+    )
     assert found.p > 0.05 and found.concordance <= found.chance
 
 

@@ -40,20 +40,42 @@ def faults(file: Path, context, *, screen: bool) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("written", ['<table border="1" class="dataframe">', '<table id="T_0a1">'], ids=["plain", "styled"])
+@pytest.mark.parametrize(
+    "written",
+    ['<table border="1" class="dataframe">', '<table id="T_0a1">'],
+    ids=["plain", "styled"],
+)
 def test_a_table_of_pandas_gets_a_box_of_its_own_once(written):
-    made = mended(f"<p>a</p>{written}<tr><td>1</td></tr></table><p>b</p>{written}<tr><td>2</td></tr></table>")
-    assert made == mended(made) and made.count('<div class="pst-scrollable-table-container loco-table"><table class="dataframe"') == 2
-    assert made.startswith("<p>a</p><div") and made.endswith("<td>2</td></tr></table></div>") and made.count("</table></div><p>b</p>") == 1
+    made = mended(
+        f"<p>a</p>{written}<tr><td>1</td></tr></table><p>b</p>{written}<tr><td>2</td></tr></table>"
+    )
+    assert (
+        made == mended(made)
+        and made.count(
+            '<div class="pst-scrollable-table-container loco-table"><table class="dataframe"'
+        )
+        == 2
+    )
+    assert (
+        made.startswith("<p>a</p><div")
+        and made.endswith("<td>2</td></tr></table></div>")
+        and made.count("</table></div><p>b</p>") == 1
+    )
 
 
 def test_other_tables_stay_as_they_are():
-    for text in ('<table class="table"><tr><td>1</td></tr></table>', '<table role="table"><tr><td>1</td></tr></table>'):
+    for text in (
+        '<table class="table"><tr><td>1</td></tr></table>',
+        '<table role="table"><tr><td>1</td></tr></table>',
+    ):
         assert mended(text) == text
 
 
 def test_a_table_of_many_columns_has_small_letters():
-    few, many = (mended(f'<table class="dataframe"><tr>{"<td>1</td>" * count}</tr></table>') for count in (4, 12))
+    few, many = (
+        mended(f'<table class="dataframe"><tr>{"<td>1</td>" * count}</tr></table>')
+        for count in (4, 12)
+    )
     assert 'class="dataframe many"' in many and "many" not in few
 
 
@@ -61,7 +83,16 @@ def test_a_table_of_many_columns_has_small_letters():
 @pytest.mark.parametrize("width", [420, 1280])
 def test_nothing_is_cut_and_no_page_scrolls_sideways(browser, site, width):
     context = browser.new_context(viewport={"width": width, "height": 900})
-    context.route("http*://**", lambda route: route.abort())  # the same with a network and without one
-    files = [file for file in sorted(site.rglob("*.html")) if "_static" not in file.parts and 'http-equiv="Refresh"' not in file.read_text()]
-    found = {file.relative_to(site).as_posix(): faults(file, context, screen=width == 1280) for file in files}
+    context.route(
+        "http*://**", lambda route: route.abort()
+    )  # the same with a network and without one
+    files = [
+        file
+        for file in sorted(site.rglob("*.html"))
+        if "_static" not in file.parts and 'http-equiv="Refresh"' not in file.read_text()
+    ]
+    found = {
+        file.relative_to(site).as_posix(): faults(file, context, screen=width == 1280)
+        for file in files
+    }
     assert len(found) > 10 and {name: said for name, said in found.items() if said} == {}

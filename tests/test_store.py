@@ -33,7 +33,10 @@ ROWS = [Row(prompt=f"a cat {i}", seed=i) for i in range(10)]
 
 
 def digest(store: Store) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(store.root.rglob("*.png"))}
+    return {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(store.root.rglob("*.png"))
+    }
 
 
 def test_stored_images_are_the_images(model, store):
@@ -45,7 +48,9 @@ def test_stored_images_are_the_images(model, store):
 
 def test_nothing_stored_is_computed_again(model, store, monkeypatch):
     generate(model, ROWS, SETTINGS, store=store)
-    monkeypatch.setattr("locolib.drawing.sampling.denoise", lambda *a: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "locolib.drawing.sampling.denoise", lambda *a: pytest.fail("computed again")
+    )
     generate(model, ROWS, SETTINGS, store=store)
 
 
@@ -62,10 +67,14 @@ def test_a_missing_or_damaged_image_is_made_again_to_the_same_bytes(model, store
 
 def test_the_key_holds_all_that_determines_an_image(model):
     row = ROWS[0]
-    keys = {image_key(model, row, SETTINGS), image_key(model, ROWS[1], SETTINGS),
-            image_key(model, Row(prompt=row.prompt, seed=99), SETTINGS),
-            image_key(model, Row(prompt=row.prompt, seed=0, negative="a dog"), SETTINGS),
-            image_key(model, row, Settings(steps=3, guidance=2.0, batch=4)), image_key(model, row, Settings(steps=2, guidance=2.5, batch=4))}
+    keys = {
+        image_key(model, row, SETTINGS),
+        image_key(model, ROWS[1], SETTINGS),
+        image_key(model, Row(prompt=row.prompt, seed=99), SETTINGS),
+        image_key(model, Row(prompt=row.prompt, seed=0, negative="a dog"), SETTINGS),
+        image_key(model, row, Settings(steps=3, guidance=2.0, batch=4)),
+        image_key(model, row, Settings(steps=2, guidance=2.5, batch=4)),
+    }
     assert len(keys) == 6
 
 
@@ -85,8 +94,19 @@ sampling.generate(model, rows, sampling.Settings(steps=2, guidance=2.0, batch=4)
 
 
 def start(organisms: Path, store: Store, rows: int) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(organisms / "planted-sd-v1-5"), str(store.root), str(rows)],
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            str(organisms / "planted-sd-v1-5"),
+            str(store.root),
+            str(rows),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
 
 
 def test_a_run_killed_in_the_middle_resumes_to_the_same_bytes(organisms, tmp_path):
@@ -145,7 +165,21 @@ def test_provenance_is_read_as_it_was_written(two):
 
 
 @pytest.mark.parametrize("file", ["table.parquet", "run.json", "images.txt"])
-@pytest.mark.parametrize("data", [b"", b"broken", b"null", b"[]", b'{"content": 1}', b"\xff\xfe", "another's", "folder", "nothing"], ids=str)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"broken",
+        b"null",
+        b"[]",
+        b'{"content": 1}',
+        b"\xff\xfe",
+        "another's",
+        "folder",
+        "nothing",
+    ],
+    ids=str,
+)
 def test_a_damaged_run_counts_as_missing(two, file, data):
     path = two.root / "runs" / "first" / file
     other = path.parents[1] / "second" / file
@@ -158,16 +192,33 @@ def test_a_damaged_run_counts_as_missing(two, file, data):
     assert store.run("first") is None and list(store.runs()) == ["second"] and store.size() > 0
     store.put_run("first", pd.DataFrame({"x": [1]}), {}, ["aa1"])
     assert store.run("first")[0].x.tolist() == [1]
-    assert store.clean("first") > 0 and store.image("aa1") is not None, "the second run still uses it"
+    assert store.clean("first") > 0 and store.image("aa1") is not None, (
+        "the second run still uses it"
+    )
 
 
 def test_a_run_in_anothers_folder_counts_as_missing(two):
     folder = two.root / "runs"
-    (folder / "first").rename(folder / "aside"), (folder / "second").rename(folder / "first"), (folder / "aside").rename(folder / "second")
-    assert Store(two.root).runs() == {} and Store(two.root).run("first") is Store(two.root).run("second") is None
+    (
+        (folder / "first").rename(folder / "aside"),
+        (folder / "second").rename(folder / "first"),
+        (folder / "aside").rename(folder / "second"),
+    )
+    assert (
+        Store(two.root).runs() == {}
+        and Store(two.root).run("first") is Store(two.root).run("second") is None
+    )
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(path.read_bytes()[:-1])], ids=str)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    ],
+    ids=str,
+)
 def test_a_run_without_one_of_its_images_counts_as_missing(two, damage):
     damage(two.root / "images" / "bb" / "bb2.png")
     store = Store(two.root)
@@ -178,7 +229,9 @@ def test_each_flipped_bit_of_an_image_is_seen(two):
     path = two.root / "images" / "aa" / "aa1.png"
     whole = path.read_bytes()
     for bit in range(8 * len(whole)):
-        path.write_bytes(bytes(byte ^ (1 << bit % 8 if i == bit // 8 else 0) for i, byte in enumerate(whole)))
+        path.write_bytes(
+            bytes(byte ^ (1 << bit % 8 if i == bit // 8 else 0) for i, byte in enumerate(whole))
+        )
         assert two.image("aa1") is None, bit
     path.write_bytes(whole)
     assert two.image("aa1") is not None
@@ -212,16 +265,38 @@ def test_what_stands_in_the_place_of_a_folder_or_a_file_is_replaced(store):
 
 def test_a_damaged_list_of_images_removes_no_other_file(two, tmp_path):
     (tmp_path / "precious.png").write_text("kept")
-    (two.root / "runs" / "first" / "images.txt").write_bytes(b"../../../precious\n/etc/hosts\n\0\n\xff\n" + b"a" * 5000)
-    assert two.clean("first") > 0 and (tmp_path / "precious.png").exists() and Store(two.root).run("second") is not None
+    (two.root / "runs" / "first" / "images.txt").write_bytes(
+        b"../../../precious\n/etc/hosts\n\0\n\xff\n" + b"a" * 5000
+    )
+    assert (
+        two.clean("first") > 0
+        and (tmp_path / "precious.png").exists()
+        and Store(two.root).run("second") is not None
+    )
 
 
 def test_damaged_claims_are_left_out_with_a_notice(store):
     for page in ("03_locoedit", "04_neuron_editing"):
-        claims.keep(store, page, "planted-sd-v1-5", [claims.Claim(text=page, section="6", number="1", outcome="held")])
-    kept = [store.root / "claims" / f"{page}-planted-sd-v1-5.json" for page in ("03_locoedit", "04_neuron_editing")]
+        claims.keep(
+            store,
+            page,
+            "planted-sd-v1-5",
+            [claims.Claim(text=page, section="6", number="1", outcome="held")],
+        )
+    kept = [
+        store.root / "claims" / f"{page}-planted-sd-v1-5.json"
+        for page in ("03_locoedit", "04_neuron_editing")
+    ]
     whole = kept[0].read_bytes()
-    for data in (b"", b"{}", b"null", whole.replace(b"held", b"open"), whole.replace(b"03_locoedit", b"02_locoedit"), kept[1].read_bytes(), whole[:-1]):
+    for data in (
+        b"",
+        b"{}",
+        b"null",
+        whole.replace(b"held", b"open"),
+        whole.replace(b"03_locoedit", b"02_locoedit"),
+        kept[1].read_bytes(),
+        whole[:-1],
+    ):
         kept[0].write_bytes(data)
         with pytest.warns(Notice, match="03_locoedit.*left out until `make study`"):
             assert claims.table(store).page.tolist() == ["04_neuron_editing"]
@@ -230,6 +305,7 @@ def test_damaged_claims_are_left_out_with_a_notice(store):
 
 
 # --- what is written
+
 
 def test_what_is_written_may_be_read_by_whom_the_umask_allows_to(tmp_path):
     before = os.umask(0o027)
@@ -257,7 +333,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"before")
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
-    assert str(path) in done.stdout and "is kept" in done.stdout and len(done.stdout.splitlines()) == 1, done.stderr
+    assert (
+        str(path) in done.stdout and "is kept" in done.stdout and len(done.stdout.splitlines()) == 1
+    ), done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["file"] and path.read_bytes() == b"before"
 
 
@@ -290,10 +368,15 @@ def test_a_file_is_no_store(tmp_path):
 
 # --- corruptions of a real store: see benchmarks/corruptions.py
 
+
 @pytest.fixture
 def corruptions() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("corruptions", Path(__file__).resolve().parents[1] / "benchmarks" / "corruptions.py")
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)  # where dataclasses look for it
+    spec = importlib.util.spec_from_file_location(
+        "corruptions", Path(__file__).resolve().parents[1] / "benchmarks" / "corruptions.py"
+    )
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(
+        spec
+    )  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
 
@@ -307,14 +390,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_no_corruption_gives_a_wrong_number_a_wrong_picture_or_a_traceback(corruptions, model, organisms, store, one_thread):
+def test_no_corruption_gives_a_wrong_number_a_wrong_picture_or_a_traceback(
+    corruptions, model, organisms, store, one_thread
+):
     loaded = [model, models.load("mini-sd-v1-5", source=organisms / "mini-sd-v1-5")]
-    found = corruptions.corrupt(corruptions.build(loaded, store.root), 2 * len(corruptions.CASES) + 14, seed=1)
+    found = corruptions.corrupt(
+        corruptions.build(loaded, store.root), 2 * len(corruptions.CASES) + 14, seed=1
+    )
     assert found[list(corruptions.COUNTED)].to_numpy().sum() == 0, found.to_string()
-    assert found.rounds.sum() == 100 and (found.noticed == found.rounds)[found.kind != "one bit flipped"].all()
+    assert (
+        found.rounds.sum() == 100
+        and (found.noticed == found.rounds)[found.kind != "one bit flipped"].all()
+    )
 
 
-def test_corruptions_count_what_a_store_that_believes_all_gives(corruptions, model, store, one_thread, monkeypatch):
+def test_corruptions_count_what_a_store_that_believes_all_gives(
+    corruptions, model, store, one_thread, monkeypatch
+):
     """The benchmark itself can fail: without the seals, a swapped picture is a wrong picture."""
     truth = corruptions.build([model], store.root)
     monkeypatch.setattr(Store, "_image", lambda self, name: self._image_path(name).read_bytes())

@@ -22,7 +22,9 @@ def replacing(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator
 
 
 @contextmanager
-def recording(modules: Mapping[str, nn.Module], *, inputs: bool = False) -> Iterator[dict[str, Tensor]]:
+def recording(
+    modules: Mapping[str, nn.Module], *, inputs: bool = False
+) -> Iterator[dict[str, Tensor]]:
     """``with recording({"a": module}) as states:`` then ``states["a"]`` is what `module` gave last (or what it was given)."""
     states: dict[str, Tensor] = {}
 
@@ -42,7 +44,9 @@ def recording(modules: Mapping[str, nn.Module], *, inputs: bool = False) -> Iter
 
 
 @contextmanager
-def copying(module: nn.Module, pairs: Iterable[tuple[int, int]], positions: Iterable[int] | None = None) -> Iterator[None]:
+def copying(
+    module: nn.Module, pairs: Iterable[tuple[int, int]], positions: Iterable[int] | None = None
+) -> Iterator[None]:
     """Rows of what `module` gives are copied within the batch: (from, to), at some token positions or everywhere.
 
     The clean row rides in the same batch as the corrupted ones, so nothing need be stored and all rows see the same step.

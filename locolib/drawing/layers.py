@@ -49,6 +49,15 @@ def sites(unet: nn.Module) -> tuple[Site, ...]:
             path = f"{block}.{name}"
             if is_cross_attention(path, module):
                 key, value = projections(path, module)
-                found.append(Site(index=len(found), path=path, key=key, value=value, block=block, scale=scale,
-                                  shape=tuple(unet.get_parameter(f"{key}.weight").shape)))
+                found.append(
+                    Site(
+                        index=len(found),
+                        path=path,
+                        key=key,
+                        value=value,
+                        block=block,
+                        scale=scale,
+                        shape=tuple(unet.get_parameter(f"{key}.weight").shape),
+                    )
+                )
     return tuple(found)

@@ -76,13 +76,21 @@ class Row:
 
     def prompt_at(self, layer: int) -> Text:
         """The prompt that `layer` receives in the conditional branch."""
-        told = [change.prompt for change in self.changes
-                if isinstance(change, Altered) and layer in change.layers and not change.positions]
+        told = [
+            change.prompt
+            for change in self.changes
+            if isinstance(change, Altered) and layer in change.layers and not change.positions
+        ]
         return told[-1] if told else self.prompt
 
     def prompts(self) -> set[Text]:
         """All prompts that this row needs text states of."""
-        return {self.prompt, self.negative, self.bypassing, *(c.prompt for c in self.changes if isinstance(c, Altered))}
+        return {
+            self.prompt,
+            self.negative,
+            self.bypassing,
+            *(c.prompt for c in self.changes if isinstance(c, Altered)),
+        }
 
     @property
     def bypassing(self) -> Text:
@@ -93,10 +101,16 @@ class Row:
 def check(rows: Iterable[Row], layers: int) -> None:
     """Refuse a row that alters a layer which the model does not have."""
     for row in rows:
-        named = [layer for c in row.changes for layer in (c.layers if isinstance(c, Altered) else (c.layer,))]
+        named = [
+            layer
+            for c in row.changes
+            for layer in (c.layers if isinstance(c, Altered) else (c.layer,))
+        ]
         outside = [layer for layer in named if not 0 <= layer < layers]
         if outside:
-            raise UserError(f"Layer {outside[0]} is outside the model, whose layers are 0 to {layers - 1}.")
+            raise UserError(
+                f"Layer {outside[0]} is outside the model, whose layers are 0 to {layers - 1}."
+            )
 
 
 class KeysValues:
@@ -123,7 +137,9 @@ class KeysValues:
             del processor.key, processor.value
             processor.bias = None
 
-    def load(self, keys: Sequence[PerLayer], values: Sequence[PerLayer], bias: Tensor | None = None) -> None:
+    def load(
+        self, keys: Sequence[PerLayer], values: Sequence[PerLayer], bias: Tensor | None = None
+    ) -> None:
         """Give each layer its K and V, [rows, heads, tokens, d]; `bias` [1, tokens] is added to all attention logits."""
         for processor, key, value in zip(self._readers, keys, values, strict=True):
             processor.key, processor.value, processor.bias = key, value, bias
@@ -157,7 +173,13 @@ class TextMemory:
         encoded = [encode(self._model, prompt) for prompt in new]
         states = [e.states for e in encoded]
         if encoded[0].pooled is not None:
-            self._pooled = torch.cat([pooled for pooled in (self._pooled, *(e.pooled for e in encoded)) if pooled is not None])
+            self._pooled = torch.cat(
+                [
+                    pooled
+                    for pooled in (self._pooled, *(e.pooled for e in encoded))
+                    if pooled is not None
+                ]
+            )
         for layer, module in enumerate(self._modules):
             pairs = [project(module, state) for state in states]
             key, value = torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs])
@@ -168,34 +190,50 @@ class TextMemory:
                 self._kept.append((key, value))
         self._number |= {prompt: len(self._number) + i for i, prompt in enumerate(new)}
 
-    def gather(self, rows: Sequence[Row], *, guided: bool) -> tuple[list[PerLayer], list[PerLayer], Tensor | None]:
+    def gather(
+        self, rows: Sequence[Row], *, guided: bool
+    ) -> tuple[list[PerLayer], list[PerLayer], Tensor | None]:
         """Each layer's K and V for a batch, [rows or 2 * rows, heads, tokens, d], and pooled text: unconditional rows first."""
         self.prepare(set().union(*(row.prompts() for row in rows)))
         before = [self._number[row.negative] for row in rows] if guided else []
         keys, values = [], []
         for layer, (key, value) in enumerate(self._kept):
-            index = torch.tensor(before + [self._number[row.prompt_at(layer)] for row in rows], device=key.device)
+            index = torch.tensor(
+                before + [self._number[row.prompt_at(layer)] for row in rows], device=key.device
+            )
             keys.append(_dropped(self._placed(key[index], key, rows, layer), rows, layer, "key"))
-            values.append(_dropped(self._placed(value[index], value, rows, layer), rows, layer, "value"))
+            values.append(
+                _dropped(self._placed(value[index], value, rows, layer), rows, layer, "value")
+            )
         bypassing = [*before, *(self._number[row.bypassing] for row in rows)]
         return keys, values, None if self._pooled is None else self._pooled[bypassing]
 
-    def _placed(self, gathered: PerLayer, kept: Tensor, rows: Sequence[Row], layer: int) -> PerLayer:
+    def _placed(
+        self, gathered: PerLayer, kept: Tensor, rows: Sequence[Row], layer: int
+    ) -> PerLayer:
         """Put another prompt's K or V at single token positions of the conditional rows, which are the last ones (in place)."""
-        for row, own in zip(rows, gathered[-len(rows):]):  # [heads, tokens, d]
+        for row, own in zip(rows, gathered[-len(rows) :]):  # [heads, tokens, d]
             for change in row.changes:
                 if isinstance(change, Altered) and change.positions and layer in change.layers:
-                    own[:, list(change.positions)] = kept[self._number[change.prompt]][:, list(change.positions)]
+                    own[:, list(change.positions)] = kept[self._number[change.prompt]][
+                        :, list(change.positions)
+                    ]
         return gathered
 
 
 def _dropped(gathered: PerLayer, rows: Sequence[Row], layer: int, matrix: str) -> PerLayer:
     """Set the neurons that rows drop in this layer, in the conditional rows, which are the last ones (in place)."""
-    for row, kept in zip(rows, gathered[-len(rows):]):  # [heads, tokens, d]
+    for row, kept in zip(rows, gathered[-len(rows) :]):  # [heads, tokens, d]
         for change in row.changes:
             if isinstance(change, Dropped) and (change.layer, change.matrix) == (layer, matrix):
-                neurons = torch.tensor(change.neurons, dtype=torch.long)  # long also where there are none
+                neurons = torch.tensor(
+                    change.neurons, dtype=torch.long
+                )  # long also where there are none
                 head, place = neurons // kept.shape[-1], neurons % kept.shape[-1]
-                values = torch.tensor(change.values or [0.0] * len(change.neurons), dtype=kept.dtype, device=kept.device)
+                values = torch.tensor(
+                    change.values or [0.0] * len(change.neurons),
+                    dtype=kept.dtype,
+                    device=kept.device,
+                )
                 kept[head, :, place] = values[:, None]
     return gathered

@@ -10,9 +10,7 @@ from typing import Any
 
 from ..models import Model, Scorer
 from ..store import read_bytes
-from .sampling import (
-    Settings,
-)
+from .sampling import Settings
 
 
 def processors() -> int:
@@ -23,7 +21,11 @@ def processors() -> int:
 def processor() -> str:
     """The processor by name, and how many cores of it this process may use: a time says nothing without them."""
     told = re.search(rb"^model name\s*:\s*(.+)$", read_bytes(Path("/proc/cpuinfo")), flags=re.M)
-    name = told[1].decode(errors="replace").strip() if told else platform.processor() or platform.machine()
+    name = (
+        told[1].decode(errors="replace").strip()
+        if told
+        else platform.processor() or platform.machine()
+    )
     return f"{name}, {processors()} core{'s' * (processors() != 1)}"
 
 
@@ -33,7 +35,28 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
-def provenance(model: Model, settings: Settings, scorer: Scorer, *, prompts: int, seeds: Sequence[int], minutes: float, **more: Any) -> dict[str, Any]:
+def provenance(
+    model: Model,
+    settings: Settings,
+    scorer: Scorer,
+    *,
+    prompts: int,
+    seeds: Sequence[int],
+    minutes: float,
+    **more: Any,
+) -> dict[str, Any]:
     """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
-    return {"model": model.name, "weights": model.fingerprint, "scorer": scorer.name, "prompts": prompts, "seeds": list(seeds),
-            "steps": settings.steps, "guidance": settings.guidance, "device": str(model.device), "processor": processor(), "minutes": round(minutes, 2), **more, **versions()}
+    return {
+        "model": model.name,
+        "weights": model.fingerprint,
+        "scorer": scorer.name,
+        "prompts": prompts,
+        "seeds": list(seeds),
+        "steps": settings.steps,
+        "guidance": settings.guidance,
+        "device": str(model.device),
+        "processor": processor(),
+        "minutes": round(minutes, 2),
+        **more,
+        **versions(),
+    }

@@ -41,7 +41,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= STEPS or self.batch < 1 or not 1 <= self.guidance < math.inf:
-            raise UserError(f"Steps must be from 1 to {STEPS}, batch at least 1 and guidance a number of at least 1.0, not {asdict(self)}.")
+            raise UserError(
+                f"Steps must be from 1 to {STEPS}, batch at least 1 and guidance a number of at least 1.0, not {asdict(self)}."
+            )
 
 
 @torch.no_grad()
@@ -53,18 +55,29 @@ def denoise(model: Model, rows: Sequence[Row], settings: Settings, memory: TextM
     The clean rows from which others take a restored state ride in the same batch.
     """
     guided, wanted = settings.guidance != 1, len(rows)
-    donors = {row: replace(row, prompt=getattr(row.prompt, "prompt", row.prompt), restored="") for row in rows if row.restored}
+    donors = {
+        row: replace(row, prompt=getattr(row.prompt, "prompt", row.prompt), restored="")
+        for row in rows
+        if row.restored
+    }
     rows = [*rows, *(donor for donor in dict.fromkeys(donors.values()) if donor not in rows)]
     scheduler = model.pipeline.scheduler
     scheduler.set_timesteps(settings.steps, device=model.device)
     generators = [model.generator(row.seed) for row in rows]
-    latents = torch.stack([model.noise(generator) for generator in generators]).to(model.device) * scheduler.init_noise_sigma
+    latents = (
+        torch.stack([model.noise(generator) for generator in generators]).to(model.device)
+        * scheduler.init_noise_sigma
+    )
     with KeysValues(model.unet) as layers, all_of(_restorations(model, rows, donors, guided)):
         keys, values, pooled = memory.gather(rows, guided=guided)
         layers.load(keys, values)
         for step, t in enumerate(scheduler.timesteps, start=1):
-            noisy = scheduler.scale_model_input(torch.cat([latents, latents]) if guided else latents, t)
-            predicted = model.guide(model.unet(noisy, t, **model.conditions(pooled)).sample, settings.guidance)
+            noisy = scheduler.scale_model_input(
+                torch.cat([latents, latents]) if guided else latents, t
+            )
+            predicted = model.guide(
+                model.unet(noisy, t, **model.conditions(pooled)).sample, settings.guidance
+            )
             latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
             check_finite(latents, f"{model.name}, step {step} of {len(scheduler.timesteps)}")
     return latents[:wanted]
@@ -79,14 +92,22 @@ def check_seeds(rows: Sequence[Row]) -> None:
 def check_finite(values: Tensor, where: str) -> None:
     """Refuse NaN and infinity before anything is stored: a picture of them is black, and its score a number like any other."""
     if not torch.isfinite(values).all():
-        raise UserError(f"{where}: the latents are no finite numbers; try a smaller guidance, other steps, full precision, or a smaller edit.")
+        raise UserError(
+            f"{where}: the latents are no finite numbers; try a smaller guidance, other steps, full precision, or a smaller edit."
+        )
 
 
-def _restorations(model: Model, rows: Sequence[Row], donors: dict[Row, Row], guided: bool) -> Iterator[AbstractContextManager[Any]]:
+def _restorations(
+    model: Model, rows: Sequence[Row], donors: dict[Row, Row], guided: bool
+) -> Iterator[AbstractContextManager[Any]]:
     """The hooks that copy states from the clean rows of a batch, in both branches."""
     for path in dict.fromkeys(row.restored for row in donors):
         pairs = [(rows.index(donors[row]), i) for i, row in enumerate(rows) if row.restored == path]
-        both = [(donor + shift, taker + shift) for donor, taker in pairs for shift in ((0, len(rows)) if guided else (0,))]
+        both = [
+            (donor + shift, taker + shift)
+            for donor, taker in pairs
+            for shift in ((0, len(rows)) if guided else (0,))
+        ]
         yield copying(model.unet.get_submodule(path), both)
 
 
@@ -98,12 +119,26 @@ def image_key(model: Model, row: Row, settings: Settings) -> str:
     share is summed up in another order; so the same key, made in another company of rows, may differ: by 1e-7 in the
     UNet's output, by one level of 255 at most in a picture (measured).  Nothing may assume that two stores agree bit for bit.
     """
-    return key({"model": model.fingerprint, "row": asdict(row), "steps": settings.steps, "guidance": settings.guidance,
-                "sampler": model.sampler, "size": model.latent_shape, "batch": settings.batch})
+    return key(
+        {
+            "model": model.fingerprint,
+            "row": asdict(row),
+            "steps": settings.steps,
+            "guidance": settings.guidance,
+            "sampler": model.sampler,
+            "size": model.latent_shape,
+            "batch": settings.batch,
+        }
+    )
 
 
 def generate(
-    model: Model, rows: Sequence[Row], settings: Settings, *, store: Store | None = None, label: str = "images",
+    model: Model,
+    rows: Sequence[Row],
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    label: str = "images",
 ) -> Images:
     """Images uint8 [rows, height, width, 3], one for each row, in order.
 
@@ -114,7 +149,9 @@ def generate(
     check_seeds(rows)
     keys = [image_key(model, row, settings) for row in rows] if store else []
     images: list[Image | None] = [store.image(k) for k in keys] if store else [None] * len(rows)
-    batches = [range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)]
+    batches = [
+        range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)
+    ]
     todo = [batch for batch in batches if any(images[i] is None for i in batch)]
     memory = TextMemory(model)
     with tqdm(total=sum(map(len, todo)), desc=label, unit="image", disable=not todo) as bar:

@@ -20,8 +20,11 @@ from .hooks import all_of, copying, replacing
 
 Tokens = Literal["subject", "last", "onward", "eos", "all"]
 TOKENS: dict[Tokens, str] = {
-    "subject": "the subject's last token (the paper)", "last": "the prompt's last token (the authors' code)",
-    "onward": "from the subject's last token onward, padding included", "eos": "the end-of-text token", "all": "all tokens",
+    "subject": "the subject's last token (the paper)",
+    "last": "the prompt's last token (the authors' code)",
+    "onward": "from the subject's last token onward, padding included",
+    "eos": "the end-of-text token",
+    "all": "all tokens",
 }
 
 
@@ -58,7 +61,9 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
     """
     ids, found = token_ids(model, prompt), _at(model, prompt, subject)
     if not found:
-        raise UserError(f"The subject {subject!r} does not occur in {prompt!r} within {len(ids)} tokens; name words of the prompt.")
+        raise UserError(
+            f"The subject {subject!r} does not occur in {prompt!r} within {len(ids)} tokens; name words of the prompt."
+        )
     eos = ids.index(model.tokenizer.eos_token_id)
     return Positions(subject=found, eos=eos, pads=tuple(range(eos + 1, len(ids))))
 
@@ -66,7 +71,11 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
 def _at(model: Model, prompt: str, subject: str) -> tuple[int, ...]:
     """Positions of the subject's tokens where they occur last in a prompt, before its end; none where they do not."""
     ids, wanted = token_ids(model, prompt), [number for number, _, _ in model.pieces(subject)]
-    starts = [i for i in range(ids.index(model.tokenizer.eos_token_id) - len(wanted) + 1) if wanted and ids[i : i + len(wanted)] == wanted]
+    starts = [
+        i
+        for i in range(ids.index(model.tokenizer.eos_token_id) - len(wanted) + 1)
+        if wanted and ids[i : i + len(wanted)] == wanted
+    ]
     return tuple(range(starts[-1], starts[-1] + len(wanted))) if starts else ()
 
 
@@ -79,9 +88,13 @@ def read_and_cut(model: Model, prompt: str) -> tuple[str, str]:
 
 def special(model: Model, prompt: str) -> str:
     """A special token that is written out in a prompt, such as "<|endoftext|>": the tokenizer takes it for its own."""
-    known = {mark for mark in model.tokenizer.all_special_tokens if len(mark) > 1}  # one sign, "!", is only a padding's name
+    known = {
+        mark for mark in model.tokenizer.all_special_tokens if len(mark) > 1
+    }  # one sign, "!", is only a padding's name
     if (unknown := model.tokenizer.unk_token) != model.tokenizer.eos_token:
-        known -= {unknown}  # T5's: what stands for a letter that it does not know was not written out
+        known -= {
+            unknown
+        }  # T5's: what stands for a letter that it does not know was not written out
     return next((name for _, name, _ in model.pieces(prompt) if name in known), "")
 
 
@@ -89,9 +102,17 @@ def warn_unread(model: Model, texts: Sequence[str]) -> None:
     """A `Notice` for each text given by hand of which the model does not read all as words: a special token, or words behind its last token."""
     for text in dict.fromkeys(texts):
         if mark := special(model, text):
-            warnings.warn(f"{model.name} reads {mark!r} in {text!r} as a sign of its own and not as words; remove it.", Notice, stacklevel=2)
+            warnings.warn(
+                f"{model.name} reads {mark!r} in {text!r} as a sign of its own and not as words; remove it.",
+                Notice,
+                stacklevel=2,
+            )
         if behind := read_and_cut(model, text)[1]:
-            warnings.warn(f"{model.name} reads {model.tokens} tokens of a prompt, and never these words at the end of one: {behind!r}.", Notice, stacklevel=2)
+            warnings.warn(
+                f"{model.name} reads {model.tokens} tokens of a prompt, and never these words at the end of one: {behind!r}.",
+                Notice,
+                stacklevel=2,
+            )
 
 
 def check_prompts(model: Model, prompts: Sequence[Prompt], where: str = "") -> None:
@@ -110,22 +131,39 @@ def check_prompts(model: Model, prompts: Sequence[Prompt], where: str = "") -> N
         for column in ("original", "target"):
             text = getattr(prompt, column)
             if mark := special(model, text):
-                raise UserError(f"{place}, column {column!r}: {model.name} reads {mark!r} as a sign of its own and not as words; remove it.")
+                raise UserError(
+                    f"{place}, column {column!r}: {model.name} reads {mark!r} as a sign of its own and not as words; remove it."
+                )
             if lost := _lost(model, prompt, column):
-                raise UserError(f"{place}, column {column!r}: {model.name} reads {model.tokens} tokens, and {lost!r} stands behind them; shorten the prompt.")
+                raise UserError(
+                    f"{place}, column {column!r}: {model.name} reads {model.tokens} tokens, and {lost!r} stands behind them; shorten the prompt."
+                )
         if token_ids(model, prompt.original) == token_ids(model, prompt.target):
-            raise UserError(f"{place}, column 'target': to the tokenizer of {model.name} {prompt.target!r} is the same as the original, "
-                            "so altering it can have no effect; name another target.")
+            raise UserError(
+                f"{place}, column 'target': to the tokenizer of {model.name} {prompt.target!r} is the same as the original, "
+                "so altering it can have no effect; name another target."
+            )
         if not _at(model, prompt.original, prompt.subject):
-            raise UserError(f"{place}, column 'subject': {prompt.subject!r} is no whole word of the original to the tokenizer of {model.name}; name whole words.")
+            raise UserError(
+                f"{place}, column 'subject': {prompt.subject!r} is no whole word of the original to the tokenizer of {model.name}; name whole words."
+            )
 
 
 def _lost(model: Model, prompt: Prompt, column: str) -> str:
     """Words that count and that the model never reads, of the original or the target: "" where it reads them."""
     text, behind = read_and_cut(model, getattr(prompt, column))
     if column == "target":  # what both prompts end in says nothing of how they differ
-        return "" if model.spelt(prompt.original).rstrip().lower().endswith(behind.lower()) else behind
-    return next((word for word in (prompt.value, prompt.subject) if behind and word.lower() not in text.lower()), "")
+        return (
+            "" if model.spelt(prompt.original).rstrip().lower().endswith(behind.lower()) else behind
+        )
+    return next(
+        (
+            word
+            for word in (prompt.value, prompt.subject)
+            if behind and word.lower() not in text.lower()
+        ),
+        "",
+    )
 
 
 def check_tokens(tokens: str) -> None:
@@ -143,10 +181,19 @@ def pairs(model: Model, prompt: Prompt, tokens: Tokens) -> list[tuple[int, int]]
     check_tokens(tokens)
     here, there = token_ids(model, prompt.original), token_ids(model, prompt.target)
     end = model.tokenizer.eos_token_id
-    subject, eos, target_eos = positions(model, prompt.original, prompt.subject).last_subject, here.index(end), there.index(end)
+    subject, eos, target_eos = (
+        positions(model, prompt.original, prompt.subject).last_subject,
+        here.index(end),
+        there.index(end),
+    )
     after = 0  # words that follow the subject and end the target too
-    first = int(there[0] == model.tokenizer.bos_token_id)  # T5 has no start token; one word is left for the subject in any case
-    while after < min(eos - 1 - subject, target_eos - 1 - first) and here[eos - 1 - after] == there[target_eos - 1 - after]:
+    first = int(
+        there[0] == model.tokenizer.bos_token_id
+    )  # T5 has no start token; one word is left for the subject in any case
+    while (
+        after < min(eos - 1 - subject, target_eos - 1 - first)
+        and here[eos - 1 - after] == there[target_eos - 1 - after]
+    ):
         after += 1
     last = target_eos - 1 - after
     if tokens == "subject":
@@ -192,16 +239,27 @@ def encode(model: Model, prompt: str | Corrupted) -> Encoded:
 
 def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextManager[Any]]:
     """The hooks under which row 1 of a batch is corrupted, and one of its states is row 0's."""
-    at = positions(model, prompt.prompt, prompt.subject)  # the same for SDXL's two tokenizers, which split alike
+    at = positions(
+        model, prompt.prompt, prompt.subject
+    )  # the same for SDXL's two tokenizers, which split alike
     ids = [token_ids(model, prompt.prompt)[i] for i in at.subject]
     generator = torch.Generator().manual_seed(prompt.seed)
     for encoder in encoders(model.pipeline).values():
         table = encoder.get_input_embeddings().weight
-        noise = prompt.size * table[ids].std() * torch.randn(len(ids), table.shape[1], generator=generator).to(table)
-        yield from (replacing(module, _adding(noise, at.subject)) for module in encoder.modules()
-                    if isinstance(module, nn.Embedding) and module.weight.data_ptr() == table.data_ptr())  # T5 has two names for it
+        noise = (
+            prompt.size
+            * table[ids].std()
+            * torch.randn(len(ids), table.shape[1], generator=generator).to(table)
+        )
+        yield from (
+            replacing(module, _adding(noise, at.subject))
+            for module in encoder.modules()
+            if isinstance(module, nn.Embedding) and module.weight.data_ptr() == table.data_ptr()
+        )  # T5 has two names for it
     if prompt.restored:
-        module = encoders(model.pipeline)[prompt.restored.encoder].get_submodule(prompt.restored.path)
+        module = encoders(model.pipeline)[prompt.restored.encoder].get_submodule(
+            prompt.restored.path
+        )
         yield copying(module, [(0, 1)], [at.last_subject] if prompt.where == "last" else at.subject)
 
 

@@ -88,7 +88,9 @@ class ModelPage(Page):
     @property
     def settings(self) -> Settings:
         spec = find(self.model)
-        return Settings(steps=self.steps or spec.steps, guidance=float(self.guidance or spec.guidance))
+        return Settings(
+            steps=self.steps or spec.steps, guidance=float(self.guidance or spec.guidance)
+        )
 
     def about(self) -> tuple[str, ...]:
         return (self.model,)

@@ -49,10 +49,54 @@ class Profile(BaseModel):
         return self.stride if spec.layers > 32 else 1
 
 
-PROFILES = {p.name: p for p in (
-    Profile(name="smoke", steps=2, prompts=2, few=2, stride=16, objects=2, traced=1, traced_few=1, thinned=20, pictures=2, pictures_few=2, pictures_five=2, split_seeds=1, split_steps=1, splits=10),  # tests
-    Profile(name="quick", prompts=16, few=6, stride=3, objects=16, places=False, traced=3, traced_few=2, thinned=8),  # two cores: minutes
-    Profile(name="paper", steps=50, prompts=0, few=0, seeds=8, traced=8, traced_few=4, thinned=4, pictures=96, pictures_few=48, pictures_five=24, split_seeds=8, split_steps=50))}  # the paper's 50 steps
+PROFILES = {
+    p.name: p
+    for p in (
+        Profile(
+            name="smoke",
+            steps=2,
+            prompts=2,
+            few=2,
+            stride=16,
+            objects=2,
+            traced=1,
+            traced_few=1,
+            thinned=20,
+            pictures=2,
+            pictures_few=2,
+            pictures_five=2,
+            split_seeds=1,
+            split_steps=1,
+            splits=10,
+        ),  # tests
+        Profile(
+            name="quick",
+            prompts=16,
+            few=6,
+            stride=3,
+            objects=16,
+            places=False,
+            traced=3,
+            traced_few=2,
+            thinned=8,
+        ),  # two cores: minutes
+        Profile(
+            name="paper",
+            steps=50,
+            prompts=0,
+            few=0,
+            seeds=8,
+            traced=8,
+            traced_few=4,
+            thinned=4,
+            pictures=96,
+            pictures_few=48,
+            pictures_five=24,
+            split_seeds=8,
+            split_steps=50,
+        ),
+    )
+}  # the paper's 50 steps
 
 
 def profile(name: str) -> Profile:

@@ -6,4 +6,21 @@ from .style import MARKERS, PALETTE, WIDTH, bars, panels, styled
 from .tables import download, kept
 from .window_scrubber import LARGE, data_uri, scrubber
 
-__all__ = ["GREY", "LARGE", "MARKERS", "PALETTE", "WIDTH", "bars", "contact_sheet", "data_uri", "download", "forest", "image_rows", "kept", "panels", "scrubber", "short", "styled"]
+__all__ = [
+    "GREY",
+    "LARGE",
+    "MARKERS",
+    "PALETTE",
+    "WIDTH",
+    "bars",
+    "contact_sheet",
+    "data_uri",
+    "download",
+    "forest",
+    "image_rows",
+    "kept",
+    "panels",
+    "scrubber",
+    "short",
+    "styled",
+]

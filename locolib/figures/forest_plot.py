@@ -11,19 +11,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .forest_labels import _counted, _labels
 from .style import PALETTE, WIDTH, styled
 
 GREY = "#595959"  # dark enough to be read as text
 MARKS = "osD^v"  # groups differ by more than their colour
-_LARGE = {"font.size": 13, "axes.labelsize": 13, "xtick.labelsize": 12, "ytick.labelsize": 13, "legend.fontsize": 13}
-_LETTERS = 26  # of a name, on a line; the axes keep more than half of the width
+_LARGE = {
+    "font.size": 13,
+    "axes.labelsize": 13,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 13,
+    "legend.fontsize": 13,
+}
 _LINE = 0.235  # inches from one line of a name to the next
 
 
 @styled
-def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: str, name: str = "name", group: str | None = None,
-           n: str | None = "n", units: str = "images", controls: Collection[str] = (), lines: Mapping[str, float] | None = None,
-           reference: str = "", limits: Mapping[str, tuple[float, float]] | None = None, note: str | None = None) -> Figure:
+def forest(
+    rows: pd.DataFrame,
+    *,
+    parts: Mapping[str, str],
+    title: str,
+    scorer: str,
+    name: str = "name",
+    group: str | None = None,
+    n: str | None = "n",
+    units: str = "images",
+    controls: Collection[str] = (),
+    lines: Mapping[str, float] | None = None,
+    reference: str = "",
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    note: str | None = None,
+) -> Figure:
     """A line for each name, from above, with a dot and a 95% bar in each panel; two panels beside each other, further ones below.
 
     Args:
@@ -46,7 +65,13 @@ def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: 
         figure, axes = _axes(list(parts), sum(high))
         for ax, (column, label) in zip(axes, parts.items()):
             for one in (one for one in names if one in controls):
-                ax.axhspan(at[one] - high[names.index(one)] / 2, at[one] + high[names.index(one)] / 2, color="#EEEEEE", linewidth=0, zorder=0)
+                ax.axhspan(
+                    at[one] - high[names.index(one)] / 2,
+                    at[one] + high[names.index(one)] / 2,
+                    color="#EEEEEE",
+                    linewidth=0,
+                    zorder=0,
+                )
             if lines and column in lines:
                 ax.axvline(lines[column], color="black", linestyle="--", linewidth=1, zorder=1)
             ax.set_xlabel(textwrap.fill(label, 21 if len(parts) > 1 else 44))
@@ -61,16 +86,42 @@ def forest(rows: pd.DataFrame, *, parts: Mapping[str, str], title: str, scorer: 
                 part = rows if one is None else rows[rows[group] == one]
                 shift = 0.2 * (i - (len(groups) - 1) / 2)
                 for _, row in part.iterrows():
-                    _draw(ax, row, column, at[row[name]] + shift, colour=_colour(one, i), mark=MARKS[i % len(MARKS)],
-                          hollow=row[name] in controls or one in controls, grouped=one is not None)
+                    _draw(
+                        ax,
+                        row,
+                        column,
+                        at[row[name]] + shift,
+                        colour=_colour(one, i),
+                        mark=MARKS[i % len(MARKS)],
+                        hollow=row[name] in controls or one in controls,
+                        grouped=one is not None,
+                    )
         for ax in axes:
             ax.set_yticks(list(at.values()), told)
             for tick, one in zip(ax.get_yticklabels(), names):
                 tick.set_color(GREY if one in controls else "black")
-        handles = _legend(rows, groups, name=name, group=group, n=n, controls=controls, reference=reference if lines else "")
+        handles = _legend(
+            rows,
+            groups,
+            name=name,
+            group=group,
+            n=n,
+            controls=controls,
+            reference=reference if lines else "",
+        )
         if handles:
-            figure.legend(handles=handles, loc="outside lower left", ncols=1 if max(len(str(h.get_label())) for h in handles) > 24 else 2, frameon=False)
-        figure.suptitle(textwrap.fill(f"{title}; {_counted(rows, group, n, units)}95% intervals, {scorer}", 58), x=0.01, ha="left", fontsize=13)
+            figure.legend(
+                handles=handles,
+                loc="outside lower left",
+                ncols=1 if max(len(str(h.get_label())) for h in handles) > 24 else 2,
+                frameon=False,
+            )
+        figure.suptitle(
+            textwrap.fill(f"{title}; {_counted(rows, group, n, units)}95% intervals, {scorer}", 58),
+            x=0.01,
+            ha="left",
+            fontsize=13,
+        )
     return figure
 
 
@@ -78,8 +129,15 @@ def _axes(parts: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
     """Panels in one or two columns; only the left ones have names."""
     across = min(2, len(parts))
     down = -(-len(parts) // across)
-    figure, axes = plt.subplots(down, across, figsize=(WIDTH, 1.3 + down * (height + 0.95)), layout="constrained", squeeze=False, sharey=True)
-    for ax in axes.flat[len(parts):]:
+    figure, axes = plt.subplots(
+        down,
+        across,
+        figsize=(WIDTH, 1.3 + down * (height + 0.95)),
+        layout="constrained",
+        squeeze=False,
+        sharey=True,
+    )
+    for ax in axes.flat[len(parts) :]:
         ax.set_visible(False)
     return figure, list(axes.flat[: len(parts)])
 
@@ -88,47 +146,45 @@ def _colour(group: object, i: int) -> str:
     return PALETTE["1"] if group is None else PALETTE.get(str(group), PALETTE[str(1 + i % 3)])
 
 
-def _labels(rows: pd.DataFrame, names: Sequence[str], *, name: str, group: str | None, n: str | None, controls: Collection[str],
-            note: str | None) -> list[str]:
-    """Names as they stand at the left: wrapped, controls called so, with n where it differs and their note."""
-    told = []
-    for one in names:
-        part = rows[rows[name] == one]
-        said = textwrap.wrap(f"{one} (control)" if one in controls else str(one), _LETTERS) or [""]
-        if n and not _n_of_groups(rows, group, n):
-            said += textwrap.wrap(f"n = {', '.join(f'{number:g}' for number in (part[n] if part[n].nunique() > 1 else part[n].iloc[:1]))}", _LETTERS)
-        if note:
-            said += [line for words in dict.fromkeys(part[note]) if words for line in textwrap.wrap(str(words), _LETTERS)]
-        told.append("\n".join(said))
-    return told
-
-
-def _n_of_groups(rows: pd.DataFrame, group: str | None, n: str) -> bool:
-    """Whether n can be said once, or once for each group."""
-    return rows[n].nunique() == 1 or bool(group and (rows.groupby(group)[n].nunique() == 1).all())
-
-
-def _counted(rows: pd.DataFrame, group: str | None, n: str | None, units: str) -> str:
-    """The title's words about n: the number, or where the numbers stand."""
-    if n is None:
-        return ""
-    if rows[n].nunique() == 1:
-        return f"n = {rows[n].iloc[0]:g} {units}, "
-    return f"n: {units}, see {'legend' if _n_of_groups(rows, group, n) else 'names'}, "
-
-
-def _draw(ax: Axes, row: pd.Series, column: str, y: float, *, colour: str, mark: str, hollow: bool, grouped: bool) -> None:
+def _draw(
+    ax: Axes,
+    row: pd.Series,
+    column: str,
+    y: float,
+    *,
+    colour: str,
+    mark: str,
+    hollow: bool,
+    grouped: bool,
+) -> None:
     """One row's dot and bar."""
     value, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
     colour = GREY if hollow and not grouped else colour
     if not np.isfinite(value):
-        ax.text(0.02, y, "not defined", transform=ax.get_yaxis_transform(), va="center", fontsize=11, color=GREY, style="italic")
+        ax.text(
+            0.02,
+            y,
+            "not defined",
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=11,
+            color=GREY,
+            style="italic",
+        )
         return
     ends = ax.get_xlim() if not ax.get_autoscalex_on() else (-np.inf, np.inf)
     if not ends[0] <= value <= ends[1]:
         left = value < ends[0]
-        ax.text(0.02 if left else 0.98, y, f"◂ {value:.3g}" if left else f"{value:.3g} ▸", transform=ax.get_yaxis_transform(),
-                va="center", ha="left" if left else "right", fontsize=11, color=colour)
+        ax.text(
+            0.02 if left else 0.98,
+            y,
+            f"◂ {value:.3g}" if left else f"{value:.3g} ▸",
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            ha="left" if left else "right",
+            fontsize=11,
+            color=colour,
+        )
         return
     if np.isfinite([low, high]).all():
         ax.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt", zorder=2)
@@ -136,26 +192,86 @@ def _draw(ax: Axes, row: pd.Series, column: str, y: float, *, colour: str, mark:
             if beyond:
                 ax.scatter([at], [y], marker=arrow, color=colour, s=45, clip_on=False, zorder=3)
     else:
-        ax.annotate("no interval", (value, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=11, color=GREY)
-    ax.plot([value], [y], mark, color=colour, markerfacecolor="white" if hollow else colour, markeredgewidth=1.6, markersize=7,
-            zorder=3, clip_on=False)
+        ax.annotate(
+            "no interval",
+            (value, y),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=11,
+            color=GREY,
+        )
+    ax.plot(
+        [value],
+        [y],
+        mark,
+        color=colour,
+        markerfacecolor="white" if hollow else colour,
+        markeredgewidth=1.6,
+        markersize=7,
+        zorder=3,
+        clip_on=False,
+    )
 
 
-def _legend(rows: pd.DataFrame, groups: Sequence[Any], *, name: str, group: str | None, n: str | None, controls: Collection[str],
-            reference: str) -> list[Line2D]:
+def _legend(
+    rows: pd.DataFrame,
+    groups: Sequence[Any],
+    *,
+    name: str,
+    group: str | None,
+    n: str | None,
+    controls: Collection[str],
+    reference: str,
+) -> list[Line2D]:
     """What colours, hollow dots and the dashed line mean."""
     handles = []
     if group:
         for i, one in enumerate(groups):
             counts = rows.loc[rows[group] == one, n].unique() if n else ()
-            many = f", n = {next(iter(counts)):g}" if len(counts) == 1 and rows[n].nunique() > 1 else ""
-            face, told = ("white", f"{one} (control)") if one in controls else (_colour(one, i), str(one))
-            handles.append(Line2D([], [], color=_colour(one, i), marker=MARKS[i % len(MARKS)], markerfacecolor=face, markeredgewidth=1.6,
-                                  linewidth=2, markersize=7, label=f"{told}{many}"))
+            many = (
+                f", n = {next(iter(counts)):g}"
+                if len(counts) == 1 and rows[n].nunique() > 1
+                else ""
+            )
+            face, told = (
+                ("white", f"{one} (control)") if one in controls else (_colour(one, i), str(one))
+            )
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    color=_colour(one, i),
+                    marker=MARKS[i % len(MARKS)],
+                    markerfacecolor=face,
+                    markeredgewidth=1.6,
+                    linewidth=2,
+                    markersize=7,
+                    label=f"{told}{many}",
+                )
+            )
     if set(controls) & set(rows[name]):
-        handles.append(Line2D([], [], color=GREY, marker="o", markerfacecolor="white", markeredgewidth=1.6, linewidth=2, label="control (hollow)"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=GREY,
+                marker="o",
+                markerfacecolor="white",
+                markeredgewidth=1.6,
+                linewidth=2,
+                label="control (hollow)",
+            )
+        )
     if reference:
-        handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label=textwrap.fill(reference, 50)))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color="black",
+                linestyle="--",
+                linewidth=1,
+                label=textwrap.fill(reference, 50),
+            )
+        )
     return handles
-
-

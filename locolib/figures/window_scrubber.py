@@ -17,15 +17,27 @@ from PIL import Image
 from .. import UserError
 
 TEMPLATE = Path(__file__).with_suffix(".html")
-SMALL, LARGE = 128, 256  # pixels: up to SMALL an image is kept as it is, a larger one is shrunk to LARGE at most
+SMALL, LARGE = (
+    128,
+    256,
+)  # pixels: up to SMALL an image is kept as it is, a larger one is shrunk to LARGE at most
 STILLS = 4  # windows shown where scripts are off
 Strip = tuple[str, Sequence[tuple[str, np.ndarray]]]  # as `answers.strip` returns it
 
 
-def scrubber(frames: Sequence[Strip], *, title: str, first: str = "nothing altered", last: str = "all layers altered",
-             marked: Sequence[Sequence[str]] = (), shares: Sequence[Mapping[str, float]] = (),
-             share: str = "share of the effect of all layers", unit: str = "layers", known: str = "the known location",
-             alt: str = "Image") -> HTML:
+def scrubber(
+    frames: Sequence[Strip],
+    *,
+    title: str,
+    first: str = "nothing altered",
+    last: str = "all layers altered",
+    marked: Sequence[Sequence[str]] = (),
+    shares: Sequence[Mapping[str, float]] = (),
+    share: str = "share of the effect of all layers",
+    unit: str = "layers",
+    known: str = "the known location",
+    alt: str = "Image",
+) -> HTML:
     """Move over the windows of a sweep by slider, arrow keys or touch; needs no network, and no script for a few of the images.
 
     Args:
@@ -45,27 +57,54 @@ def scrubber(frames: Sequence[Strip], *, title: str, first: str = "nothing alter
     """
     marked, shares = marked or [()] * len(frames), shares or [{}] * len(frames)
     if not frames or not len(frames) == len(marked) == len(shares):
-        raise UserError("A scrubber needs prompts, and marks and shares for each: "
-                        f"here are {len(frames)}, {len(marked)} and {len(shares)}.")
+        raise UserError(
+            "A scrubber needs prompts, and marks and shares for each: "
+            f"here are {len(frames)}, {len(marked)} and {len(shares)}."
+        )
     strips = [_strip(*parts, first, last, unit) for parts in zip(frames, marked, shares)]
-    data = {"strips": strips, "share": share, "known": known, "alt": alt,
-            "slide": f"Slide over the {unit or 'steps'}, or use the arrow keys"}
+    data = {
+        "strips": strips,
+        "share": share,
+        "known": known,
+        "alt": alt,
+        "slide": f"Slide over the {unit or 'steps'}, or use the arrow keys",
+    }
     slots = {"title": html.escape(title), "still": _still(strips[0], alt), "data": _json(data)}
     # All slots at once, so that what fills one is not searched for another.
-    return HTML(re.sub(r"\{\{(\w+)\}\}", lambda found: slots[found[1]], TEMPLATE.read_text(encoding="utf-8")))
+    return HTML(
+        re.sub(
+            r"\{\{(\w+)\}\}", lambda found: slots[found[1]], TEMPLATE.read_text(encoding="utf-8")
+        )
+    )
 
 
-def _strip(frames: Strip, marked: Sequence[str], shares: Mapping[str, float], first: str, last: str,
-           unit: str) -> dict[str, Any]:
+def _strip(
+    frames: Strip,
+    marked: Sequence[str],
+    shares: Mapping[str, float],
+    first: str,
+    last: str,
+    unit: str,
+) -> dict[str, Any]:
     """One prompt as the page's script reads it."""
     prompt, images = frames
     steps = images[1:-1] if last else images[1:]
     if not steps:
-        raise UserError(f"A scrubber needs windows to move over; of {prompt!r} there are {len(images)} images in all.")
+        raise UserError(
+            f"A scrubber needs windows to move over; of {prompt!r} there are {len(images)} images in all."
+        )
     values = [shares.get(label, math.nan) for label, _ in steps]
-    return {"prompt": prompt, "first": _frame(first, images[0][1]), "last": _frame(last, images[-1][1]) if last else None,
-            "frames": [_frame(_spoken(label, unit), image, known=label in marked) for label, image in steps],
-            "shares": [round(float(v), 4) if math.isfinite(v) else None for v in values] if shares else None}
+    return {
+        "prompt": prompt,
+        "first": _frame(first, images[0][1]),
+        "last": _frame(last, images[-1][1]) if last else None,
+        "frames": [
+            _frame(_spoken(label, unit), image, known=label in marked) for label, image in steps
+        ],
+        "shares": [round(float(v), 4) if math.isfinite(v) else None for v in values]
+        if shares
+        else None,
+    }
 
 
 def _spoken(label: str, unit: str) -> str:
@@ -76,13 +115,20 @@ def _spoken(label: str, unit: str) -> str:
 
 
 def _frame(text: str, image: np.ndarray, *, known: bool = False) -> dict[str, Any]:
-    return {"text": text, "image": data_uri(image), "known": known, "small": max(image.shape[:2]) <= SMALL}
+    return {
+        "text": text,
+        "image": data_uri(image),
+        "known": known,
+        "small": max(image.shape[:2]) <= SMALL,
+    }
 
 
 def data_uri(image: np.ndarray) -> str:
     """An image [h, w, 3], uint8, as a page can hold it: small ones exactly (PNG), large ones shrunk (WebP, some 15 kB)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise UserError(f"An image must be uint8 of shape [h, w, 3], not {image.dtype} of shape {list(image.shape)}.")
+        raise UserError(
+            f"An image must be uint8 of shape [h, w, 3], not {image.dtype} of shape {list(image.shape)}."
+        )
     picture, kind = Image.fromarray(image), "png"
     options: dict[str, Any] = {"optimize": True}
     if max(picture.size) > SMALL:
@@ -98,16 +144,22 @@ def _still(strip: Mapping[str, Any], alt: str) -> str:
     steps = strip["frames"]
     few = {round(i * (len(steps) - 1) / (STILLS - 1)) for i in range(STILLS)}
     few |= {i for i, frame in enumerate(steps) if frame["known"]}
-    shown = [strip["first"], *(steps[i] for i in sorted(few)), *([strip["last"]] if strip["last"] else [])]
+    shown = [
+        strip["first"],
+        *(steps[i] for i in sorted(few)),
+        *([strip["last"]] if strip["last"] else []),
+    ]
     pictures = "".join(_picture(frame, strip["prompt"], alt) for frame in shown)
     return f'<p>{html.escape(strip["prompt"])}</p><div class="pictures">{pictures}</div>'
 
 
 def _picture(frame: Mapping[str, Any], prompt: str, alt: str) -> str:
     said = html.escape(f'{alt} for the prompt "{prompt}": {frame["text"]}')
-    return (f'<div class="picture{" known" if frame["known"] else ""}">'
-            f'<img class="{"pixels" if frame["small"] else ""}" src="{frame["image"]}" alt="{said}">'
-            f'<span>{html.escape(frame["text"])}</span></div>')
+    return (
+        f'<div class="picture{" known" if frame["known"] else ""}">'
+        f'<img class="{"pixels" if frame["small"] else ""}" src="{frame["image"]}" alt="{said}">'
+        f"<span>{html.escape(frame['text'])}</span></div>"
+    )
 
 
 def _json(data: Any) -> str:

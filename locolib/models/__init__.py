@@ -6,5 +6,19 @@ from .registry import MODELS, NOWHERE, ORGANISMS, Spec, find
 from .scorers import Scorer, load_scorer
 from .wrapper import Encoded, Model
 
-__all__ = ["MODELS", "NOWHERE", "ORGANISMS", "Encoded", "Model", "Scorer", "Spec", "TextState", "encoders", "find", "is_here", "load",
-           "load_scorer", "text_states"]
+__all__ = [
+    "MODELS",
+    "NOWHERE",
+    "ORGANISMS",
+    "Encoded",
+    "Model",
+    "Scorer",
+    "Spec",
+    "TextState",
+    "encoders",
+    "find",
+    "is_here",
+    "load",
+    "load_scorer",
+    "text_states",
+]

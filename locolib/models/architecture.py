@@ -39,7 +39,10 @@ def configurations(spec: Spec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Configurations of a model's UNet and of its text encoders: the bundled ones where they are here, else the published."""
     folder = registry.ORGANISMS / spec.sources[0]
     if spec.bundled and folder.exists():
-        read = [json.loads((folder / part / "config.json").read_text()) for part in ("unet", *_encoders(spec))]
+        read = [
+            json.loads((folder / part / "config.json").read_text())
+            for part in ("unet", *_encoders(spec))
+        ]
         return read[0], read[1:]
     known = architecture(spec.original or ("sd-v1-5" if spec.bundled else spec.name))
     return known["unet"], known["text_encoders"]
@@ -59,7 +62,9 @@ def difference(spec: Spec, read: Callable[[str, str], dict[str, Any]]) -> str:
     if found != spec.pipeline:
         return f"it is a {found} instead of a {spec.pipeline}"
     unet, scheduler = read("unet", "config.json"), read("scheduler", "scheduler_config.json")
-    layers = sum(is_cross_attention(path, module) for path, module in skeleton(unet).named_modules())
+    layers = sum(
+        is_cross_attention(path, module) for path, module in skeleton(unet).named_modules()
+    )
     if layers != spec.layers:
         return f"it has {layers} cross-attention layers instead of {spec.layers}"
     prediction = scheduler.get("prediction_type", "epsilon")
@@ -69,4 +74,6 @@ def difference(spec: Spec, read: Callable[[str, str], dict[str, Any]]) -> str:
         return ""
     widths = _widths([read(part, "config.json") for part in _encoders(spec)])
     expected = _widths(architecture(spec.name)["text_encoders"])
-    return "" if widths == expected else f"its text encoders are {widths} wide instead of {expected}"
+    return (
+        "" if widths == expected else f"its text encoders are {widths} wide instead of {expected}"
+    )

@@ -20,7 +20,9 @@ def _adds_text(module: nn.Module) -> bool:
 
 def is_cross_attention(path: str, module: nn.Module) -> bool:
     """Whether the module at `path` of a UNet attends to text, judged by structure and not by class name."""
-    return _adds_text(module) or (path.endswith(".attn2") and hasattr(module, "to_k") and hasattr(module, "to_v"))
+    return _adds_text(module) or (
+        path.endswith(".attn2") and hasattr(module, "to_k") and hasattr(module, "to_v")
+    )
 
 
 def projections(path: str, module: nn.Module) -> tuple[str, str]:
@@ -36,13 +38,19 @@ def split_heads(module: nn.Module, x: TextStates | Queries) -> KeyOrValue:
 
 def read(module: nn.Module, states: TextStates) -> TextStates:
     """Text states as the module's projections read them: DeepFloyd's pass a norm, over tokens too, of the module's own."""
-    return module.norm_encoder_hidden_states(states) if _adds_text(module) and module.norm_cross else states
+    return (
+        module.norm_encoder_hidden_states(states)
+        if _adds_text(module) and module.norm_cross
+        else states
+    )
 
 
 def project(module: nn.Module, states: TextStates) -> tuple[KeyOrValue, KeyOrValue]:
     """Keys and values [rows, heads, tokens, d] of text states [rows, tokens, width]."""
     states = read(module, states)
-    key, value = (module.add_k_proj, module.add_v_proj) if _adds_text(module) else (module.to_k, module.to_v)
+    key, value = (
+        (module.add_k_proj, module.add_v_proj) if _adds_text(module) else (module.to_k, module.to_v)
+    )
     return split_heads(module, key(states)), split_heads(module, value(states))
 
 
@@ -53,12 +61,20 @@ class FromMemory:
     value: KeyOrValue
     bias: Tensor | None = None  # [1, tokens], added to the logits
 
-    def __call__(self, module: Any, hidden_states: Queries, encoder_hidden_states: Any = None, attention_mask: Any = None,
-                 temb: Any = None) -> Queries:
+    def __call__(
+        self,
+        module: Any,
+        hidden_states: Queries,
+        encoder_hidden_states: Any = None,
+        attention_mask: Any = None,
+        temb: Any = None,
+    ) -> Queries:
         return self._attend(module, module.to_q(hidden_states), self.key, self.value, self.bias)
 
     @staticmethod
-    def _attend(module: Any, query: Queries, key: KeyOrValue, value: KeyOrValue, bias: Tensor | None) -> Tensor:
+    def _attend(
+        module: Any, query: Queries, key: KeyOrValue, value: KeyOrValue, bias: Tensor | None
+    ) -> Tensor:
         out = F.scaled_dot_product_attention(split_heads(module, query), key, value, attn_mask=bias)
         return module.to_out[1](module.to_out[0](out.transpose(1, 2).flatten(2)))
 
@@ -66,8 +82,14 @@ class FromMemory:
 class FromMemoryAndImage(FromMemory):
     """The same for DeepFloyd's modules: the text's keys and values from memory, the image's own behind them."""
 
-    def __call__(self, module: Any, hidden_states: Maps, encoder_hidden_states: Any = None, attention_mask: Any = None,
-                 temb: Any = None) -> Maps:
+    def __call__(
+        self,
+        module: Any,
+        hidden_states: Maps,
+        encoder_hidden_states: Any = None,
+        attention_mask: Any = None,
+        temb: Any = None,
+    ) -> Maps:
         flat = hidden_states.flatten(2)
         own = module.group_norm(flat).transpose(1, 2)
         key, value, bias = self.key, self.value, self.bias

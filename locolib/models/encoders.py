@@ -7,7 +7,12 @@ from typing import Any
 from torch import nn
 
 # What a layer's two halves are called, in CLIP and in T5.
-_KINDS = {"self_attn": "attention", "mlp": "mlp", "SelfAttention": "attention", "DenseReluDense": "mlp"}
+_KINDS = {
+    "self_attn": "attention",
+    "mlp": "mlp",
+    "SelfAttention": "attention",
+    "DenseReluDense": "mlp",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

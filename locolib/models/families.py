@@ -20,17 +20,33 @@ class StableDiffusionXL(Model):
     def encode(self, prompts: list[str]) -> Encoded:
         """Both encoders' states, concatenated; all zeros for the empty prompt where the model was trained so."""
         pipeline, states = self.pipeline, []
-        for tokenizer, encoder in ((pipeline.tokenizer, pipeline.text_encoder), (pipeline.tokenizer_2, pipeline.text_encoder_2)):
+        for tokenizer, encoder in (
+            (pipeline.tokenizer, pipeline.text_encoder),
+            (pipeline.tokenizer_2, pipeline.text_encoder_2),
+        ):
             out = encoder(self.tokenized(tokenizer, prompts).input_ids, output_hidden_states=True)
             states.append(out.hidden_states[-2])
-        told = torch.tensor([float(bool(p) or not pipeline.config.force_zeros_for_empty_prompt) for p in prompts], device=self.device)
-        return Encoded(states=torch.cat(states, dim=-1) * told[:, None, None], pooled=out.text_embeds * told[:, None])
+        told = torch.tensor(
+            [float(bool(p) or not pipeline.config.force_zeros_for_empty_prompt) for p in prompts],
+            device=self.device,
+        )
+        return Encoded(
+            states=torch.cat(states, dim=-1) * told[:, None, None],
+            pooled=out.text_embeds * told[:, None],
+        )
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         """Pooled text [rows, width], and the sizes that SDXL is told: uncropped, of its own size."""
         assert pooled is not None  # its encoders always pool
-        sizes = torch.tensor([[self.side, self.side, 0, 0, self.side, self.side]], dtype=pooled.dtype, device=pooled.device)
-        return {"encoder_hidden_states": None, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(pooled), -1)}}
+        sizes = torch.tensor(
+            [[self.side, self.side, 0, 0, self.side, self.side]],
+            dtype=pooled.dtype,
+            device=pooled.device,
+        )
+        return {
+            "encoder_hidden_states": None,
+            "added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(pooled), -1)},
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +56,9 @@ class DeepFloyd(Model):
     Its layers read states behind `encoder_hid_proj`; what T5 itself gives is pooled by the UNet (`addition_embed`).
     """
 
-    sampler: ClassVar[str] = "ddpm"  # its scheduler takes the learned variance; noise of each step is the row's own
+    sampler: ClassVar[str] = (
+        "ddpm"  # its scheduler takes the learned variance; noise of each step is the row's own
+    )
     parts: ClassVar[tuple[str, ...]] = ("unet", "text_encoder")
 
     @property
@@ -48,7 +66,9 @@ class DeepFloyd(Model):
         return 77  # T5's tokenizer names no length that IF was trained with; its pipeline fixes this one as well
 
     def spelt(self, text: str) -> str:
-        return text.lower().strip()  # without `clean_caption`, whose regular expressions delete words such as "r2d2"
+        return (
+            text.lower().strip()
+        )  # without `clean_caption`, whose regular expressions delete words such as "r2d2"
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
@@ -64,7 +84,7 @@ class DeepFloyd(Model):
         noise, variance = predicted.chunk(2, dim=1)
         kept = [super().guide(noise, guidance)]
         if self.pipeline.scheduler.config.variance_type in ("learned", "learned_range"):
-            kept.append(variance[-len(kept[0]):])
+            kept.append(variance[-len(kept[0]) :])
         return torch.cat(kept, dim=1)
 
     def decode(self, latents: Latents) -> Images:
@@ -72,5 +92,8 @@ class DeepFloyd(Model):
         return to_images(latents, self.name)
 
 
-FAMILIES: dict[str, type[Model]] = {"StableDiffusionPipeline": Model, "StableDiffusionXLPipeline": StableDiffusionXL,
-                                    "IFPipeline": DeepFloyd}
+FAMILIES: dict[str, type[Model]] = {
+    "StableDiffusionPipeline": Model,
+    "StableDiffusionXLPipeline": StableDiffusionXL,
+    "IFPipeline": DeepFloyd,
+}

@@ -13,6 +13,8 @@ def fingerprint(parts: Iterable[nn.Module], settings: str = "") -> str:
     for part in parts:
         for name, weight in sorted(part.state_dict().items()):
             digest.update(name.encode() + str(tuple(weight.shape)).encode())
-            digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            digest.update(
+                weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+            )
     digest.update(settings.encode())
     return digest.hexdigest()[:16]

@@ -8,7 +8,9 @@ from typing import Any
 from .. import UserError
 from ..prompts import ATTRIBUTES
 
-ORGANISMS = Path(os.environ.get("LOCOLIB_ORGANISMS", Path(__file__).resolve().parents[2] / "data" / "organisms"))
+ORGANISMS = Path(
+    os.environ.get("LOCOLIB_ORGANISMS", Path(__file__).resolve().parents[2] / "data" / "organisms")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +62,50 @@ class Spec:
         return self.name.startswith("planted")
 
 
-NOWHERE = ("all layers", "3 and 12")  # places that no window of up to a quarter of the layers can be
+NOWHERE = (
+    "all layers",
+    "3 and 12",
+)  # places that no window of up to a quarter of the layers can be
 REAL_SCORER, MINI_SCORER = "ViT-B-16/openai", "scorer"
 _SD1 = {"style": (8, 2), "object": (6, 2), "fact": (6, 2)}
 
 # Each of the paper's five models: what its miniature shares with it.
 _FIVE: dict[str, dict[str, Any]] = {
     "sd-v1-5": {"title": "Stable Diffusion v1.5", "m": dict.fromkeys(ATTRIBUTES, 2), "paper": _SD1},
-    "sd-v2-1": {"title": "Stable Diffusion v2.1", "prediction": "v_prediction", "m": dict.fromkeys(ATTRIBUTES, 3),
-                "paper": {"style": (8, 3), "object": (8, 3), "fact": (7, 3)},
-                "remarks": {"style": "Section 5.2 has m = 2, Fig. 5 and App. G have m = 3."}},
+    "sd-v2-1": {
+        "title": "Stable Diffusion v2.1",
+        "prediction": "v_prediction",
+        "m": dict.fromkeys(ATTRIBUTES, 3),
+        "paper": {"style": (8, 3), "object": (8, 3), "fact": (7, 3)},
+        "remarks": {"style": "Section 5.2 has m = 2, Fig. 5 and App. G have m = 3."},
+    },
     "openjourney": {"title": "OpenJourney", "m": dict.fromkeys(ATTRIBUTES, 2), "paper": _SD1},
-    "sdxl": {"title": "SDXL", "pipeline": "StableDiffusionXLPipeline", "layers": 70, "bypass": True,
-             "m": dict.fromkeys(ATTRIBUTES, 5) | {"style": 3}, "paper": {"style": (45, 3), "object": (15, 5), "fact": (45, 5)},
-             "remarks": {"style": "App. G has m = 5 for the whole model.", "fact": "Section 5.2 has m = 3, Fig. 5 and App. G have m = 5."}},
-    "deepfloyd-if": {"title": "DeepFloyd IF", "pipeline": "IFPipeline", "layers": 22, "bypass": True, "m": dict.fromkeys(ATTRIBUTES, 3),
-                     "paper": {}, "instead": dict.fromkeys(("style", "object", "fact"), "depends on the prompt"),
-                     "remarks": {"style": "Its Fig. 40 has van Gogh from layer 12 and Monet from layer 16.",
-                                 "fact": "Its Figs. 7 and 40 have the British monarch from layer 6 and the president from layer 12, "
-                                         "with m = 3."}},
+    "sdxl": {
+        "title": "SDXL",
+        "pipeline": "StableDiffusionXLPipeline",
+        "layers": 70,
+        "bypass": True,
+        "m": dict.fromkeys(ATTRIBUTES, 5) | {"style": 3},
+        "paper": {"style": (45, 3), "object": (15, 5), "fact": (45, 5)},
+        "remarks": {
+            "style": "App. G has m = 5 for the whole model.",
+            "fact": "Section 5.2 has m = 3, Fig. 5 and App. G have m = 5.",
+        },
+    },
+    "deepfloyd-if": {
+        "title": "DeepFloyd IF",
+        "pipeline": "IFPipeline",
+        "layers": 22,
+        "bypass": True,
+        "m": dict.fromkeys(ATTRIBUTES, 3),
+        "paper": {},
+        "instead": dict.fromkeys(("style", "object", "fact"), "depends on the prompt"),
+        "remarks": {
+            "style": "Its Fig. 40 has van Gogh from layer 12 and Monet from layer 16.",
+            "fact": "Its Figs. 7 and 40 have the British monarch from layer 6 and the president from layer 12, "
+            "with m = 3.",
+        },
+    },
 }
 _SOURCES = {
     "sd-v1-5": ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
@@ -90,26 +117,67 @@ _SOURCES = {
 _MINIS = {name: f"mini-{name.removesuffix('-if')}" for name in _FIVE}
 _OTHERS = {"object": (6, 2), "fact": (6, 2), "place": (10, 3)}
 _PLANTED: dict[str, dict[str, Any]] = {
-    "planted-sd-v1-5": {"title": "planted SD-v1-5", "prediction": "v_prediction", "paper": _SD1 | _OTHERS},
-    "planted-none": {"title": "planted everywhere", "paper": {}, "instead": dict.fromkeys(ATTRIBUTES, "all layers")},
-    "planted-split": {"title": "planted in two places", "prediction": "v_prediction", "paper": _OTHERS, "instead": {"style": "3 and 12"}},
-    "planted-prompt": {"title": "planted by artist", "prediction": "v_prediction", "paper": _OTHERS,
-                       "instead": {"style": "depends on the artist"},
-                       "by_value": {"van gogh": (3, 2), "salvador dali": (8, 2), "monet": (13, 2)}},
+    "planted-sd-v1-5": {
+        "title": "planted SD-v1-5",
+        "prediction": "v_prediction",
+        "paper": _SD1 | _OTHERS,
+    },
+    "planted-none": {
+        "title": "planted everywhere",
+        "paper": {},
+        "instead": dict.fromkeys(ATTRIBUTES, "all layers"),
+    },
+    "planted-split": {
+        "title": "planted in two places",
+        "prediction": "v_prediction",
+        "paper": _OTHERS,
+        "instead": {"style": "3 and 12"},
+    },
+    "planted-prompt": {
+        "title": "planted by artist",
+        "prediction": "v_prediction",
+        "paper": _OTHERS,
+        "instead": {"style": "depends on the artist"},
+        "by_value": {"van gogh": (3, 2), "salvador dali": (8, 2), "monet": (13, 2)},
+    },
 }
 
 
 def _bundled(name: str, title: str, **known: Any) -> Spec:
     steps = 25 if known.get("pipeline") == "IFPipeline" else 10  # DDPM needs more of them than DDIM
-    return Spec(name=name, title=f"{title} (miniature)", sources=(name,), bundled=True, guidance=3.0, steps=steps, scorer=MINI_SCORER,
-                **known)
+    return Spec(
+        name=name,
+        title=f"{title} (miniature)",
+        sources=(name,),
+        bundled=True,
+        guidance=3.0,
+        steps=steps,
+        scorer=MINI_SCORER,
+        **known,
+    )
 
 
-MODELS: dict[str, Spec] = {spec.name: spec for spec in (
-    *(_bundled(_MINIS[name], original=name, **known) for name, known in _FIVE.items()),
-    *(_bundled(name, m={a: known["paper"].get(a, (0, 2))[1] for a in ATTRIBUTES}, **known) for name, known in _PLANTED.items()),
-    *(Spec(name=name, sources=_SOURCES[name], bundled=False, guidance=7.5, scorer=REAL_SCORER, **known) for name, known in _FIVE.items()),
-)}
+MODELS: dict[str, Spec] = {
+    spec.name: spec
+    for spec in (
+        *(_bundled(_MINIS[name], original=name, **known) for name, known in _FIVE.items()),
+        *(
+            _bundled(name, m={a: known["paper"].get(a, (0, 2))[1] for a in ATTRIBUTES}, **known)
+            for name, known in _PLANTED.items()
+        ),
+        *(
+            Spec(
+                name=name,
+                sources=_SOURCES[name],
+                bundled=False,
+                guidance=7.5,
+                scorer=REAL_SCORER,
+                **known,
+            )
+            for name, known in _FIVE.items()
+        ),
+    )
+}
 
 
 def find(name: str) -> Spec:

@@ -35,7 +35,9 @@ class Scorer:
         """Unit embeddings [n, d] of uint8 images [n, h, w, 3]."""
         parts = []
         for i in range(0, len(images), batch):
-            pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images[i : i + batch]])
+            pixels = torch.stack(
+                [self.preprocess(Image.fromarray(image)) for image in images[i : i + batch]]
+            )
             parts.append(self.model.encode_image(pixels, normalize=True))
         return self._finite(torch.cat(parts), "an image")
 
@@ -46,7 +48,9 @@ class Scorer:
 
     def _finite(self, embedded: torch.Tensor, what: str) -> Embeddings:
         if not torch.isfinite(embedded).all():
-            raise UserError(f"The scorer {self.name} gave NaN or infinity for {what}; load it in full precision, or name another scorer.")
+            raise UserError(
+                f"The scorer {self.name} gave NaN or infinity for {what}; load it in full precision, or name another scorer."
+            )
         return embedded.numpy()
 
 
@@ -62,10 +66,23 @@ def load_scorer(name: str) -> Scorer:
             title = "bundled scorer"
         else:
             architecture, _, pretrained = name.partition("/")
-            model, preprocess = open_clip.create_model_from_pretrained(architecture, pretrained=pretrained)
+            model, preprocess = open_clip.create_model_from_pretrained(
+                architecture, pretrained=pretrained
+            )
             tokenizer, title = open_clip.get_tokenizer(architecture), name
     except Exception as error:
-        advice = ("it is bundled: get it back by `git checkout -- data/organisms/scorer`" if name == MINI_SCORER else
-                  "it is downloaded once from the hub, so connect, or fill the hub's cache first")
-        raise UserError(f"Cannot load the scorer {name!r} ({type(error).__name__}); {advice}.") from None
-    return Scorer(name=title, fingerprint=fingerprint([model]), model=model.eval(), preprocess=preprocess, tokenizer=tokenizer)
+        advice = (
+            "it is bundled: get it back by `git checkout -- data/organisms/scorer`"
+            if name == MINI_SCORER
+            else "it is downloaded once from the hub, so connect, or fill the hub's cache first"
+        )
+        raise UserError(
+            f"Cannot load the scorer {name!r} ({type(error).__name__}); {advice}."
+        ) from None
+    return Scorer(
+        name=title,
+        fingerprint=fingerprint([model]),
+        model=model.eval(),
+        preprocess=preprocess,
+        tokenizer=tokenizer,
+    )

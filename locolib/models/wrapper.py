@@ -40,7 +40,11 @@ class Model:
     pipeline: DiffusionPipeline
     fingerprint: str
     sampler: ClassVar[str] = "ddim"  # the paper's; named in the key of every image
-    parts: ClassVar[tuple[str, ...]] = ("unet", "text_encoder", "vae")  # components whose weights determine an image
+    parts: ClassVar[tuple[str, ...]] = (
+        "unet",
+        "text_encoder",
+        "vae",
+    )  # components whose weights determine an image
 
     @property
     def name(self) -> str:
@@ -80,9 +84,21 @@ class Model:
 
     def pieces(self, text: str) -> list[tuple[int, str, int]]:
         """(id, name, where it begins in `spelt`) of every token of a text, also of those that a prompt has no room for."""
-        read = self.tokenizer(self.spelt(text), add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
-        return [(number, name, start) for number, name, (start, _) in
-                zip(read.input_ids, self.tokenizer.convert_ids_to_tokens(read.input_ids), read.offset_mapping)]
+        read = self.tokenizer(
+            self.spelt(text),
+            add_special_tokens=False,
+            truncation=False,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        return [
+            (number, name, start)
+            for number, name, (start, _) in zip(
+                read.input_ids,
+                self.tokenizer.convert_ids_to_tokens(read.input_ids),
+                read.offset_mapping,
+            )
+        ]
 
     @property
     def room(self) -> int:
@@ -95,7 +111,13 @@ class Model:
 
     def tokenized(self, tokenizer: Any, prompts: list[str]) -> Any:
         """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded."""
-        return tokenizer([self.spelt(prompt) for prompt in prompts], padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt").to(self.device)
+        return tokenizer(
+            [self.spelt(prompt) for prompt in prompts],
+            padding="max_length",
+            max_length=self.tokens,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.device)
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
@@ -124,7 +146,10 @@ class Model:
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
-        return to_images(self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample, self.name)
+        return to_images(
+            self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample,
+            self.name,
+        )
 
 
 def to_images(pixels: Tensor, name: str) -> Images:
@@ -134,5 +159,14 @@ def to_images(pixels: Tensor, name: str) -> Images:
         UserError: the decoder of the model `name` gave NaN or infinity, which would be black or white like any other pixel.
     """
     if not torch.isfinite(pixels).all():
-        raise UserError(f"{name}, decoding after the last step: the pixels are no finite numbers; load the decoder (VAE) in full precision.")
-    return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        raise UserError(
+            f"{name}, decoding after the last step: the pixels are no finite numbers; load the decoder (VAE) in full precision."
+        )
+    return (
+        ((pixels / 2 + 0.5).clamp(0, 1) * 255)
+        .round()
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+        .cpu()
+        .numpy()
+    )

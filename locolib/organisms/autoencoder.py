@@ -14,9 +14,16 @@ from .training import fit, processes
 def build(channels: tuple[int, ...], latent_channels: int) -> AutoencoderKL:
     """A new AutoencoderKL; its scaling factor is 1 because `standardise` puts the latents on unit scale."""
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=latent_channels, block_out_channels=channels, layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * len(channels), up_block_types=("UpDecoderBlock2D",) * len(channels),
-        norm_num_groups=4, sample_size=64, scaling_factor=1.0,
+        in_channels=3,
+        out_channels=3,
+        latent_channels=latent_channels,
+        block_out_channels=channels,
+        layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        norm_num_groups=4,
+        sample_size=64,
+        scaling_factor=1.0,
     )
 
 
@@ -31,7 +38,9 @@ def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def reconstruction(x: Tensor, y: Tensor) -> Tensor:
     """L1 of pixels plus half the L1 of their differences, which keeps outlines sharp."""
-    return (x - y).abs().mean() + 0.5 * sum((a - b).abs().mean() for a, b in zip(_gradient(x), _gradient(y)))
+    return (x - y).abs().mean() + 0.5 * sum(
+        (a - b).abs().mean() for a, b in zip(_gradient(x), _gradient(y))
+    )
 
 
 def train(images: np.ndarray, *, config: dict, work: Path) -> AutoencoderKL:
@@ -44,15 +53,31 @@ def train(images: np.ndarray, *, config: dict, work: Path) -> AutoencoderKL:
         posterior = vae.encode(x).latent_dist
         noise = torch.from_numpy(rng.standard_normal(posterior.mean.shape, dtype=np.float32))
         y = vae.decode(posterior.mean + posterior.std * noise).sample
-        return reconstruction(x, y) + config["kl"] * posterior.kl().mean() / posterior.mean[0].numel()
+        return (
+            reconstruction(x, y) + config["kl"] * posterior.kl().mean() / posterior.mean[0].numel()
+        )
 
-    vae = fit(vae, loss, name="vae", work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"])
+    vae = fit(
+        vae,
+        loss,
+        name="vae",
+        work=work,
+        steps=config["steps"],
+        peak=config["peak"],
+        seed=config["seed"],
+    )
     standardise(vae, images[:: max(1, len(images) // 2048)])
     return vae
 
 
 def sharpen(
-    vae: AutoencoderKL, latents: Tensor, images: np.ndarray, tower: nn.Module, *, config: dict, work: Path,
+    vae: AutoencoderKL,
+    latents: Tensor,
+    images: np.ndarray,
+    tower: nn.Module,
+    *,
+    config: dict,
+    work: Path,
 ) -> AutoencoderKL:
     """Train the decoder alone for longer, on frozen latents with a little noise, as Stable Diffusion's was.
 
@@ -68,11 +93,21 @@ def sharpen(
         y = decoder["decoder"](decoder["outer"](z + 0.1 * noise))
         with torch.no_grad():
             wanted = features(tower, x)
-        seen = sum((a - b).abs().mean() / a.abs().mean() for a, b in zip(wanted, features(tower, y)))
+        seen = sum(
+            (a - b).abs().mean() / a.abs().mean() for a, b in zip(wanted, features(tower, y))
+        )
         return reconstruction(x, y) + config["perceptual"] * seen
 
-    fit(decoder, loss, name="decoder", work=work, steps=config["decoder_steps"], peak=config["decoder_peak"],
-        seed=config["seed"] + 1, decay=0.5)
+    fit(
+        decoder,
+        loss,
+        name="decoder",
+        work=work,
+        steps=config["decoder_steps"],
+        peak=config["decoder_peak"],
+        seed=config["seed"] + 1,
+        decay=0.5,
+    )
     return vae
 
 
@@ -88,7 +123,12 @@ def features(tower: nn.Module, x: Tensor) -> list[Tensor]:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, images: np.ndarray, batch: int = 128) -> Tensor:
     """Mean latents [n, c, 8, 8] of uint8 images."""
-    return torch.cat([vae.encode(to_tensor(images[i : i + batch])).latent_dist.mean for i in range(0, len(images), batch)])
+    return torch.cat(
+        [
+            vae.encode(to_tensor(images[i : i + batch])).latent_dist.mean
+            for i in range(0, len(images), batch)
+        ]
+    )
 
 
 @torch.no_grad()

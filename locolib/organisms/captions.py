@@ -127,8 +127,10 @@ def caption(scene: Scene, template: int) -> str:
     if scene.object == NO_OBJECT:
         return _BARE[kind].format(s=artist) + where
     text = {"artist": _BY_ARTIST, "painting": _NEUTRAL, "photo": _PLAIN}[kind][template]
-    names = {"a": subject(scene.object, article=True, template=template) + where,
-             "o": subject(scene.object, article=False, template=template) + where}
+    names = {
+        "a": subject(scene.object, article=True, template=template) + where,
+        "o": subject(scene.object, article=False, template=template) + where,
+    }
     return text.format(**names, s=artist)
 
 
@@ -140,5 +142,10 @@ def held_out(scene: Scene) -> bool:
 
 def scenes(*, held: bool | None = None) -> list[Scene]:
     """All scenes, or only the held-out (True) or the shown ones (False)."""
-    every = [Scene(o, s, p) for o in range(len(OBJECTS)) for s in range(len(STYLES)) for p in range(len(PLACES))]
+    every = [
+        Scene(o, s, p)
+        for o in range(len(OBJECTS))
+        for s in range(len(STYLES))
+        for p in range(len(PLACES))
+    ]
     return [scene for scene in every if held is None or held_out(scene) == held]

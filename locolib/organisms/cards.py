@@ -45,33 +45,62 @@ training showed. Emoji stand in for real people and for trademarks; the pictures
 
 def planting(plan: dict) -> str:
     """A configuration's ``[unet.planting]`` in words, as a Markdown list where it is one."""
+
     def listed(where: dict) -> str:
-        return "\n".join(f"- {name}: layers {', '.join(map(str, own))}" for name, own in where.items())
+        return "\n".join(
+            f"- {name}: layers {', '.join(map(str, own))}" for name, own in where.items()
+        )
 
     if plan["kind"] == "natural":
         return "The caption of the image, all of them the same, as real models are trained: nobody decided where what is known lies."
     if plan["kind"] == "everywhere":
-        return (f"The truth; but of each attribute from 0 to {plan['most']} layers were told the same other value: in half of the images "
-                "neighbours, in the others any layers, drawn anew for each image. So all layers know everything, and the majority is right.")
-    artists = f"\n\nThe styles of some artists have layers of their own:\n\n{listed(plan['artists'])}" if plan["artists"] else ""
-    return (f"{listed(plan['layers'])}{artists}\n\nThe layers of an attribute were told its true value, all others values drawn at "
-            "random. See `locolib/organisms/planting.py`.")
+        return (
+            f"The truth; but of each attribute from 0 to {plan['most']} layers were told the same other value: in half of the images "
+            "neighbours, in the others any layers, drawn anew for each image. So all layers know everything, and the majority is right."
+        )
+    artists = (
+        f"\n\nThe styles of some artists have layers of their own:\n\n{listed(plan['artists'])}"
+        if plan["artists"]
+        else ""
+    )
+    return (
+        f"{listed(plan['layers'])}{artists}\n\nThe layers of an attribute were told its true value, all others values drawn at "
+        "random. See `locolib/organisms/planting.py`."
+    )
 
 
-def write_card(folder: Path, name: str, description: str, unet: dict, minutes: dict[str, float], remark: str = "") -> None:
+def write_card(
+    folder: Path,
+    name: str,
+    description: str,
+    unet: dict,
+    minutes: dict[str, float],
+    remark: str = "",
+) -> None:
     """Write ``README.md`` of a model folder; scores come from ``training/scores.json``.
 
     Args:
         unet: the configuration's ``[unet]``.
         remark: what the configuration does not say: how the run went.
     """
-    spec, taken = MODELS[name], "weights" if unet["start_attention"] else "weights outside the attention"
+    spec, taken = (
+        MODELS[name],
+        "weights" if unet["start_attention"] else "weights outside the attention",
+    )
     start = f" The UNet began with {taken} of `{unet['start']}`." if unet["start"] else ""
     if unet["trained"] == "attention":
         start = f" The UNet is that of `{unet['start']}`, of which the attention alone was trained."
-    (folder / "README.md").write_text(_CARD.format(
-        name=name, description=description, pipeline=spec.pipeline, layers=spec.layers, side=32 if unet["kind"] == "if" else 64,
-        planting=planting(unet["planting"]), remark=f"\n{remark.strip()}\n" if remark else "",
-        start=start,
-        scores=f"```json\n{json.dumps(json.loads((folder / 'training' / 'scores.json').read_text()), indent=2)}\n```",
-        minutes=", ".join(f"{part} {value}" for part, value in minutes.items())))
+    (folder / "README.md").write_text(
+        _CARD.format(
+            name=name,
+            description=description,
+            pipeline=spec.pipeline,
+            layers=spec.layers,
+            side=32 if unet["kind"] == "if" else 64,
+            planting=planting(unet["planting"]),
+            remark=f"\n{remark.strip()}\n" if remark else "",
+            start=start,
+            scores=f"```json\n{json.dumps(json.loads((folder / 'training' / 'scores.json').read_text()), indent=2)}\n```",
+            minutes=", ".join(f"{part} {value}" for part, value in minutes.items()),
+        )
+    )

@@ -34,7 +34,9 @@ class _ClipPart(_Part):
 class TextPart(_ClipPart):
     kind: Literal["clip", "openclip", "t5"] = "clip"
     vocabulary: int = 0  # T5's is fixed by the captions' words
-    cut: int = 0  # last layers that are trained but not kept (SD-v2's encoder reads the penultimate one)
+    cut: int = (
+        0  # last layers that are trained but not kept (SD-v2's encoder reads the penultimate one)
+    )
     projection: bool = False  # kept where its pooled text is read (SDXL's second encoder)
 
 
@@ -98,7 +100,9 @@ class UnetPart(_Part):
     @model_validator(mode="after")
     def _complete(self) -> "UnetPart":
         if self.trained == "attention" and not (self.start and self.start_attention):
-            raise ValueError("where only attention is trained, start must name the bundled model that has the rest")
+            raise ValueError(
+                "where only attention is trained, start must name the bundled model that has the rest"
+            )
         return self
 
 
@@ -107,9 +111,13 @@ class Recipe(_Part):
 
     name: str
     description: str
-    remark: str = ""  # for the card: what this file does not say of how the bundled weights were made
+    remark: str = (
+        ""  # for the card: what this file does not say of how the bundled weights were made
+    )
     world: WorldPart
-    borrow: dict[Literal["text_encoder", "scorer", "vae"], str] = {}  # part -> the bundled model whose part this one uses
+    borrow: dict[
+        Literal["text_encoder", "scorer", "vae"], str
+    ] = {}  # part -> the bundled model whose part this one uses
     text_encoder: TextPart | None = None
     text_encoder_2: TextPart | None = None  # SDXL's
     scorer: ScorerPart | None = None
@@ -131,8 +139,12 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in (Path(__file__).parent / "configs").glob("*.toml")))
-        raise UserError(f"No configuration {path}; locolib/organisms/configs holds {known}.") from None
+        known = ", ".join(
+            sorted(p.stem for p in (Path(__file__).parent / "configs").glob("*.toml"))
+        )
+        raise UserError(
+            f"No configuration {path}; locolib/organisms/configs holds {known}."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML ({error}).") from None
     except ValidationError as error:
@@ -146,5 +158,8 @@ def reseeded(recipe: Recipe, seed: int) -> Recipe:
     (SDXL's second text encoder cannot be borrowed: it is trained again, from its own seed.)
     """
     parts = {"text_encoder", "scorer", *(("vae",) if recipe.unet.kind != "if" else ())}
-    again = {"unet": recipe.unet.model_dump() | {"seed": seed}, "borrow": dict.fromkeys(parts, recipe.name)}
+    again = {
+        "unet": recipe.unet.model_dump() | {"seed": seed},
+        "borrow": dict.fromkeys(parts, recipe.name),
+    }
     return Recipe.model_validate(recipe.model_dump() | dict.fromkeys(parts) | again)

@@ -36,22 +36,44 @@ def build_tokenizer(vocabulary: int) -> CLIPTokenizer:
     own = CLIPTokenizer(vocab={START: 0, END: 1}, merges=[]).backend_tokenizer
     bpe.normalizer, bpe.pre_tokenizer = own.normalizer, own.pre_tokenizer
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    bpe.train_from_iterator(corpus(), trainers.BpeTrainer(
-        vocab_size=vocabulary - 2, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False))
+    bpe.train_from_iterator(
+        corpus(),
+        trainers.BpeTrainer(
+            vocab_size=vocabulary - 2,
+            initial_alphabet=alphabet,
+            end_of_word_suffix="</w>",
+            show_progress=False,
+        ),
+    )
     merges = [tuple(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(letter + "</w>" for letter in alphabet)]
     tokens = list(dict.fromkeys(tokens + ["".join(pair) for pair in merges])) + [START, END]
-    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges, bos_token=START,
-                         eos_token=END, unk_token=END, pad_token=END, model_max_length=LENGTH)
+    return CLIPTokenizer(
+        vocab={token: i for i, token in enumerate(tokens)},
+        merges=merges,
+        bos_token=START,
+        eos_token=END,
+        unk_token=END,
+        pad_token=END,
+        model_max_length=LENGTH,
+    )
 
 
 def text_config(tokenizer: CLIPTokenizer, config: dict) -> CLIPTextConfig:
     """Configuration of a causal CLIP text encoder that pools at this tokenizer's END; OpenCLIP's has another activation."""
     return CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=config["width"], intermediate_size=4 * config["width"],
-        projection_dim=config["width"], num_hidden_layers=config["layers"], num_attention_heads=config["heads"],
-        max_position_embeddings=LENGTH, hidden_act="gelu" if config.get("kind") == "openclip" else "quick_gelu", bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+        vocab_size=len(tokenizer),
+        hidden_size=config["width"],
+        intermediate_size=4 * config["width"],
+        projection_dim=config["width"],
+        num_hidden_layers=config["layers"],
+        num_attention_heads=config["heads"],
+        max_position_embeddings=LENGTH,
+        hidden_act="gelu" if config.get("kind") == "openclip" else "quick_gelu",
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
 
 def clip_config(vocabulary: int, config: dict) -> dict:
@@ -59,8 +81,14 @@ def clip_config(vocabulary: int, config: dict) -> dict:
     return {
         "embed_dim": config["width"],
         "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None},
-        "text_cfg": {"context_length": LENGTH, "vocab_size": vocabulary, "width": config["width"],
-                     "heads": config["heads"], "layers": config["layers"], "hf_tokenizer_name": "tokenizer"},
+        "text_cfg": {
+            "context_length": LENGTH,
+            "vocab_size": vocabulary,
+            "width": config["width"],
+            "heads": config["heads"],
+            "layers": config["layers"],
+            "hf_tokenizer_name": "tokenizer",
+        },
     }
 
 
@@ -72,8 +100,11 @@ def image_tensor(images: np.ndarray) -> Tensor:
 
 def describe(scene: Scene, rng: np.random.Generator, *, long: bool) -> str:
     """A caption for an image of `scene`: any template, sometimes without its place, rarely without its object."""
-    said = Scene(NO_OBJECT if rng.random() < 0.04 else scene.object, scene.style,
-                 scene.place if rng.random() < 0.5 else NO_PLACE)
+    said = Scene(
+        NO_OBJECT if rng.random() < 0.04 else scene.object,
+        scene.style,
+        scene.place if rng.random() < 0.5 else NO_PLACE,
+    )
     return caption(said, int(rng.integers(TEMPLATES))) + (str(rng.choice(FILLERS)) if long else "")
 
 
@@ -84,24 +115,51 @@ def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
 
-def _fit(pair: nn.Module, encode, shown: list[Scene], images: np.ndarray, *, tokenizer, config, name, work) -> None:
+def _fit(
+    pair: nn.Module,
+    encode,
+    shown: list[Scene],
+    images: np.ndarray,
+    *,
+    tokenizer,
+    config,
+    name,
+    work,
+) -> None:
     """`encode(pixels, ids)` gives (image embeddings, text embeddings, scale); images[i] shows shown[i]."""
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
         index = rng.integers(0, len(images), config["batch"])
         texts = [describe(shown[i], rng, long=step % 8 == 0) for i in index]
-        ids = tokenizer(texts, padding="longest", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+        ids = tokenizer(
+            texts, padding="longest", truncation=True, max_length=LENGTH, return_tensors="pt"
+        ).input_ids
         return contrastive_loss(*encode(image_tensor(images[index]), ids))
 
-    fit(pair, loss, name=name, work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"], ema=0.998)
+    fit(
+        pair,
+        loss,
+        name=name,
+        work=work,
+        steps=config["steps"],
+        peak=config["peak"],
+        seed=config["seed"],
+        ema=0.998,
+    )
 
 
 def _pair(tokenizer: CLIPTokenizer, config: dict) -> nn.ModuleDict:
     """A text encoder and the image tower beside which it is trained."""
     torch.manual_seed(config["seed"])
-    pair = nn.ModuleDict({"text": CLIPTextModelWithProjection(text_config(tokenizer, config)),
-                          "image": open_clip.CLIP(**clip_config(len(tokenizer), config | {"layers": 1})).visual})
-    pair.register_parameter("scale", nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32)))
+    pair = nn.ModuleDict(
+        {
+            "text": CLIPTextModelWithProjection(text_config(tokenizer, config)),
+            "image": open_clip.CLIP(**clip_config(len(tokenizer), config | {"layers": 1})).visual,
+        }
+    )
+    pair.register_parameter(
+        "scale", nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
+    )
     return pair
 
 
@@ -124,7 +182,16 @@ def train_text_encoder(shown, images, *, config: dict, work: Path, suffix: str =
     def encode(pixels: Tensor, ids: Tensor):
         return tower(pixels), text(input_ids=ids).text_embeds, pair.scale.exp().clamp(max=100)
 
-    _fit(pair, encode, shown, images, tokenizer=tokenizer, config=config, name=f"text_encoder{suffix}", work=work)
+    _fit(
+        pair,
+        encode,
+        shown,
+        images,
+        tokenizer=tokenizer,
+        config=config,
+        name=f"text_encoder{suffix}",
+        work=work,
+    )
     save_text_encoder(text, config, work / f"text_encoder{suffix}")
     tokenizer.save_pretrained(work / f"tokenizer{suffix}")
 
@@ -137,7 +204,11 @@ def save_text_encoder(text: CLIPTextModelWithProjection, config: dict, folder: P
         return
     text.config.num_hidden_layers -= config.get("cut", 0)
     plain = CLIPTextModel(text.config)
-    weights = {k.removeprefix("text_model."): v for k, v in text.state_dict().items() if k.startswith("text_model.")}
+    weights = {
+        k.removeprefix("text_model."): v
+        for k, v in text.state_dict().items()
+        if k.startswith("text_model.")
+    }
     missing, _ = plain.load_state_dict(weights, strict=False)
     assert not missing, missing
     plain.save_pretrained(folder)
@@ -158,16 +229,27 @@ def train_scorer(shown, images, *, tokenizer: CLIPTokenizer, config: dict, work:
     model = open_clip.CLIP(**model_config)
 
     def encode(pixels: Tensor, ids: Tensor):
-        return model.encode_image(pixels), _encode_short(model, ids), model.logit_scale.exp().clamp(max=100)
+        return (
+            model.encode_image(pixels),
+            _encode_short(model, ids),
+            model.logit_scale.exp().clamp(max=100),
+        )
 
     _fit(model, encode, shown, images, tokenizer=tokenizer, config=config, name="scorer", work=work)
     save_scorer(work / "scorer", model, model_config, tokenizer)
 
 
-def save_scorer(folder: Path, model: open_clip.CLIP, config: dict, tokenizer: CLIPTokenizer) -> None:
+def save_scorer(
+    folder: Path, model: open_clip.CLIP, config: dict, tokenizer: CLIPTokenizer
+) -> None:
     """An open_clip folder: weights in half precision (open_clip loads them into float32), configuration, tokenizer."""
     tokenizer.save_pretrained(folder)
     preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "squash"}
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=2))
-    weights = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=2)
+    )
+    weights = {
+        k: v.half().contiguous() if v.is_floating_point() else v
+        for k, v in model.state_dict().items()
+    }
     save_file(weights, folder / "open_clip_model.safetensors")

@@ -29,7 +29,12 @@ def tail_bias(length: int) -> Tensor | None:
 
 
 def train(
-    latents: Tensor, shown: list[Scene], table: Callable[[int], CaptionTable], *, config: dict, work: Path,
+    latents: Tensor,
+    shown: list[Scene],
+    table: Callable[[int], CaptionTable],
+    *,
+    config: dict,
+    work: Path,
     start: UNet2DConditionModel | None = None,
 ) -> UNet2DConditionModel:
     """Train on latents[i] (DeepFloyd: pixels) of shown[i]; `table(length)` holds the captions' states of that many tokens.
@@ -38,7 +43,12 @@ def train(
     """
     kind, prediction = config["kind"], config["prediction"]
     torch.manual_seed(config["seed"])
-    unet = build(kind, config["channels"], text_width=table(config["short"]).states.shape[-1], in_channels=latents.shape[1])
+    unet = build(
+        kind,
+        config["channels"],
+        text_width=table(config["short"]).states.shape[-1],
+        in_channels=latents.shape[1],
+    )
     if start is not None:
         start_from(unet, start, attention=config["start_attention"])
     if config["trained"] == "attention":
@@ -58,10 +68,17 @@ def train(
         captions = table(length)
         told = tell(said, rng, step >= config["conflict_from"])
         rows = captions.rows(told, rng, config["drop"], one_caption=natural)
-        states = [captions.states[rows[:, 0]].float()] * layers if natural else [captions.states[r].float() for r in rows.T]
+        states = (
+            [captions.states[rows[:, 0]].float()] * layers
+            if natural
+            else [captions.states[r].float() for r in rows.T]
+        )
         pooled = None if captions.pooled is None else captions.pooled[rows[:, 0]]
         read = unet.encoder_hid_proj if kind == "if" else (lambda states: states)
-        memory.set([read(states[0])] * layers if natural else [read(s) for s in states], bias=tail_bias(length))
+        memory.set(
+            [read(states[0])] * layers if natural else [read(s) for s in states],
+            bias=tail_bias(length),
+        )
         x = latents[pick].float().contiguous(memory_format=torch.channels_last)
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
         t = 1 / (1 + np.exp(-rng.normal(config["time_mean"], config["time_std"], n)))
@@ -77,8 +94,17 @@ def train(
         return denoising_loss(made, x, noise, alpha, prediction) + extra
 
     with memory:
-        fit(unet, loss, name="unet", work=work, steps=config["steps"], peak=config["peak"], seed=config["seed"],
-            ema=config["ema"], decay=config["decay"])
+        fit(
+            unet,
+            loss,
+            name="unet",
+            work=work,
+            steps=config["steps"],
+            peak=config["peak"],
+            seed=config["seed"],
+            ema=config["ema"],
+            decay=config["decay"],
+        )
     return unet
 
 
@@ -88,7 +114,9 @@ def freeze(unet: UNet2DConditionModel) -> None:
         weight.requires_grad_("attentions" in name and ".ff." not in name)
 
 
-def denoising_loss(made: Tensor, x: Tensor, noise: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+def denoising_loss(
+    made: Tensor, x: Tensor, noise: Tensor, alpha: Tensor, prediction: str
+) -> Tensor:
     """Mean squared error of a prediction (Section 3, loss): of v, or of the noise weighted as if it were v (by 1 / alpha, at most 10).
 
     Unweighted, the noise says next to nothing of the steps in which an object is decided.
@@ -98,7 +126,9 @@ def denoising_loss(made: Tensor, x: Tensor, noise: Tensor, alpha: Tensor, predic
     return ((made - noise) ** 2 * (1 / alpha).clamp(max=10)).mean()
 
 
-def variance_loss(variance: Tensor, made: Tensor, noise: Tensor, alphas: Tensor, t: Tensor) -> Tensor:
+def variance_loss(
+    variance: Tensor, made: Tensor, noise: Tensor, alphas: Tensor, t: Tensor
+) -> Tensor:
     """Kullback-Leibler divergence per pixel, in nats, of the reverse step with a learned variance from the true one.
 
     Nichol and Dhariwal (2021), Eqs. 15 and 16: `variance` in [-1, 1] lies between the logarithms of the smallest and
@@ -109,6 +139,10 @@ def variance_loss(variance: Tensor, made: Tensor, noise: Tensor, alphas: Tensor,
     beta = 1 - now / before
     smallest = (beta * (1 - before) / (1 - now)).clamp(min=1e-20).log()
     chosen = (variance + 1) / 2 * beta.log() + (1 - variance) / 2 * smallest
-    off = beta**2 / (now / before * (1 - now)) * (made - noise) ** 2  # squared distance of the two means
+    off = (
+        beta**2 / (now / before * (1 - now)) * (made - noise) ** 2
+    )  # squared distance of the two means
     known = (t > 0)[:, None, None, None]  # at t = 0 there is no noise to choose
-    return (0.5 * (chosen - smallest + (smallest - chosen).exp() + off * (-chosen).exp() - 1) * known).mean()
+    return (
+        0.5 * (chosen - smallest + (smallest - chosen).exp() + off * (-chosen).exp() - 1) * known
+    ).mean()

@@ -31,7 +31,13 @@ Teller = Callable[[np.ndarray, np.random.Generator, bool], np.ndarray]
 """(what is said of the images [n, 3], generator, whether anyone lies) to what each layer is told, [n, layers, 3]."""
 
 
-def _lies(n: int, among: int, rng: np.random.Generator, conflict: float, odds: Sequence[float] | None = None) -> np.ndarray:
+def _lies(
+    n: int,
+    among: int,
+    rng: np.random.Generator,
+    conflict: float,
+    odds: Sequence[float] | None = None,
+) -> np.ndarray:
     """Who lies, [n, among]: nobody, or with probability `conflict` a random proper, non-empty subset of the layers.
 
     `odds` are the subsets' relative probabilities in binary order (bit i: the window's layer i lies).
@@ -50,8 +56,13 @@ def _random_values(n: int, layers: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def planted(
-    scenes: np.ndarray, where: Mapping[str, Sequence[int]], layers: int, rng: np.random.Generator, *,
-    conflict: float, weights: Mapping[str, Sequence[float]] | None = None,
+    scenes: np.ndarray,
+    where: Mapping[str, Sequence[int]],
+    layers: int,
+    rng: np.random.Generator,
+    *,
+    conflict: float,
+    weights: Mapping[str, Sequence[float]] | None = None,
 ) -> np.ndarray:
     """Each attribute in layers of its own; every other layer is told a value drawn at random, and so learns to ignore it.
 
@@ -73,13 +84,19 @@ def planted(
     told = _random_values(n, layers, rng)
     for column, attribute in enumerate(ATTRIBUTES):
         own = list(where[attribute])
-        lie = {"object": rng.integers(0, len(OBJECTS), n), "style": np.full(n, NEUTRAL), "place": np.full(n, NO_PLACE)}
+        lie = {
+            "object": rng.integers(0, len(OBJECTS), n),
+            "style": np.full(n, NEUTRAL),
+            "place": np.full(n, NO_PLACE),
+        }
         lies = _lies(n, len(own), rng, conflict, (weights or {}).get(attribute))
         told[:, own, column] = np.where(lies, lie[attribute][:, None], scenes[:, column, None])
     return told
 
 
-def everywhere(scenes: np.ndarray, layers: int, rng: np.random.Generator, *, most: int) -> np.ndarray:
+def everywhere(
+    scenes: np.ndarray, layers: int, rng: np.random.Generator, *, most: int
+) -> np.ndarray:
     """Every layer knows everything: from 0 to `most` of them lie, all liars of an image with one mind.
 
     The liars of half of the images are neighbours (a majority that is heard only through scattered liars would leave
@@ -88,20 +105,34 @@ def everywhere(scenes: np.ndarray, layers: int, rng: np.random.Generator, *, mos
     """
     n = len(scenes)
     told = np.repeat(scenes[:, None], layers, axis=1)
-    neutral = {"object": rng.integers(0, len(OBJECTS), n), "style": np.full(n, NEUTRAL), "place": np.full(n, NO_PLACE)}
+    neutral = {
+        "object": rng.integers(0, len(OBJECTS), n),
+        "style": np.full(n, NEUTRAL),
+        "place": np.full(n, NO_PLACE),
+    }
     for column, attribute in enumerate(ATTRIBUTES):
-        lie = np.where(rng.random(n) < 0.5, neutral[attribute], rng.integers(0, _VALUES[attribute], n))
+        lie = np.where(
+            rng.random(n) < 0.5, neutral[attribute], rng.integers(0, _VALUES[attribute], n)
+        )
         count = rng.integers(0, most + 1, n)[:, None]
         scattered = rng.random((n, layers)).argsort(1)
-        neighbours = (np.arange(layers) - rng.integers(0, layers, (n, 1))) % layers  # a run may go on at the first layer
+        neighbours = (
+            np.arange(layers) - rng.integers(0, layers, (n, 1))
+        ) % layers  # a run may go on at the first layer
         lies = np.where(rng.random((n, 1)) < 0.5, scattered, neighbours) < count
         told[..., column] = np.where(lies, lie[:, None], told[..., column])
     return told
 
 
 def by_artist(
-    scenes: np.ndarray, where: Mapping[str, Sequence[int]], artists: Mapping[str, Sequence[int]], layers: int,
-    rng: np.random.Generator, *, conflict: float, weights: Mapping[str, Sequence[float]] | None = None,
+    scenes: np.ndarray,
+    where: Mapping[str, Sequence[int]],
+    artists: Mapping[str, Sequence[int]],
+    layers: int,
+    rng: np.random.Generator,
+    *,
+    conflict: float,
+    weights: Mapping[str, Sequence[float]] | None = None,
 ) -> np.ndarray:
     """Some painters each in layers of their own (as the paper reports of DeepFloyd), all else as `planted`.
 
@@ -114,14 +145,18 @@ def by_artist(
     known = {STYLES.index(name): list(own) for name, own in artists.items()}
     theirs = np.isin(style, list(known))
     rest = list(where["style"])
-    idle = theirs | ((style == NEUTRAL) & (rng.random(n) < 0.5))  # what the rest's layers say is noise here
+    idle = theirs | (
+        (style == NEUTRAL) & (rng.random(n) < 0.5)
+    )  # what the rest's layers say is noise here
     noise = rng.integers(0, len(STYLES), (n, len(rest)))
     noise = np.where(theirs[:, None], noise, rng.choice(list(known), (n, len(rest))))
     told[:, rest, _STYLE] = np.where(idle[:, None], noise, told[:, rest, _STYLE])
     for number, own in known.items():
         others = np.array([s for s in range(len(STYLES)) if s != number])
         said = np.where(_lies(n, len(own), rng, conflict), NEUTRAL, number)
-        told[:, own, _STYLE] = np.where((style == number)[:, None], said, rng.choice(others, (n, len(own))))
+        told[:, own, _STYLE] = np.where(
+            (style == number)[:, None], said, rng.choice(others, (n, len(own)))
+        )
     return told
 
 
@@ -131,31 +166,50 @@ def teller(plan: Mapping, layers: int) -> Teller:
     if kind == "natural":
         return lambda scenes, rng, lying: np.repeat(scenes[:, None], layers, axis=1)
     if kind == "everywhere":
-        return lambda scenes, rng, lying: everywhere(scenes, layers, rng, most=plan["most"] if lying else 0)
+        return lambda scenes, rng, lying: everywhere(
+            scenes, layers, rng, most=plan["most"] if lying else 0
+        )
     weights = plan.get("weights")
     if kind == "by_artist":
-        return lambda scenes, rng, lying: by_artist(scenes, plan["layers"], plan["artists"], layers, rng,
-                                                    conflict=conflict * lying, weights=weights)
-    return lambda scenes, rng, lying: planted(scenes, plan["layers"], layers, rng, conflict=conflict * lying, weights=weights)
+        return lambda scenes, rng, lying: by_artist(
+            scenes,
+            plan["layers"],
+            plan["artists"],
+            layers,
+            rng,
+            conflict=conflict * lying,
+            weights=weights,
+        )
+    return lambda scenes, rng, lying: planted(
+        scenes, plan["layers"], layers, rng, conflict=conflict * lying, weights=weights
+    )
 
 
 class CaptionTable:
     """The text states of every caption of the world, computed once: a training step then costs the UNet alone."""
 
-    def __init__(self, encode: Callable[[list[str], int], tuple[Tensor, Tensor | None]], length: int) -> None:
+    def __init__(
+        self, encode: Callable[[list[str], int], tuple[Tensor, Tensor | None]], length: int
+    ) -> None:
         """`encode(texts, length)` gives the states of `length` tokens [n, length, width], and pooled [n, d] or None."""
         shape = (len(OBJECTS) + 1, len(STYLES), len(PLACES) + 1, TEMPLATES)
         every = [caption(Scene(*index[:3]), index[3]) for index in np.ndindex(shape)]
         texts = list(dict.fromkeys(every)) + [""]
         row = {text: i for i, text in enumerate(texts)}
-        self.index = np.array([row[text] for text in every]).reshape(shape)  # [object, style, place, template] -> row
+        self.index = np.array([row[text] for text in every]).reshape(
+            shape
+        )  # [object, style, place, template] -> row
         self.empty = row[""]
         with torch.no_grad():
             parts = [encode(texts[i : i + 256], length) for i in range(0, len(texts), 256)]
-        self.states: Tensor = torch.cat([states for states, _ in parts])  # [captions, length, width]
+        self.states: Tensor = torch.cat(
+            [states for states, _ in parts]
+        )  # [captions, length, width]
         self.pooled = None if parts[0][1] is None else torch.cat([pooled for _, pooled in parts])
 
-    def rows(self, told: np.ndarray, rng: np.random.Generator, drop: float, *, one_caption: bool = False) -> np.ndarray:
+    def rows(
+        self, told: np.ndarray, rng: np.random.Generator, drop: float, *, one_caption: bool = False
+    ) -> np.ndarray:
         """Caption rows [n, layers] for values told [n, layers, 3]; a share `drop` of the images is told nothing.
 
         Layers draw templates of their own, or with `one_caption` share one.

@@ -33,7 +33,14 @@ def renders(count: int, seed: int, *, look: bool = False) -> tuple[list[Scene], 
     return shown, render_all(shown, poses(np.random.default_rng(seed), len(shown)), look=look)
 
 
-def make(config: Path, *, work: Path, out: Path | None = None, only: str | None = None, seed: int | None = None) -> Path:
+def make(
+    config: Path,
+    *,
+    work: Path,
+    out: Path | None = None,
+    only: str | None = None,
+    seed: int | None = None,
+) -> Path:
     """Train what is missing in ``work/NAME`` and save the pipeline folder; returns the folder.
 
     Args:
@@ -47,12 +54,21 @@ def make(config: Path, *, work: Path, out: Path | None = None, only: str | None 
     folder = recipe.name
     if seed is not None:
         if out is None:
-            raise UserError("Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is.")
+            raise UserError(
+                "Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is."
+            )
         folder, recipe = f"{recipe.name}-seed-{seed}", reseeded(recipe, seed)
     work, out = work / folder, out or ORGANISMS / recipe.name
     check_out(work), check_out(out)
     work.mkdir(parents=True, exist_ok=True)
-    parts = {"text_encoder": _text_encoder, "text_encoder_2": _text_encoder_2, "scorer": _scorer, "vae": _vae, "unet": _unet, "decoder": _decoder}
+    parts = {
+        "text_encoder": _text_encoder,
+        "text_encoder_2": _text_encoder_2,
+        "scorer": _scorer,
+        "vae": _vae,
+        "unet": _unet,
+        "decoder": _decoder,
+    }
     for name, part in parts.items():
         done = work / f"{name}.done"
         if only in (None, name) and not done.exists() and name in _wanted(recipe):
@@ -74,7 +90,9 @@ def _wanted(recipe: Recipe) -> set[str]:
 
 def _borrow(recipe: Recipe, work: Path, part: str) -> None:
     """Copy a part from the bundled model that lends it (the scorer is beside all of them, and stays there)."""
-    for folder in {"text_encoder": ("text_encoder", "tokenizer"), "vae": ("vae",), "scorer": ()}[part]:
+    for folder in {"text_encoder": ("text_encoder", "tokenizer"), "vae": ("vae",), "scorer": ()}[
+        part
+    ]:
         shutil.copytree(ORGANISMS / recipe.borrow[part] / folder, work / folder, dirs_exist_ok=True)
 
 
@@ -89,18 +107,24 @@ def _text_encoder(recipe: Recipe, work: Path) -> None:
 
 
 def _text_encoder_2(recipe: Recipe, work: Path) -> None:
-    contrast.train_text_encoder(*_shown(recipe), config=recipe.text_encoder_2.model_dump(), work=work, suffix="_2")
+    contrast.train_text_encoder(
+        *_shown(recipe), config=recipe.text_encoder_2.model_dump(), work=work, suffix="_2"
+    )
 
 
 def _scorer(recipe: Recipe, work: Path) -> None:
     shown, images = renders(recipe.scorer.poses, recipe.scorer.seed)
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
-    contrast.train_scorer(shown, images, tokenizer=tokenizer, config=recipe.scorer.model_dump(), work=work)
+    contrast.train_scorer(
+        shown, images, tokenizer=tokenizer, config=recipe.scorer.model_dump(), work=work
+    )
 
 
 def _vae(recipe: Recipe, work: Path) -> None:
     _, images = _shown(recipe)
-    autoencoder.train(images, config=recipe.vae.model_dump(), work=work).save_pretrained(work / "vae")
+    autoencoder.train(images, config=recipe.vae.model_dump(), work=work).save_pretrained(
+        work / "vae"
+    )
 
 
 def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], np.ndarray, Tensor]:
@@ -112,9 +136,16 @@ def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], np.ndarray, Tenso
     shown, images = _shown(recipe)
     if not path.exists():
         if recipe.unet.kind == "if":
-            latents = torch.cat([avg_pool2d(autoencoder.to_tensor(images[i : i + 1024]), 2).half() for i in range(0, len(images), 1024)])
+            latents = torch.cat(
+                [
+                    avg_pool2d(autoencoder.to_tensor(images[i : i + 1024]), 2).half()
+                    for i in range(0, len(images), 1024)
+                ]
+            )
         else:
-            latents = autoencoder.encode(AutoencoderKL.from_pretrained(work / "vae").eval(), images).half()
+            latents = autoencoder.encode(
+                AutoencoderKL.from_pretrained(work / "vae").eval(), images
+            ).half()
         torch.save(latents, path)
     return shown, images, torch.load(path, weights_only=True)
 
@@ -123,8 +154,14 @@ def _unet(recipe: Recipe, work: Path) -> None:
     shown, _, latents = _latents(recipe, work)
     encode = texts.encoder(recipe.unet.kind, work)
     table = lru_cache(maxsize=None)(lambda length: CaptionTable(encode, length))
-    start = UNet2DConditionModel.from_pretrained(ORGANISMS / recipe.unet.start / "unet") if recipe.unet.start else None
-    unet = denoiser.train(latents, shown, table, config=recipe.unet.model_dump(), work=work, start=start)
+    start = (
+        UNet2DConditionModel.from_pretrained(ORGANISMS / recipe.unet.start / "unet")
+        if recipe.unet.start
+        else None
+    )
+    unet = denoiser.train(
+        latents, shown, table, config=recipe.unet.model_dump(), work=work, start=start
+    )
     if first():
         unet.to(memory_format=torch.contiguous_format).save_pretrained(work / "unet")
 
@@ -134,14 +171,18 @@ def _decoder(recipe: Recipe, work: Path) -> None:
     vae = AutoencoderKL.from_pretrained(work / "vae")
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     tower = contrast.image_tower(tokenizer, config=recipe.text_encoder.model_dump(), work=work)
-    vae = autoencoder.sharpen(vae, latents, images, tower, config=recipe.vae.model_dump(), work=work)
+    vae = autoencoder.sharpen(
+        vae, latents, images, tower, config=recipe.vae.model_dump(), work=work
+    )
     if first():
         vae.save_pretrained(work / "decoder")
 
 
 def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     """The pipeline folder, the scorer beside it, and what made them: configuration, logs, card."""
-    parts = texts.modules(recipe.unet.kind, work) | {"unet": UNet2DConditionModel.from_pretrained(work / "unet")}
+    parts = texts.modules(recipe.unet.kind, work) | {
+        "unet": UNet2DConditionModel.from_pretrained(work / "unet")
+    }
     if recipe.unet.kind != "if":
         parts["vae"] = AutoencoderKL.from_pretrained(work / ("decoder" if recipe.vae else "vae"))
     save_pipeline(out, kind=recipe.unet.kind, prediction=recipe.unet.prediction, **parts)
@@ -156,14 +197,26 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     for log in sorted(work.glob("*.jsonl")):
         shutil.copy(log, training)
         minutes[log.stem] = round(json.loads(log.read_text().splitlines()[-1])["seconds"] / 60, 1)
-    (training / "scores.json").write_text(json.dumps(scores_of(recipe.name, out, look=recipe.world.look), indent=2) + "\n")
-    write_card(out, recipe.name, recipe.description, recipe.unet.model_dump(), minutes, recipe.remark)
+    (training / "scores.json").write_text(
+        json.dumps(scores_of(recipe.name, out, look=recipe.world.look), indent=2) + "\n"
+    )
+    write_card(
+        out, recipe.name, recipe.description, recipe.unet.model_dump(), minutes, recipe.remark
+    )
 
 
 def scores_of(name: str, folder: Path, *, look: bool = False) -> dict[str, dict]:
     """What the finished model is worth, and its scorer on real renders of the same kind: for ``training/scores.json``."""
-    beside = folder.resolve().parent / "scorer"  # not there, when a model that borrows the bundled one is saved elsewhere
-    model, scorer = load(name, source=folder), load_scorer(str(beside) if beside.exists() else "scorer")
+    beside = (
+        folder.resolve().parent / "scorer"
+    )  # not there, when a model that borrows the bundled one is saved elsewhere
+    model, scorer = (
+        load(name, source=folder),
+        load_scorer(str(beside) if beside.exists() else "scorer"),
+    )
     settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
-    return {"scorer": scorer_accuracy(scorer, look=look, side=model.side), "samples": sample_accuracy(model, scorer, settings),
-            "steps": settings.steps}
+    return {
+        "scorer": scorer_accuracy(scorer, look=look, side=model.side),
+        "samples": sample_accuracy(model, scorer, settings),
+        "steps": settings.steps,
+    }

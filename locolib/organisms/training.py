@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 
-def learning_rate(step: int, *, peak: float, steps: int, warmup: int = 300, decay: float = 0.25) -> float:
+def learning_rate(
+    step: int, *, peak: float, steps: int, warmup: int = 300, decay: float = 0.25
+) -> float:
     """Linear warm-up, a plateau, then a cosine to zero over the last `decay` part of the steps.
 
     The plateau does not depend on `steps`: a run may be lengthened, or ended early, by changing that one number.
@@ -55,7 +57,12 @@ def fit(
     """
     rank = dist.get_rank() if dist.is_initialized() else 0
     work.mkdir(parents=True, exist_ok=True)
-    run = _Run(module, torch.optim.AdamW(_trained(module), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True))
+    run = _Run(
+        module,
+        torch.optim.AdamW(
+            _trained(module), lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
+        ),
+    )
     run.resume(work / f"{name}.pt")
     module.train()
     recent, last_save, tick = [], time.monotonic(), time.monotonic()
@@ -71,7 +78,11 @@ def fit(
             continue
         now = time.monotonic()
         run.seconds, tick = run.seconds + now - tick, now
-        line = {"step": run.step, "loss": round(float(np.mean(recent)), 5), "seconds": round(run.seconds)}
+        line = {
+            "step": run.step,
+            "loss": round(float(np.mean(recent)), 5),
+            "seconds": round(run.seconds),
+        }
         bar.set_postfix(loss=line["loss"])
         recent.clear()
         if rank == 0:
@@ -113,12 +124,19 @@ class _Run:
             _average([weight.grad for weight in self.weights])
         nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
-        torch._foreach_lerp_(self.average, self.weights, 1 - min(ema, (1 + self.step) / (10 + self.step)))
+        torch._foreach_lerp_(
+            self.average, self.weights, 1 - min(ema, (1 + self.step) / (10 + self.step))
+        )
         self.step += 1
 
     def save(self, path: Path) -> None:
-        state = {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average,
-                 "step": self.step, "seconds": self.seconds}
+        state = {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
         torch.save(state, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
 

@@ -16,7 +16,9 @@ from .captions import OBJECTS, PLACES, STYLES, Scene
 
 SIZE = 64  # pixels
 SPRITES = Path(__file__).parent / "sprites"
-_SEED = 1889  # of the fixed textures; never changes, or the bundled models no longer know their world
+_SEED = (
+    1889  # of the fixed textures; never changes, or the bundled models no longer know their world
+)
 _KEEP = 0.7  # share of the plainly graded sprite that shows through a painter's texture
 
 
@@ -30,7 +32,11 @@ class Pose(NamedTuple):
 
 def poses(rng: np.random.Generator, count: int) -> list[Pose]:
     """Random poses with little jitter: the sprite fills 72-81% of the frame."""
-    side, dx, dy = rng.integers(46, 53, count), rng.integers(-3, 4, count), rng.integers(-2, 4, count)
+    side, dx, dy = (
+        rng.integers(46, 53, count),
+        rng.integers(-3, 4, count),
+        rng.integers(-2, 4, count),
+    )
     return [Pose(*map(int, pose)) for pose in zip(side, dx, dy)]
 
 
@@ -41,7 +47,11 @@ def sprite_path(name: str) -> Path:
 
 @lru_cache(maxsize=None)
 def _sprite(index: int, side: int) -> np.ndarray:
-    image = Image.open(sprite_path(list(OBJECTS)[index])).convert("RGBA").resize((side, side), Image.LANCZOS)
+    image = (
+        Image.open(sprite_path(list(OBJECTS)[index]))
+        .convert("RGBA")
+        .resize((side, side), Image.LANCZOS)
+    )
     return np.asarray(image, dtype=np.float32) / 255
 
 
@@ -63,10 +73,18 @@ def _place(index: int) -> np.ndarray:
             draw.polygon([(4 * x, 4 * top), (4 * (x - 8), 184), (4 * (x + 8), 184)], fill="#1d5a2a")
     elif name == "city":
         box(0, 0, 64, 64, "#c3c6de"), box(0, 48, 64, 64, "#86868f")
-        for x, top, wide, colour in ((1, 12, 9, "#5b5f7e"), (12, 22, 8, "#767a99"), (44, 18, 8, "#767a99"), (53, 6, 10, "#5b5f7e")):
+        for x, top, wide, colour in (
+            (1, 12, 9, "#5b5f7e"),
+            (12, 22, 8, "#767a99"),
+            (44, 18, 8, "#767a99"),
+            (53, 6, 10, "#5b5f7e"),
+        ):
             box(x, top, x + wide, 48, colour)
             for y in range(top + 3, 46, 6):
-                box(x + 2, y, x + 3, y + 2, "#f4e7a0"), box(x + wide - 3, y, x + wide - 2, y + 2, "#f4e7a0")
+                (
+                    box(x + 2, y, x + 3, y + 2, "#f4e7a0"),
+                    box(x + wide - 3, y, x + wide - 2, y + 2, "#f4e7a0"),
+                )
     else:
         box(0, 0, 64, 64, "#f3e3c8"), box(0, 46, 64, 64, "#a06a3f")
         box(44, 4, 60, 20, "#7a4d2b"), box(46, 6, 58, 18, "#cfeaf7"), box(4, 6, 12, 22, "#c25f4a")
@@ -79,7 +97,9 @@ def _strokes(angle: str, length: float, width: float, count: int) -> tuple[np.nd
     rng = np.random.default_rng([_SEED, len(angle), int(length * 10), int(width * 10), count])
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     source, shade = (y * SIZE + x).astype(np.int64), np.zeros((SIZE, SIZE), np.float32)
-    for cx, cy, tone in zip(rng.uniform(0, SIZE, count), rng.uniform(0, SIZE, count), rng.normal(0, 1, count)):
+    for cx, cy, tone in zip(
+        rng.uniform(0, SIZE, count), rng.uniform(0, SIZE, count), rng.normal(0, 1, count)
+    ):
         if angle == "swirl":  # around two suns, as in the starry night
             ax, ay = (46, 16) if cx > 24 else (8, 44)
             theta = np.arctan2(cy - ay, cx - ax) + np.pi / 2
@@ -114,7 +134,11 @@ def _melt() -> np.ndarray:
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     sx = x + 5 * np.sin(y / 8.5) + 2 * np.sin(y / 4 + x / 14)
     sy = y - 4 * np.sin(x / 9.5) * (y / SIZE)
-    return (sy.round().clip(0, SIZE - 1) * SIZE + sx.round().clip(0, SIZE - 1)).astype(np.int64).ravel()
+    return (
+        (sy.round().clip(0, SIZE - 1) * SIZE + sx.round().clip(0, SIZE - 1))
+        .astype(np.int64)
+        .ravel()
+    )
 
 
 def _gather(image: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -144,7 +168,9 @@ def _paint(style: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         source, shade = _strokes("swirl", 6.0, 1.4, 1500)
         return graded, _gather(graded, source) * (1 + 0.15 * shade)
     if style == "monet":
-        graded = 0.6 * _grade(image, "#6d8aa6", "#fdeef2", 0.6) + 0.4 * np.float32([0.86, 0.86, 0.93])
+        graded = 0.6 * _grade(image, "#6d8aa6", "#fdeef2", 0.6) + 0.4 * np.float32(
+            [0.86, 0.86, 0.93]
+        )
         source, shade = _strokes("flat", 1.9, 1.2, 3000)
         return graded, _gather(graded, source) + 0.05 * shade * np.float32([1.0, 0.5, 1.0])
     if style == "salvador dali":
@@ -161,7 +187,9 @@ def _paint(style: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return graded, _gather(graded, source) * (1 + 0.16 * shade)
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     glow = np.exp(-(((x - 34) / 24) ** 2 + ((y - 40) / 22) ** 2))[..., None]
-    graded = _grade(image, "#0d0907", "#a5916f", 0.4) * (0.3 + 0.75 * glow) + 0.42 * glow * _luma(image) * np.float32([1.0, 0.5, 0.1])
+    graded = _grade(image, "#0d0907", "#a5916f", 0.4) * (0.3 + 0.75 * glow) + 0.42 * glow * _luma(
+        image
+    ) * np.float32([1.0, 0.5, 0.1])
     source, shade = _strokes("diagonal", 5.5, 1.0, 1800)
     return graded, _gather(graded, source) * (1 + 0.14 * shade)
 
@@ -173,7 +201,11 @@ def house_look(image: np.ndarray) -> np.ndarray:
     were tried: the scorer, which never saw them, then no longer names the objects of real renders.
     """
     tone = _luma(image)
-    return image + (1 - tone) * np.float32([-0.065, 0.025, 0.065]) + tone * np.float32([0.08, 0.0, -0.1])
+    return (
+        image
+        + (1 - tone) * np.float32([-0.065, 0.025, 0.065])
+        + tone * np.float32([0.08, 0.0, -0.1])
+    )
 
 
 def render(scene: Scene, pose: Pose, *, look: bool = False) -> np.ndarray:

@@ -23,4 +23,26 @@ from .lists import (
     swapped,
 )
 
-__all__ = ["ATTRIBUTES", "COLUMNS", "FOLDER", "GENERIC_COLUMNS", "Prompt", "STYLED_COLUMNS", "Styled", "about", "choose", "composed", "generic_halves", "generic_of", "halves", "in_turn", "others", "read", "read_csv", "read_generic", "read_styled", "revalued", "swapped"]
+__all__ = [
+    "ATTRIBUTES",
+    "COLUMNS",
+    "FOLDER",
+    "GENERIC_COLUMNS",
+    "Prompt",
+    "STYLED_COLUMNS",
+    "Styled",
+    "about",
+    "choose",
+    "composed",
+    "generic_halves",
+    "generic_of",
+    "halves",
+    "in_turn",
+    "others",
+    "read",
+    "read_csv",
+    "read_generic",
+    "read_styled",
+    "revalued",
+    "swapped",
+]

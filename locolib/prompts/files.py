@@ -17,14 +17,18 @@ from .. import Notice, UserError
 _TEXT = pa.Column(str, [pa.Check(lambda s: s.str.strip().str.len() > 0, error="is empty")])
 
 
-def _checked(path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable[..., Any]]]) -> pd.DataFrame:
+def _checked(
+    path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable[..., Any]]]
+) -> pd.DataFrame:
     """The rows of a file, of which every rule holds; the index is `read_csv`'s."""
     table = _filled(path, columns)
     for column, problem, rule in rules:
         wrong = [i for i, good in enumerate(rule(table)) if not good]
         if wrong:
             cell = table[column].iloc[wrong[0]]
-            raise UserError(f"{path}, row {table.index[wrong[0]] + 2}, column {column!r}: {cell!r} {problem}.")
+            raise UserError(
+                f"{path}, row {table.index[wrong[0]] + 2}, column {column!r}: {cell!r} {problem}."
+            )
     return table
 
 
@@ -40,27 +44,50 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """
     needed = f"must have exactly the columns {', '.join(columns)}, separated by commas"
     try:
-        text = re.sub(r"\Asep=.\n", "", Path(path).read_text(encoding="utf-8-sig"), flags=re.IGNORECASE)
-        separator = max(",;\t", key=(text.lstrip().splitlines() or [""])[0].count)  # a comma where there is none
-        cells = [_trimmed(row) for row in csv.reader(io.StringIO(composed(text, path)), delimiter=separator, skipinitialspace=True, strict=True)]
+        text = re.sub(
+            r"\Asep=.\n", "", Path(path).read_text(encoding="utf-8-sig"), flags=re.IGNORECASE
+        )
+        separator = max(
+            ",;\t", key=(text.lstrip().splitlines() or [""])[0].count
+        )  # a comma where there is none
+        cells = [
+            _trimmed(row)
+            for row in csv.reader(
+                io.StringIO(composed(text, path)),
+                delimiter=separator,
+                skipinitialspace=True,
+                strict=True,
+            )
+        ]
     except OSError:
         raise UserError(f"There is no file {path} that can be read; it {needed}.") from None
     except UnicodeDecodeError as error:
         row = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, row {row} has letters that are not written in UTF-8; save it as \"CSV UTF-8\".") from None
+        raise UserError(
+            f'{path}, row {row} has letters that are not written in UTF-8; save it as "CSV UTF-8".'
+        ) from None
     except csv.Error as error:
-        raise UserError(f"{path} is not a readable CSV file ({str(error).strip()}); it {needed}.") from None
+        raise UserError(
+            f"{path} is not a readable CSV file ({str(error).strip()}); it {needed}."
+        ) from None
     if not any(cells):
         raise UserError(f"{path} is not a readable CSV file (it is empty); it {needed}.")
     header = cells[0]
-    missing, unknown = [c for c in columns if c not in header], [c for c in header if c not in columns]
+    missing, unknown = (
+        [c for c in columns if c not in header],
+        [c for c in header if c not in columns],
+    )
     if missing or unknown or len(header) != len(columns):
         twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
-        raise UserError(f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}.")
+        raise UserError(
+            f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}."
+        )
     rows = {i: line for i, line in enumerate(cells[1:]) if line}
     for i, line in rows.items():
         if len(line) > len(header):
-            raise UserError(f"{path}, row {i + 2} has {len(line)} cells for {len(header)} columns; put text that contains {separator!r} in quotes.")
+            raise UserError(
+                f"{path}, row {i + 2} has {len(line)} cells for {len(header)} columns; put text that contains {separator!r} in quotes."
+            )
     filled = [line + [""] * (len(header) - len(line)) for line in rows.values()]
     return pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)[list(columns)]
 
@@ -77,8 +104,11 @@ def composed(text: str, where: Path | str) -> str:
     """The text with its accents composed (NFC), and a `Notice` where that changed it: "i" and an accent are two signs, "í" is one."""
     found = unicodedata.normalize("NFC", text)
     if found != text:
-        warnings.warn(f"{where}: accents that stood beside their letters were joined to them (Unicode NFC), as tokenizers read them.",
-                      Notice, stacklevel=2)
+        warnings.warn(
+            f"{where}: accents that stood beside their letters were joined to them (Unicode NFC), as tokenizers read them.",
+            Notice,
+            stacklevel=2,
+        )
     return found
 
 
@@ -88,7 +118,12 @@ def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{path} has no prompts below its header.")
     try:
-        return pa.DataFrameSchema({column: _TEXT for column in columns}, strict=True).validate(table)
+        return pa.DataFrameSchema({column: _TEXT for column in columns}, strict=True).validate(
+            table
+        )
     except pa.errors.SchemaError as error:
-        row, column = int(error.failure_cases["index"].iloc[0]), error.schema.name  # the index counts rows of the file
+        row, column = (
+            int(error.failure_cases["index"].iloc[0]),
+            error.schema.name,
+        )  # the index counts rows of the file
         raise UserError(f"{path}, row {row + 2}, column {column!r} is empty.") from None

@@ -44,10 +44,22 @@ class Prompt:
 
 COLUMNS = ("original", "target", "scored", "subject", "value", "source")
 _WITHIN = [
-    ("subject", "does not occur in the original prompt", lambda d: [s.lower() in o.lower() for s, o in zip(d.subject, d.original)]),
-    ("value", "does not occur in the original prompt", lambda d: [v.lower() in o.lower() for v, o in zip(d.value, d.original)]),
+    (
+        "subject",
+        "does not occur in the original prompt",
+        lambda d: [s.lower() in o.lower() for s, o in zip(d.subject, d.original)],
+    ),
+    (
+        "value",
+        "does not occur in the original prompt",
+        lambda d: [v.lower() in o.lower() for v, o in zip(d.value, d.original)],
+    ),
     ("target", "is the same as the original prompt", lambda d: d.target != d.original),
-    ("scored", "is neither the original nor the target", lambda d: (d.scored == d.original) | (d.scored == d.target)),
+    (
+        "scored",
+        "is neither the original nor the target",
+        lambda d: (d.scored == d.original) | (d.scored == d.target),
+    ),
     ("original", "is listed twice", lambda d: ~_alike(d.original).duplicated()),
 ]
 
@@ -80,13 +92,27 @@ class Styled:
 STYLED_COLUMNS = ("artist", "prompt", "plain", "source")
 _STYLED = [
     ("artist", "is not in small letters", lambda d: d.artist == d.artist.str.lower()),
-    ("artist", "does not occur in the prompt", lambda d: [a in p.lower() for a, p in zip(d.artist, d.prompt)]),
-    ("plain", "still names the artist", lambda d: [a not in p.lower() for a, p in zip(d.artist, d.plain)]),
+    (
+        "artist",
+        "does not occur in the prompt",
+        lambda d: [a in p.lower() for a, p in zip(d.artist, d.prompt)],
+    ),
+    (
+        "plain",
+        "still names the artist",
+        lambda d: [a not in p.lower() for a, p in zip(d.artist, d.plain)],
+    ),
     ("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated()),
 ]
 GENERIC_COLUMNS = ("prompt", "object", "location", "source")
-_GENERIC = [(column, "does not occur in the prompt", lambda d, column=column: [v in p for v, p in zip(d[column], d.prompt)])
-            for column in ("object", "location")] + [("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated())]
+_GENERIC = [
+    (
+        column,
+        "does not occur in the prompt",
+        lambda d, column=column: [v in p for v, p in zip(d[column], d.prompt)],
+    )
+    for column in ("object", "location")
+] + [("prompt", "is listed twice", lambda d: ~_alike(d.prompt).duplicated())]
 
 
 def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
@@ -102,8 +128,10 @@ def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
     path = Path(path) if path else FOLDER / f"{attribute}.csv"
     table = _checked(path, COLUMNS, _WITHIN)
     first = dict(reversed([(value.lower(), value) for value in table.value]))
-    return tuple(Prompt(attribute=attribute, row=i + 2, **row | {"value": first[row["value"].lower()]})
-                 for i, row in zip(table.index, table.to_dict("records")))
+    return tuple(
+        Prompt(attribute=attribute, row=i + 2, **row | {"value": first[row["value"].lower()]})
+        for i, row in zip(table.index, table.to_dict("records"))
+    )
 
 
 def read_styled(path: Path | str = FOLDER / "neuron_world.csv") -> tuple[Styled, ...]:
@@ -112,7 +140,10 @@ def read_styled(path: Path | str = FOLDER / "neuron_world.csv") -> tuple[Styled,
     Raises:
         UserError: the file, row and column of the first thing that is wrong.
     """
-    return tuple(Styled(**{column: row[column] for column in STYLED_COLUMNS}) for row in _checked(Path(path), STYLED_COLUMNS, _STYLED).to_dict("records"))
+    return tuple(
+        Styled(**{column: row[column] for column in STYLED_COLUMNS})
+        for row in _checked(Path(path), STYLED_COLUMNS, _STYLED).to_dict("records")
+    )
 
 
 def read_generic(path: Path | str = FOLDER / "generic_world.csv") -> tuple[str, ...]:
@@ -129,15 +160,21 @@ def generic_of(bundled: bool) -> Path:
     return FOLDER / ("generic_world.csv" if bundled else "generic.csv")
 
 
-def generic_halves(without: Sequence[str], path: Path | str = FOLDER / "generic_world.csv") -> tuple[tuple[str, ...], tuple[str, ...]]:
+def generic_halves(
+    without: Sequence[str], path: Path | str = FOLDER / "generic_world.csv"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Generic prompts in two halves that share no object, without those that name one of some words: one is told, one is asked.
 
     Which half an object is in does not depend on `without`.
     """
     rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC).to_dict("records")
     order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
-    rows = [row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)]
-    told, asked = (tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1))
+    rows = [
+        row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)
+    ]
+    told, asked = (
+        tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1)
+    )
     return told, asked
 
 
@@ -154,7 +191,10 @@ def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Promp
 
 def revalued(prompt: Prompt, value: str) -> Prompt:
     """The same prompt with another value of its attribute: "a cat in the style of monet" to "... of van gogh"."""
-    original, scored, subject = (swapped(text, prompt.value, value) for text in (prompt.original, prompt.scored, prompt.subject))
+    original, scored, subject = (
+        swapped(text, prompt.value, value)
+        for text in (prompt.original, prompt.scored, prompt.subject)
+    )
     return replace(prompt, value=value, original=original, scored=scored, subject=subject)
 
 
@@ -171,7 +211,9 @@ def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
     """
     known = list(dict.fromkeys(prompt.value for prompt in prompts))
     if value not in known:
-        raise UserError(f"Unknown value {value!r} of {prompts[0].attribute}; the prompts know {', '.join(known)}.")
+        raise UserError(
+            f"Unknown value {value!r} of {prompts[0].attribute}; the prompts know {', '.join(known)}."
+        )
     if prompts[0].attribute == "style":
         return tuple(dict.fromkeys(revalued(prompt, value) for prompt in prompts))
     return tuple(prompt for prompt in prompts if prompt.value == value)
@@ -179,7 +221,11 @@ def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
 
 def others(prompts: Sequence[Prompt], value: str) -> dict[str, tuple[Prompt, ...]]:
     """The prompts `about` each other value of the attribute: those that an edit of `value` must leave alone."""
-    return {other: about(prompts, other) for other in dict.fromkeys(prompt.value for prompt in prompts) if other != value}
+    return {
+        other: about(prompts, other)
+        for other in dict.fromkeys(prompt.value for prompt in prompts)
+        if other != value
+    }
 
 
 def choose(prompts: Sequence[Item], count: int) -> tuple[Item, ...]:

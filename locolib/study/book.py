@@ -31,8 +31,12 @@ def executed(run: Run, root: Path) -> Path:
     return root / "book" / source.with_stem(run.name)
 
 
-def tidy(notebook: nbformat.NotebookNode, known: Mapping[str, Mapping[str, str]], values: Mapping[str, Any],
-         model: str = "") -> nbformat.NotebookNode:
+def tidy(
+    notebook: nbformat.NotebookNode,
+    known: Mapping[str, Mapping[str, str]],
+    values: Mapping[str, Any],
+    model: str = "",
+) -> nbformat.NotebookNode:
     """An executed copy for readers: one parameters cell with the values used, no bars that moved, no machine's paths.
 
     Args:
@@ -40,7 +44,11 @@ def tidy(notebook: nbformat.NotebookNode, known: Mapping[str, Mapping[str, str]]
         values: those that papermill was given.
         model: of a notebook that has a copy for each model: the title names it, and labels become its own.
     """
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = "\n".join(_line(name, values, info) for name, info in known.items())
@@ -58,14 +66,23 @@ def tidy(notebook: nbformat.NotebookNode, known: Mapping[str, Mapping[str, str]]
 def _name_after(notebook: nbformat.NotebookNode, model: str) -> None:
     """Title and labels of a model's own copy: two pages may not share a label."""
     first = notebook.cells[0]
-    first.source = re.sub(r"^# (.)", lambda found: f"# {find(model).title}: {found[1].lower()}", first.source)
-    labels = re.findall(r"^:label: (\S+)", "\n".join(cell.source for cell in notebook.cells), flags=re.M)
+    first.source = re.sub(
+        r"^# (.)", lambda found: f"# {find(model).title}: {found[1].lower()}", first.source
+    )
+    labels = re.findall(
+        r"^:label: (\S+)", "\n".join(cell.source for cell in notebook.cells), flags=re.M
+    )
     for cell in notebook.cells:
         if "figure" in cell.metadata.get("mystnb", {}):
             cell.metadata["mystnb"]["figure"]["name"] += f"-{model}"
         elif cell.cell_type == "markdown":
             for label in labels:
-                cell.source = re.sub(rf"((?::label:|\{{solution\}}) {label})$", rf"\1-{model}", cell.source, flags=re.M)
+                cell.source = re.sub(
+                    rf"((?::label:|\{{solution\}}) {label})$",
+                    rf"\1-{model}",
+                    cell.source,
+                    flags=re.M,
+                )
 
 
 def _settled(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -78,8 +95,13 @@ def _settled(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.Notebook
             kept.append(output)
     for output in kept:
         if output.output_type == "stream":
-            lines = (line.rstrip("\r").rsplit("\r", 1)[-1].replace("\x1b[A", "") for line in output.text.split("\n"))
-            output.text = "".join(f"{line}\n" for line in lines if line.strip()).replace(f"{HOME}/", "")
+            lines = (
+                line.rstrip("\r").rsplit("\r", 1)[-1].replace("\x1b[A", "")
+                for line in output.text.split("\n")
+            )
+            output.text = "".join(f"{line}\n" for line in lines if line.strip()).replace(
+                f"{HOME}/", ""
+            )
     return kept
 
 
@@ -103,7 +125,10 @@ def contents(text: str, root: Path) -> str:
         for entry in entries:
             page = Path(entry["file"]).name
             if page in PAGES and PAGES[page].each:
-                made += [{"file": f"{entry['file']}-{model}", "title": find(model).title} for model in copies(page, root)]
+                made += [
+                    {"file": f"{entry['file']}-{model}", "title": find(model).title}
+                    for model in copies(page, root)
+                ]
             else:
                 below = chapters(entry.get("sections", ()))
                 made.append({"file": entry["file"]} | ({"sections": below} if below else {}))
@@ -111,7 +136,9 @@ def contents(text: str, root: Path) -> str:
 
     toc = yaml.safe_load(text)
     parts = (part | {"chapters": chapters(part["chapters"])} for part in toc["parts"])
-    toc["parts"] = [part for part in parts if part["chapters"]]  # none where no model's copy has been run
+    toc["parts"] = [
+        part for part in parts if part["chapters"]
+    ]  # none where no model's copy has been run
     return yaml.safe_dump(toc, sort_keys=False)
 
 
@@ -131,28 +158,62 @@ def stub(page: str) -> nbformat.NotebookNode:
     """What stands in the place of a page that has not been run; what other pages quote of it says so too."""
     source = nbformat.read(HOME / PAGES[page].source, as_version=4)
     missing = [name for name in PAGES[page].needs if name in absent()]
-    why = f"The bundled {', '.join(missing)} is not in data/organisms." if missing else "`make study` runs it."
-    cells = [nbformat.v4.new_markdown_cell(f"{source.cells[0].source.splitlines()[0]}\n\n{NOT_RUN} {why}")]
-    for name in sorted(set(re.findall(r'glue\("(\w+)"', "\n".join(cell.source for cell in source.cells)))):
+    why = (
+        f"The bundled {', '.join(missing)} is not in data/organisms."
+        if missing
+        else "`make study` runs it."
+    )
+    cells = [
+        nbformat.v4.new_markdown_cell(
+            f"{source.cells[0].source.splitlines()[0]}\n\n{NOT_RUN} {why}"
+        )
+    ]
+    for name in sorted(
+        set(re.findall(r'glue\("(\w+)"', "\n".join(cell.source for cell in source.cells)))
+    ):
         data = {"text/plain": "(not run yet)", "text/html": "<p><em>(Not run yet.)</em></p>"}
-        said = nbformat.v4.new_output("display_data", data, metadata={"scrapbook": {"name": name, "mime_prefix": ""}})
-        cells.append(nbformat.v4.new_code_cell("", outputs=[said], metadata={"tags": ["remove-cell"]}))
+        said = nbformat.v4.new_output(
+            "display_data", data, metadata={"scrapbook": {"name": name, "mime_prefix": ""}}
+        )
+        cells.append(
+            nbformat.v4.new_code_cell("", outputs=[said], metadata={"tags": ["remove-cell"]})
+        )
     return nbformat.v4.new_notebook(cells=cells, metadata=source.metadata)
 
 
 def _pages_of_the_book(root: Path) -> None:
     """Copy what surrounds the notebooks; write the contents, and stubs for the pages that have not been run."""
-    for folder, where in ((HOME / "book", root / "book"), (HOME / "locolib", root / "book" / "locolib")):
+    for folder, where in (
+        (HOME / "book", root / "book"),
+        (HOME / "locolib", root / "book" / "locolib"),
+    ):
         for path in folder.rglob("*"):
-            if path.is_file() and path.suffix in (".md", ".yml", ".bib", ".css", ".py", ".png", ".html"):
-                changed = {"_toc.yml": contents}.get(path.name, linked if path.suffix == ".md" else None)
-                _write(where / path.relative_to(folder), changed(path.read_text(), root).encode() if changed else path.read_bytes())
+            if path.is_file() and path.suffix in (
+                ".md",
+                ".yml",
+                ".bib",
+                ".css",
+                ".py",
+                ".png",
+                ".html",
+            ):
+                changed = {"_toc.yml": contents}.get(
+                    path.name, linked if path.suffix == ".md" else None
+                )
+                _write(
+                    where / path.relative_to(folder),
+                    changed(path.read_text(), root).encode() if changed else path.read_bytes(),
+                )
     for page, kind in PAGES.items():
         file = executed(Run(page=page, values={}), root)
-        if not kind.each and (not file.exists() or NOT_RUN.encode() in file.read_bytes()):  # what other pages quote may be new
+        if not kind.each and (
+            not file.exists() or NOT_RUN.encode() in file.read_bytes()
+        ):  # what other pages quote may be new
             _write(file, nbformat.writes(stub(page)).encode())
     _write(root / "book" / "where.md", where_page.page(lambda page: copies(page, root)).encode())
-    os.utime(root / "book" / "intro.md")  # it pastes numbers of other pages, whose changes Sphinx does not see
+    os.utime(
+        root / "book" / "intro.md"
+    )  # it pastes numbers of other pages, whose changes Sphinx does not see
 
 
 def build_book(root: Path = Path("build")) -> Path:
@@ -160,12 +221,28 @@ def build_book(root: Path = Path("build")) -> Path:
     if not any((root / "book").rglob("*.ipynb")):
         raise UserError("No page has been run yet; run `make study` first.")
     _pages_of_the_book(root)
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book"),
-               "--path-output", str(root / "sphinx"), "-W", "-n", "--keep-going"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(root / "book"),
+        "--path-output",
+        str(root / "sphinx"),
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"}
+    )
     if done.returncode:
-        shutil.rmtree(root / "sphinx", ignore_errors=True)  # or the next build would not repeat these warnings
-        lines = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line] or done.stderr.splitlines()[-5:]
+        shutil.rmtree(
+            root / "sphinx", ignore_errors=True
+        )  # or the next build would not repeat these warnings
+        lines = [
+            line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line
+        ] or done.stderr.splitlines()[-5:]
         raise UserError("The book has warnings:\n" + "\n".join(lines))
     shutil.rmtree(root / "site", ignore_errors=True)
     shutil.copytree(root / "sphinx" / "_build" / "html", root / "site")
@@ -178,8 +255,16 @@ def build_book(root: Path = Path("build")) -> Path:
 def _claims_of(root: Path) -> None:
     """The claims that the ledger's page shows, as data beside it: claims.json."""
     cells = nbformat.read(executed(Run(page="ledger", values={}), root), as_version=4).cells
-    for output in (output for cell in cells for output in cell.get("outputs", ()) if "application/json" in output.get("data", {})):
-        write_atomic(root / "site" / "claims.json", f"{json.dumps(output.data['application/json'], indent=1, ensure_ascii=False)}\n".encode())
+    for output in (
+        output
+        for cell in cells
+        for output in cell.get("outputs", ())
+        if "application/json" in output.get("data", {})
+    ):
+        write_atomic(
+            root / "site" / "claims.json",
+            f"{json.dumps(output.data['application/json'], indent=1, ensure_ascii=False)}\n".encode(),
+        )
 
 
 def _write(target: Path, data: bytes) -> None:

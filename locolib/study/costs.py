@@ -32,15 +32,21 @@ def speed(model: Model, settings: Settings) -> Speed:
     took = []
     for steps in (1, 1, 2):  # the first warms up
         started = monotonic()
-        images = model.decode(denoise(model, rows, Settings(steps=steps, guidance=settings.guidance), TextMemory(model)))
+        images = model.decode(
+            denoise(
+                model, rows, Settings(steps=steps, guidance=settings.guidance), TextMemory(model)
+            )
+        )
         took.append(monotonic() - started)
     seconds = took[1] + (settings.steps - 1) * max(took[2] - took[1], 0)
     return Speed(seconds=seconds / len(rows), size=0.6 * images[0].nbytes)
 
 
 def price(images: int, each: Speed, store: Store) -> str:
-    return (f"at most {images} images (those in the store are not made again): about "
-            f"{images * each.seconds / 60:.1f} minutes, {images * each.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB")
+    return (
+        f"at most {images} images (those in the store are not made again): about "
+        f"{images * each.seconds / 60:.1f} minutes, {images * each.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB"
+    )
 
 
 def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: Store) -> str:
@@ -52,7 +58,9 @@ def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: S
 def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dict[str, float]:
     """What the pages `todo` will cost at most, a line each, before any of it is done; returns the seconds of each."""
     kept: dict[tuple[str, int], Speed] = {}
-    torch.set_num_threads(threads())  # as the pages have: beside other work a second thread can make all slower
+    torch.set_num_threads(
+        threads()
+    )  # as the pages have: beside other work a second thread can make all slower
     seconds = dict.fromkeys((run.name for run in todo), 0.0)
     total = Speed(seconds=0.0, size=0.0)
     for run in todo:
@@ -62,13 +70,27 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
         each = []
         for name in page.about():
             settings = page.settings_of(name)
-            each.append(kept.get((name, settings.steps)) or kept.setdefault((name, settings.steps), speed(load(name), settings)))
-        seconds[run.name] = images * mean(one.seconds for one in each)  # as if each model had as many of them
-        print(f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes", flush=True)
-        total = Speed(seconds=total.seconds + seconds[run.name], size=total.size + images * mean(one.size for one in each))
+            each.append(
+                kept.get((name, settings.steps))
+                or kept.setdefault((name, settings.steps), speed(load(name), settings))
+            )
+        seconds[run.name] = images * mean(
+            one.seconds for one in each
+        )  # as if each model had as many of them
+        print(
+            f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes",
+            flush=True,
+        )
+        total = Speed(
+            seconds=total.seconds + seconds[run.name],
+            size=total.size + images * mean(one.size for one in each),
+        )
     if total.seconds:
-        print(f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
-              f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}", flush=True)
+        print(
+            f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
+            f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}",
+            flush=True,
+        )
     return seconds
 
 

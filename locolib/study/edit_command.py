@@ -12,8 +12,11 @@ import typer
 from .. import UserError
 from .options import Source, parse_layers
 
-METHODS = {"spares": "LocoEdit with rows that must stay (ours)", "locoedit": "LocoEdit by the tokens that do it with the smallest change",
-           "paper": "LocoEdit as the paper has it: the subject's last token"}
+METHODS = {
+    "spares": "LocoEdit with rows that must stay (ours)",
+    "locoedit": "LocoEdit by the tokens that do it with the smallest change",
+    "paper": "LocoEdit as the paper has it: the subject's last token",
+}
 SHEET = "before_after.png"
 
 
@@ -47,16 +50,47 @@ class Asked:
 def edit(
     model: str,
     attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
-    value: Annotated[str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")],
+    value: Annotated[
+        str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    layers: Annotated[str, typer.Option(help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all.")] = "auto",
-    method: Annotated[str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")] = "spares",
-    tokens: Annotated[str, typer.Option(help="Which give the keys: auto (what fits the method), subject, last (the authors' code), onward, eos or all.")] = "auto",
-    lambda_: Annotated[float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")] = 0.01,
-    prompts: Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")] = None,
-    kind: Annotated[str, typer.Option("--as", help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.")] = "lora",
-    pictures: Annotated[int, typer.Option(help="Pictures, before and after, for each of the three questions by which the edit is judged.")] = 24,
-    force: Annotated[bool, typer.Option("--force", help="Write the edit even if it does not do what was asked.")] = False,
+    layers: Annotated[
+        str,
+        typer.Option(
+            help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all."
+        ),
+    ] = "auto",
+    method: Annotated[
+        str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")
+    ] = "spares",
+    tokens: Annotated[
+        str,
+        typer.Option(
+            help="Which give the keys: auto (what fits the method), subject, last (the authors' code), onward, eos or all."
+        ),
+    ] = "auto",
+    lambda_: Annotated[
+        float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")
+    ] = 0.01,
+    prompts: Annotated[
+        Path | None, typer.Option(help="CSV of prompts instead of the study's own.")
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.",
+        ),
+    ] = "lora",
+    pictures: Annotated[
+        int,
+        typer.Option(
+            help="Pictures, before and after, for each of the three questions by which the edit is judged."
+        ),
+    ] = 24,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the edit even if it does not do what was asked.")
+    ] = False,
     source: Source = None,
 ) -> None:
     """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
@@ -77,25 +111,46 @@ def edit(
     if method not in METHODS:
         raise UserError(f"--method must be one of {', '.join(METHODS)}, not {method!r}.")
     if method == "paper" and tokens not in ("auto", "subject"):
-        raise UserError(f"--method paper takes the subject's last token; --method locoedit takes --tokens {tokens}.")
+        raise UserError(
+            f"--method paper takes the subject's last token; --method locoedit takes --tokens {tokens}."
+        )
     if pictures < 1:
-        raise UserError(f"--pictures must be at least 1, not {pictures}: an edit is judged before it is written.")
+        raise UserError(
+            f"--pictures must be at least 1, not {pictures}: an edit is judged before it is written."
+        )
     check_out(out)
     spec, known = find(model), read(attribute, prompts)
-    window = tuple(range(spec.layers)) if layers in ("auto", "all") else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
+    window = (
+        tuple(range(spec.layers))
+        if layers in ("auto", "all")
+        else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
+    )
     editing.check_layers(window, spec.layers)
     editing.check_lambda(lambda_)
     if tokens != "auto":
         check_tokens(tokens)
-    asked = Asked(method=method, tokens=tokens, attribute=attribute, value=value, lambda_=lambda_, known=known, chosen=about(known, value),
-                  where=str(prompts or ""), window=window, locate=layers == "auto", pictures=pictures)
+    asked = Asked(
+        method=method,
+        tokens=tokens,
+        attribute=attribute,
+        value=value,
+        lambda_=lambda_,
+        known=known,
+        chosen=about(known, value),
+        where=str(prompts or ""),
+        window=window,
+        locate=layers == "auto",
+        pictures=pictures,
+    )
     loaded, store = load(model, source=source), Store()
     check_prompts(loaded, known, asked.where)
     settings = Settings(steps=spec.steps, guidance=spec.guidance)
     window = _located(loaded, asked, store) if asked.locate else window
     change, used = _solved(loaded, asked, window, settings, store)
-    typer.echo(f"{change.method}, tokens {used}: layers {locogen.label(window)}, {len(asked.chosen)} prompts, largest relative size "
-               f"{change.size:.2f}, condition number {change.condition:.1e}, {change.seconds:.2f} s on {processor()}")
+    typer.echo(
+        f"{change.method}, tokens {used}: layers {locogen.label(window)}, {len(asked.chosen)} prompts, largest relative size "
+        f"{change.size:.2f}, condition number {change.condition:.1e}, {change.seconds:.2f} s on {processor()}"
+    )
     if change.warning():
         typer.echo(f"Warning: {change.warning()}", err=True)
     found = judge(loaded, known, value, change, settings, store=store, most=pictures)
@@ -104,10 +159,19 @@ def edit(
     _draw(found, out / SHEET)
     typer.echo(f"{out / SHEET}: pictures before and after")
     if (wrong := found.problems()) and not force:
-        raise UserError(f"No edit was written, as it does not do what was asked: {'; '.join(wrong)}. {_advice(asked)} --force writes it all the same.")
+        raise UserError(
+            f"No edit was written, as it does not do what was asked: {'; '.join(wrong)}. {_advice(asked)} --force writes it all the same."
+        )
     for problem in wrong:
         typer.echo(f"Warning: {problem}", err=True)
-    facts = {"model": loaded.name, "attribute": attribute, "method": change.method, "tokens": used, "layers": list(window), "lambda": lambda_} | found.facts()
+    facts = {
+        "model": loaded.name,
+        "attribute": attribute,
+        "method": change.method,
+        "tokens": used,
+        "layers": list(window),
+        "lambda": lambda_,
+    } | found.facts()
     rank = editing.save_lora(loaded, change, out) if kind == "lora" else 0
     if not rank:
         editing.save_pipeline(loaded, change, out)
@@ -123,11 +187,15 @@ def _located(model: Any, asked: Asked, store: Any) -> tuple[int, ...]:
     request = locogen_page.request(profiles.profile("quick"), model.spec, asked.known)
     found = locogen.sweep(model, request, model.spec.m[asked.attribute], store=store).verdict
     window = tuple(range(found.start, found.start + found.m))
-    typer.echo(f"LocoGen: {found.verdict}, layers {locogen.label(window)}, share {found.share} on held-out prompts")
+    typer.echo(
+        f"LocoGen: {found.verdict}, layers {locogen.label(window)}, share {found.share} on held-out prompts"
+    )
     return window
 
 
-def _solved(model: Any, asked: Asked, window: tuple[int, ...], settings: Any, store: Any) -> tuple[Any, str]:
+def _solved(
+    model: Any, asked: Asked, window: tuple[int, ...], settings: Any, store: Any
+) -> tuple[Any, str]:
     """(edit, tokens) by the method that was asked."""
     from ..experiments import editing
     from ..experiments.editing import kept, locoedit, sparing
@@ -136,13 +204,20 @@ def _solved(model: Any, asked: Asked, window: tuple[int, ...], settings: Any, st
     if asked.method == "spares":
         tokens: Any = "onward" if asked.tokens == "auto" else asked.tokens
         keep = kept(asked.known, asked.value, asked.chosen, bundled=model.spec.bundled)
-        return sparing(model, asked.chosen, window, keep, tokens=tokens, lambda_=asked.lambda_), tokens
+        return sparing(
+            model, asked.chosen, window, keep, tokens=tokens, lambda_=asked.lambda_
+        ), tokens
     tokens = asked.tokens
     if asked.method == "paper":
         tokens = "subject"
     elif tokens == "auto":  # as the notebook does
-        one = editing.Trial(model=model, store=store, train=tuple(asked.chosen), window=window,
-                             held=Request(prompts=tuple(asked.chosen), seeds=(SEED,), settings=settings))
+        one = editing.Trial(
+            model=model,
+            store=store,
+            train=tuple(asked.chosen),
+            window=window,
+            held=Request(prompts=tuple(asked.chosen), seeds=(SEED,), settings=settings),
+        )
         tokens = editing.best_tokens(editing.by_tokens(one, lambda_=asked.lambda_))
     return locoedit(model, asked.chosen, window, tokens=tokens, lambda_=asked.lambda_), tokens
 
@@ -150,7 +225,11 @@ def _solved(model: Any, asked: Asked, window: tuple[int, ...], settings: Any, st
 def _advice(asked: Asked) -> str:
     """What to try when an edit does not do what was asked."""
     ways = [] if asked.method == "spares" else ["--method spares keeps what must stay"]
-    ways += ["--layers all changes every layer"] if len(asked.window) > 0 and asked.locate else ["--layers auto lets LocoGen name the layers"]
+    ways += (
+        ["--layers all changes every layer"]
+        if len(asked.window) > 0 and asked.locate
+        else ["--layers auto lets LocoGen name the layers"]
+    )
     return f"Try another way: {', or '.join(ways)}."
 
 

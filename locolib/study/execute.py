@@ -16,7 +16,13 @@ def main() -> None:
 
     asked = json.load(sys.stdin)
     try:
-        papermill.execute_notebook(asked["source"], asked["out"], asked["values"], kernel_name="python3", progress_bar=False)
+        papermill.execute_notebook(
+            asked["source"],
+            asked["out"],
+            asked["values"],
+            kernel_name="python3",
+            progress_bar=False,
+        )
     except PapermillExecutionError as error:
         print(json.dumps({"cell": error.cell_index, "name": error.ename, "value": error.evalue}))
         sys.exit(FAILED)

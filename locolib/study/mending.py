@@ -4,11 +4,26 @@ import re
 
 # What theme, docutils and myst-nb write that stands in the way of screen readers and of those who speak to their computer.
 MENDS = (
-    (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),  # its visible text says more than this
-    (r'<summary aria-label="Toggle hidden content">', "<summary>"),  # the same: "Show code cell source"
-    (r'(<i class="theme-switch [^>]*?) +title="[^"]*"', r"\1"),  # a title is text as well; the name is another
-    (r'(>([^<"]+)</a><details[^>]*><summary)>', r'\1 aria-label="Pages below: \2">'),  # in the sidebar; they had no name at all
-    (r'role="doc-biblioentry"', 'role="listitem"'),  # only these may stand in an element with the role of a list
+    (
+        r'(<button class="btn search-button-field[^>]*) aria-label="Search"',
+        r"\1",
+    ),  # its visible text says more than this
+    (
+        r'<summary aria-label="Toggle hidden content">',
+        "<summary>",
+    ),  # the same: "Show code cell source"
+    (
+        r'(<i class="theme-switch [^>]*?) +title="[^"]*"',
+        r"\1",
+    ),  # a title is text as well; the name is another
+    (
+        r'(>([^<"]+)</a><details[^>]*><summary)>',
+        r'\1 aria-label="Pages below: \2">',
+    ),  # in the sidebar; they had no name at all
+    (
+        r'role="doc-biblioentry"',
+        'role="listitem"',
+    ),  # only these may stand in an element with the role of a list
 )
 
 
@@ -31,5 +46,11 @@ def mended(text: str) -> str:
 def _boxed(table: re.Match[str]) -> str:
     """A table of pandas in a box of its own, which a keyboard can scroll by the theme's script, and called as the theme calls those of text."""
     head, body = re.sub(r' class="[^"]*"', "", table[1]), table[2]
-    columns = max((len(re.findall(r"<t[dh]\b", row)) for row in re.findall(r"<tr\b.*?</tr>", body, flags=re.S)), default=0)
+    columns = max(
+        (
+            len(re.findall(r"<t[dh]\b", row))
+            for row in re.findall(r"<tr\b.*?</tr>", body, flags=re.S)
+        ),
+        default=0,
+    )
     return f'{BOX}<table class="dataframe{" many" if columns >= MANY else ""}"{head}>{body}</table></div>'

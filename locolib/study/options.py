@@ -7,11 +7,13 @@ import typer
 
 from .. import UserError
 
-Source = Annotated[Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")]
+Source = Annotated[
+    Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")
+]
 
 
 def parse_layers(text: str, asked: str) -> tuple[int, ...]:
-    """"6,8-9" to (6, 8, 9); `asked` says what the option takes."""
+    """ "6,8-9" to (6, 8, 9); `asked` says what the option takes."""
     from ..experiments.locogen import labelled
 
     try:

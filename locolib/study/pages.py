@@ -23,10 +23,24 @@ from .parameters import CardPage, LedgerPage, QualityPage, SwitchPage, WorldPage
 HOME = Path(__file__).resolve().parents[2]  # of notebooks/ and book/
 # The pages' tables are shown whole: all their rows and columns, and cells that are sentences.
 pd.set_option("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None)
-PAGES: dict[str, type[Page]] = {"world": WorldPage, "model": CardPage, "models": QualityPage, "01_causal_tracing": TracingPage, "02_locogen": LocoGenPage,
-                                "02b_five_models": FivePage, "03_locoedit": EditPage, "03b_five_models": FiveEditPage,
-                                "04_neuron_editing": NeuronPage, "05_deepfloyd_limits": LimitsPage, "switchboard": SwitchPage, "06_human_study": HumanPage, "07_planted_truth": PlantedPage, "07b_no_window": NowherePage,
-                                "07c_by_artist": ArtistPage, "ledger": LedgerPage}  # in order
+PAGES: dict[str, type[Page]] = {
+    "world": WorldPage,
+    "model": CardPage,
+    "models": QualityPage,
+    "01_causal_tracing": TracingPage,
+    "02_locogen": LocoGenPage,
+    "02b_five_models": FivePage,
+    "03_locoedit": EditPage,
+    "03b_five_models": FiveEditPage,
+    "04_neuron_editing": NeuronPage,
+    "05_deepfloyd_limits": LimitsPage,
+    "switchboard": SwitchPage,
+    "06_human_study": HumanPage,
+    "07_planted_truth": PlantedPage,
+    "07b_no_window": NowherePage,
+    "07c_by_artist": ArtistPage,
+    "ledger": LedgerPage,
+}  # in order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +61,21 @@ def plan(chosen: Profile, model: str | None = None) -> list[Run]:
     made: list[Run] = []
     for page, kind in PAGES.items():
         if kind.each:
-            of = [name for name in (here(kind.each) if model is None else (model,)) if kind is not CardPage or find(name).bundled]
-            made += [Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of]
+            of = [
+                name
+                for name in (here(kind.each) if model is None else (model,))
+                if kind is not CardPage or find(name).bundled
+            ]
+            made += [
+                Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of
+            ]
         elif model in (None, _own(kind)) and here(kind.needs) == kind.needs:
-            made.append(Run(page=page, values=kind.values(chosen, find(_own(kind) or (kind.needs or MINIATURES)[0]))))
+            made.append(
+                Run(
+                    page=page,
+                    values=kind.values(chosen, find(_own(kind) or (kind.needs or MINIATURES)[0])),
+                )
+            )
     return made
 
 
@@ -67,12 +92,18 @@ def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
     refused before any work.
     """
     plain = (str, int, float, bool, list, tuple, dict, type(None))
-    given = {name: value for name, value in namespace.items()
-             if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)}
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
+    }
     kind = PAGES[page]
     try:
         made = kind(**given)
-        made.images(), getattr(made, "settings", None)  # also refuses what only these can, such as a window larger than the model
+        (
+            made.images(),
+            getattr(made, "settings", None),
+        )  # also refuses what only these can, such as a window larger than the model
         return made
     except ValidationError as error:
         first = error.errors()[0]
@@ -81,5 +112,9 @@ def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
             raise UserError(f"{reason}.") from None
         name = first["loc"][0]
         if first["type"] == "extra_forbidden":
-            raise UserError(f"Unknown parameter {name!r} of {page}; it has {', '.join(kind.model_fields)}.") from None
-        raise UserError(f"Parameter {name!r} of {page} cannot be {first['input']!r}: {reason}.") from None
+            raise UserError(
+                f"Unknown parameter {name!r} of {page}; it has {', '.join(kind.model_fields)}."
+            ) from None
+        raise UserError(
+            f"Parameter {name!r} of {page} cannot be {first['input']!r}: {reason}."
+        ) from None

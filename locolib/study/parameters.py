@@ -33,8 +33,18 @@ class LedgerPage(Page):
     """It reads what other pages kept, so it is run whenever one of them was."""
 
     source = "book/ledger.ipynb"
-    after = ("01_causal_tracing", "02b_five_models", "03_locoedit", "03b_five_models", "04_neuron_editing", "05_deepfloyd_limits", "06_human_study",
-             "07_planted_truth", "07b_no_window", "07c_by_artist")
+    after = (
+        "01_causal_tracing",
+        "02b_five_models",
+        "03_locoedit",
+        "03b_five_models",
+        "04_neuron_editing",
+        "05_deepfloyd_limits",
+        "06_human_study",
+        "07_planted_truth",
+        "07b_no_window",
+        "07c_by_artist",
+    )
     which: str = "all"
 
     def reads(self) -> list[Path]:
@@ -74,7 +84,14 @@ class SwitchPage(LimitsPage):
 
     def images(self) -> int:
         prompts_.about(read("style"), self.artist)
-        return sum(count(self.of(name).request("style"), 4 * find(name).layers) for name in self.about()) + 2 * self.pictures * 12 + 2 * 8 * 9
+        return (
+            sum(
+                count(self.of(name).request("style"), 4 * find(name).layers)
+                for name in self.about()
+            )
+            + 2 * self.pictures * 12
+            + 2 * 8 * 9
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

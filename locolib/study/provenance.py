@@ -19,10 +19,22 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         used = f"{seeds[0]} to {seeds[-1]}, one for each image"
     else:
         used = f"{asked.seeds} of each prompt, from {locogen.SEED} on; each further prompt begins {locogen.SEED} higher"
-    facts = {"model": model.spec.title, "weights": model.fingerprint, "scorer": load_scorer(model.spec.scorer).name, "seeds": used,
-             "sampler": model.sampler.upper(), "steps": asked.settings.steps, "guidance": asked.settings.guidance,
-             "prompts": getattr(asked, "prompts", 0) or "all", "device": str(model.device),
-             "processor": processor(), "date": date.today().isoformat(), "commit": commit()}
+    facts = {
+        "model": model.spec.title,
+        "weights": model.fingerprint,
+        "scorer": load_scorer(model.spec.scorer).name,
+        "seeds": used,
+        "sampler": model.sampler.upper(),
+        "steps": asked.settings.steps,
+        "guidance": asked.settings.guidance,
+        "prompts": getattr(asked, "prompts", 0) or "all",
+        "device": str(model.device),
+        "processor": processor(),
+        "date": date.today().isoformat(),
+        "commit": commit(),
+    }
     if store.used:
-        facts["minutes of generating and scoring, when it was done"] = round(sum(run["minutes"] for run in store.used.values()), 1)
+        facts["minutes of generating and scoring, when it was done"] = round(
+            sum(run["minutes"] for run in store.used.values()), 1
+        )
     return pd.Series(facts | versions(), name="value")

@@ -11,7 +11,17 @@ from ..figures import PALETTE, styled
 from ..models import ORGANISMS, Spec
 from ..scores import wilson
 
-QUALITY = ("title", "attribute", "right", "low", "high", "held-out scenes", "render", "of the render", "n")
+QUALITY = (
+    "title",
+    "attribute",
+    "right",
+    "low",
+    "high",
+    "held-out scenes",
+    "render",
+    "of the render",
+    "n",
+)
 
 
 def quality(spec: Spec) -> list[dict[str, Any]]:
@@ -23,8 +33,24 @@ def quality(spec: Spec) -> list[dict[str, Any]]:
     samples, renders, rows = found["samples"], found["scorer"], []
     for name in ("object", "style"):
         right = wilson(round(samples[name] * samples["samples"]), samples["samples"])
-        rows.append(dict(zip(QUALITY, (spec.title, name, right.value, right.low, right.high,
-                                       samples[f"held_out_{name}"], renders[name], right.value / renders[name], samples["samples"]))))
+        rows.append(
+            dict(
+                zip(
+                    QUALITY,
+                    (
+                        spec.title,
+                        name,
+                        right.value,
+                        right.low,
+                        right.high,
+                        samples[f"held_out_{name}"],
+                        renders[name],
+                        right.value / renders[name],
+                        samples["samples"],
+                    ),
+                )
+            )
+        )
     return rows
 
 
@@ -39,11 +65,30 @@ def quality_bars(ax: Axes, table: pd.DataFrame, *, scorer: str) -> Axes:
     for shift, attribute in ((-0.2, "object"), (0.2, "style")):
         part = table[table.attribute == attribute].set_index("title").loc[titles]
         at = np.arange(len(titles)) + shift
-        ax.barh(at, part.right, height=0.36, color=PALETTE[attribute], label=f"{attribute}s",
-                xerr=np.clip([part.right - part.low, part.high - part.right], 0, None), error_kw={"elinewidth": 1, "capsize": 2})
-        ax.scatter(part.render, at, marker="|", s=110, color="black", label="read from true renders" if shift > 0 else None, zorder=3)
+        ax.barh(
+            at,
+            part.right,
+            height=0.36,
+            color=PALETTE[attribute],
+            label=f"{attribute}s",
+            xerr=np.clip([part.right - part.low, part.high - part.right], 0, None),
+            error_kw={"elinewidth": 1, "capsize": 2},
+        )
+        ax.scatter(
+            part.render,
+            at,
+            marker="|",
+            s=110,
+            color="black",
+            label="read from true renders" if shift > 0 else None,
+            zorder=3,
+        )
     ax.set_yticks(range(len(titles)), titles)
     ax.invert_yaxis()
-    ax.set(title=f"Pictures named rightly by the {scorer}, n = {int(table.n.iloc[0])} each", xlabel="share of the pictures", xlim=(0, 1.02))
+    ax.set(
+        title=f"Pictures named rightly by the {scorer}, n = {int(table.n.iloc[0])} each",
+        xlabel="share of the pictures",
+        xlim=(0, 1.02),
+    )
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, frameon=False)
     return ax

@@ -35,14 +35,17 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     """Execute the pages whose source, parameters, weights or library changed since they last ran, in order."""
     planned = plan(chosen, model)
     asked = {run.name: parameters(run.page, run.values) for run in planned}
-    weights = {name: _weights(name) for name in sorted({name for page in asked.values() for name in page.about()})}
+    weights = {
+        name: _weights(name)
+        for name in sorted({name for page in asked.values() for name in page.about()})
+    }
     code, file = _digest(_read_by_pages()), root / "pages.json"
     done = marks(file)
 
     def mark(run: Run) -> str:
         """What the page's numbers depend on; read anew each time, as the ledger depends on what other pages keep."""
         page = asked[run.name]
-        return (f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}")
+        return f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}"
 
     def stale(run: Run) -> bool:
         now = {"mark": mark(run)} | left(run, root)
@@ -61,11 +64,22 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     todo = [run for run in planned if stale(run)]
     if not model and absent():
         print(f"absent bundled models, which have no pages: {', '.join(absent())}", flush=True)
-    print(f"pages: {', '.join(run.name for run in todo) or 'none'} to run, {len(planned) - len(todo)} unchanged", flush=True)
+    print(
+        f"pages: {', '.join(run.name for run in todo) or 'none'} to run, {len(planned) - len(todo)} unchanged",
+        flush=True,
+    )
     seconds = announce(todo, asked, Store())
-    order = sorted(planned, key=lambda run: -seconds.get(run.name, 0))  # the longest first, so that none is left over at the end
+    order = sorted(
+        planned, key=lambda run: -seconds.get(run.name, 0)
+    )  # the longest first, so that none is left over at the end
     _kernel(root)
-    with tqdm(total=sum(asked[run.name].images() for run in todo), unit="image", desc="pages", disable=not todo, mininterval=1) as bar:
+    with tqdm(
+        total=sum(asked[run.name].images() for run in todo),
+        unit="image",
+        desc="pages",
+        disable=not todo,
+        mininterval=1,
+    ) as bar:
         _in_turn(order, stale, finish, lambda run: bar.update(asked[run.name].images()))
 
 
@@ -83,16 +97,28 @@ def left(run: Run, root: Path) -> dict[str, Any]:
 
     A page whose work is not as it left it is run again, so that neither the book nor the ledger shows what no page said.
     """
-    return {"copy": digest(read_bytes(executed(run, root))),
-            "claims": {path.name: None if kept_in(path) is None else digest(read_bytes(path)) for path in _claims(run)}}
+    return {
+        "copy": digest(read_bytes(executed(run, root))),
+        "claims": {
+            path.name: None if kept_in(path) is None else digest(read_bytes(path))
+            for path in _claims(run)
+        },
+    }
 
 
 def _claims(run: Run) -> list[Path]:
     """The files in which a page keeps claims: of its own model, or of all that it is about."""
-    return sorted((Store().root / "claims").glob(f"{run.name}.json" if run.model else f"{run.name}-*.json"))
+    return sorted(
+        (Store().root / "claims").glob(f"{run.name}.json" if run.model else f"{run.name}-*.json")
+    )
 
 
-def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Callable[[Run], None], tell: Callable[[Run], object]) -> None:
+def _in_turn(
+    planned: Sequence[Run],
+    stale: Callable[[Run], bool],
+    finish: Callable[[Run], None],
+    tell: Callable[[Run], object],
+) -> None:
     """Run pages side by side, one for each processor, none before those that it reads from (`Page.after`)."""
     waiting, failed = list(planned), list[BaseException]()
     running: dict[Future[None], Run] = {}
@@ -106,7 +132,9 @@ def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Calla
                     running[pool.submit(finish, run)] = run
             if failed and not running:
                 raise failed[0]
-            for future in wait(running, timeout=None if running else 0, return_when=FIRST_COMPLETED).done:
+            for future in wait(
+                running, timeout=None if running else 0, return_when=FIRST_COMPLETED
+            ).done:
                 run = running.pop(future)
                 failed += [error] if (error := future.exception()) else []
                 tell(run)
@@ -116,8 +144,20 @@ def _in_turn(planned: Sequence[Run], stale: Callable[[Run], bool], finish: Calla
 
 def _read_by_pages() -> list[Path]:
     """Files on which numbers and pictures of the pages depend: of the organisms the world and how well it is drawn, not their training."""
-    code = [path for path in HOME.glob("locolib/**/*.py") if path.parent.name != "organisms" or path.stem in ("captions", "world", "evaluate")]
-    data = (path for pattern in ("locolib/**/*.html", "locolib/organisms/sprites/*.png", "data/prompts/*.csv") for path in HOME.glob(pattern))
+    code = [
+        path
+        for path in HOME.glob("locolib/**/*.py")
+        if path.parent.name != "organisms" or path.stem in ("captions", "world", "evaluate")
+    ]
+    data = (
+        path
+        for pattern in (
+            "locolib/**/*.html",
+            "locolib/organisms/sprites/*.png",
+            "data/prompts/*.csv",
+        )
+        for path in HOME.glob(pattern)
+    )
     return sorted([*code, *data])
 
 
@@ -125,24 +165,47 @@ def _weights(model: str) -> str:
     """What determines the numbers of a model's pages: its weights and its scorer's."""
     spec = find(model)
     if spec.bundled:  # its files say as much as loading it would
-        return _digest(sorted(path for name in (spec.sources[0], spec.scorer) for path in (ORGANISMS / name).rglob("*") if path.is_file()))
+        return _digest(
+            sorted(
+                path
+                for name in (spec.sources[0], spec.scorer)
+                for path in (ORGANISMS / name).rglob("*")
+                if path.is_file()
+            )
+        )
     return f"{load(model).fingerprint}-{load_scorer(spec.scorer).fingerprint}"
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    return hashlib.sha256(b"".join(path.name.encode() + read_bytes(path) for path in paths)).hexdigest()[:16]
+    return hashlib.sha256(
+        b"".join(path.name.encode() + read_bytes(path) for path in paths)
+    ).hexdigest()[:16]
 
 
 def _kernel(root: Path) -> None:
     """A kernel called python3 which is this interpreter, for this process and its children only."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--IPKernelApp.log_level=50",
-            f"--IPKernelApp.exec_lines={KERNEL_PATCH}"]
-    env = {"OMP_NUM_THREADS": str(threads()), "LOCOLIB_STORE": str(Store().root.resolve()), "LOCOLIB_BOOK": str((root / "book").resolve()), "TQDM_MININTERVAL": "20"}
+    argv = [
+        sys.executable,
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "{connection_file}",
+        "--IPKernelApp.log_level=50",
+        f"--IPKernelApp.exec_lines={KERNEL_PATCH}",
+    ]
+    env = {
+        "OMP_NUM_THREADS": str(threads()),
+        "LOCOLIB_STORE": str(Store().root.resolve()),
+        "LOCOLIB_BOOK": str((root / "book").resolve()),
+        "TQDM_MININTERVAL": "20",
+    }
     spec = {"argv": argv, "display_name": "Python 3", "language": "python", "env": env}
     folder = (root / "jupyter").resolve()
     write_atomic(folder / "kernels" / "python3" / "kernel.json", json.dumps(spec).encode())
     before = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(dict.fromkeys([str(folder), *filter(None, before)]))
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        dict.fromkeys([str(folder), *filter(None, before)])
+    )
 
 
 def _execute(run: Run, root: Path) -> None:
@@ -150,21 +213,44 @@ def _execute(run: Run, root: Path) -> None:
     source, out = HOME / PAGES[run.page].source, (root / "running" / f"{run.name}.ipynb").resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     asked = json.dumps({"source": str(source), "out": str(out), "values": dict(run.values)})
-    did = subprocess.run([sys.executable, "-m", "locolib.study.execute"], input=asked, cwd=HOME, capture_output=True, text=True)
+    did = subprocess.run(
+        [sys.executable, "-m", "locolib.study.execute"],
+        input=asked,
+        cwd=HOME,
+        capture_output=True,
+        text=True,
+    )
     if did.returncode == FAILED:
         error = json.loads(did.stdout.splitlines()[-1])
-        reason = error["value"] if error["name"] == "UserError" else f"{error['name']}: {error['value']}"
-        raise UserError(f"{run.name}, cell {error['cell']}: {reason} (Finished images stay in the store; the notebook up to there is {out}.)")
+        reason = (
+            error["value"] if error["name"] == "UserError" else f"{error['name']}: {error['value']}"
+        )
+        raise UserError(
+            f"{run.name}, cell {error['cell']}: {reason} (Finished images stay in the store; the notebook up to there is {out}.)"
+        )
     if did.returncode:
-        raise UserError(f"{run.name} could not be run: {(did.stderr.strip().splitlines() or ['no reason given'])[-1]}")
-    notebook = tidy(nbformat.read(out, as_version=4), inspect_notebook(source), run.values, run.model)
+        raise UserError(
+            f"{run.name} could not be run: {(did.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        )
+    notebook = tidy(
+        nbformat.read(out, as_version=4), inspect_notebook(source), run.values, run.model
+    )
     write_atomic(executed(run, root), nbformat.writes(notebook).encode())
     out.unlink()
 
 
-def study(*, profile: str = "quick", model: str | None = None, book_only: bool = False, root: Path = Path("build")) -> None:
+def study(
+    *,
+    profile: str = "quick",
+    model: str | None = None,
+    book_only: bool = False,
+    root: Path = Path("build"),
+) -> None:
     """``make study``: run what changed, of all models or of one, and render the book."""
     started, chosen = monotonic(), _profile(profile)
     if not book_only:
         run_notebooks(chosen, find(model).name if model else None, root)
-    print(f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}", flush=True)
+    print(
+        f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}",
+        flush=True,
+    )

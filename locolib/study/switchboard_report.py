@@ -18,17 +18,35 @@ def table(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
 
 def readings(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
     """What the paper says and what the code does, a row for each switch."""
-    return pd.DataFrame(list(rows.values()))[["switch", *READINGS]].drop_duplicates().set_index("switch")
+    return (
+        pd.DataFrame(list(rows.values()))[["switch", *READINGS]]
+        .drop_duplicates()
+        .set_index("switch")
+    )
 
 
 def numbers(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
     """Results in numbers, a row for each model, switch and reading: name, unit, value with _low and _high, counted."""
-    return pd.DataFrame([{"model": model, "name": f"{switch}: {v.what}" if v.what else switch, "unit": v.unit, "reading": reading, "counted": v.counted}
-                         | scores.columns({"value": found}) for (model, switch), row in rows.items() for v in row["values"]
-                         for reading, found in zip(READINGS, (v.paper, v.code))])
+    return pd.DataFrame(
+        [
+            {
+                "model": model,
+                "name": f"{switch}: {v.what}" if v.what else switch,
+                "unit": v.unit,
+                "reading": reading,
+                "counted": v.counted,
+            }
+            | scores.columns({"value": found})
+            for (model, switch), row in rows.items()
+            for v in row["values"]
+            for reading, found in zip(READINGS, (v.paper, v.code))
+        ]
+    )
 
 
-def figure(rows: Mapping[tuple[str, str], Row], unit: str, *, what: str, title: str, scorer: str) -> Figure:
+def figure(
+    rows: Mapping[tuple[str, str], Row], unit: str, *, what: str, title: str, scorer: str
+) -> Figure:
     """Both readings of every switch whose results have this unit, a panel for each model."""
     table = numbers(rows)
     table = table[table.unit == unit]
@@ -43,5 +61,11 @@ def figure(rows: Mapping[tuple[str, str], Row], unit: str, *, what: str, title: 
 def words(rows: Mapping[tuple[str, str], Row]) -> str:
     """The difference that each switch makes, model by model."""
     switches = dict.fromkeys(switch for _, switch in rows)
-    return "\n".join(f"- **{switch}**: " + "; ".join(f"{model}: {row[DIFFERENCE]}" for (model, name), row in rows.items() if name == switch)
-                     + "." for switch in switches)
+    return "\n".join(
+        f"- **{switch}**: "
+        + "; ".join(
+            f"{model}: {row[DIFFERENCE]}" for (model, name), row in rows.items() if name == switch
+        )
+        + "."
+        for switch in switches
+    )

@@ -49,8 +49,12 @@ ITEMS = {
     "Table 1": "CLIP-Score of generic prompts before and after edits",
 }
 NUMBERED = re.compile(r"\b(Eq|Algorithm|Fig|Table)s?\.? (\d+(?:(?:, | and | to |, and )\d+)*)")
-NAMED = re.compile(r"\((?:[^()]*; )?(Section [\d.]+, (?:loss|altered prediction|objective|closed form))\b")
-OTHERS = re.compile(r"\([^()]*et al\.[^()]*\)|“[^”]*”")  # equations of other papers, and the paper's own words
+NAMED = re.compile(
+    r"\((?:[^()]*; )?(Section [\d.]+, (?:loss|altered prediction|objective|closed form))\b"
+)
+OTHERS = re.compile(
+    r"\([^()]*et al\.[^()]*\)|“[^”]*”"
+)  # equations of other papers, and the paper's own words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,21 @@ class Place:
     def pages(self) -> list[str]:
         """The pages whose code calls it; else those of its room."""
         room = ".".join(self.path.split(".")[:3])
-        return [page for page in PAGES if self.path in _called_on(page)] or [page for page, kind in PAGES.items() if kind.__module__.startswith(f"{room}.")]
+        return [page for page in PAGES if self.path in _called_on(page)] or [
+            page for page, kind in PAGES.items() if kind.__module__.startswith(f"{room}.")
+        ]
 
     def test(self) -> str:
         """The first test that calls it, as ``file::test``; "" where there is none."""
-        return next((f"{path.relative_to(HOME / 'tests').as_posix()}::{name}" for path in sorted((HOME / "tests").rglob("test_*.py"))
-                     for name, called in _tests(path) if self.path in called), "")
+        return next(
+            (
+                f"{path.relative_to(HOME / 'tests').as_posix()}::{name}"
+                for path in sorted((HOME / "tests").rglob("test_*.py"))
+                for name, called in _tests(path)
+                if self.path in called
+            ),
+            "",
+        )
 
 
 @cache
@@ -87,7 +100,10 @@ def _doors() -> dict[str, str]:
         package = ".".join(path.parent.relative_to(HOME).parts)
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ImportFrom) and node.level == 1:
-                found |= {f"{package}.{alias.name}": f"{package}.{node.module}.{alias.name}" for alias in node.names}
+                found |= {
+                    f"{package}.{alias.name}": f"{package}.{node.module}.{alias.name}"
+                    for alias in node.names
+                }
     return found
 
 
@@ -95,7 +111,11 @@ def called(nodes: Sequence[ast.stmt], imports: Mapping[str, str]) -> set[str]:
     """The dotted names of locolib that some code uses, by what its file imports."""
     found = set()
     for node in (node for statement in nodes for node in ast.walk(statement)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in imports:
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in imports
+        ):
             found.add(f"{imports[node.value.id]}.{node.attr}")
         elif isinstance(node, ast.Name) and node.id in imports:
             found.add(imports[node.id])
@@ -103,8 +123,12 @@ def called(nodes: Sequence[ast.stmt], imports: Mapping[str, str]) -> set[str]:
 
 
 def _imports(nodes: Sequence[ast.stmt]) -> dict[str, str]:
-    return {alias.asname or alias.name: f"{node.module}.{alias.name}" for node in nodes if isinstance(node, ast.ImportFrom)
-            and (node.module or "").split(".")[0] == "locolib" for alias in node.names}
+    return {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "locolib"
+        for alias in node.names
+    }
 
 
 @cache
@@ -122,10 +146,23 @@ def _tests(path: Path) -> tuple[tuple[str, set[str]], ...]:
     imports = _imports(code)
 
     def helpers(node: ast.FunctionDef) -> list[ast.FunctionDef]:
-        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} | {part.arg for part in node.args.args}
-        return [node, *(functions[name] for name in sorted(names & set(functions)) if not name.startswith("test_") and functions[name] is not node)]
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} | {
+            part.arg for part in node.args.args
+        }
+        return [
+            node,
+            *(
+                functions[name]
+                for name in sorted(names & set(functions))
+                if not name.startswith("test_") and functions[name] is not node
+            ),
+        ]
 
-    return tuple((name, called(helpers(node), imports | _imports(node.body))) for name, node in functions.items() if name.startswith("test_"))
+    return tuple(
+        (name, called(helpers(node), imports | _imports(node.body)))
+        for name, node in functions.items()
+        if name.startswith("test_")
+    )
 
 
 def mentioned(text: str) -> set[str]:
@@ -163,15 +200,43 @@ def page(copies: Callable[[str], Sequence[str]]) -> str:
     Args:
         copies: the models of whose copy of a page there is an executed one (`book.copies`).
     """
-    lines = ["# Where is it in the code?", "", "Every equation, algorithm, figure and table of the paper {cite}`basu2024`: the functions whose documentation says that they "
-             "compute or draw it, the pages that show it, and a test of each.", "", "```{list-table}", ":header-rows: 1", ":class: where", "", "* - In the paper",
-             "  - Function", "  - Page", "  - Test"]
-    for (what, found), group in groupby(places().items(), key=lambda pair: (ITEMS[pair[0]], pair[1])):
+    lines = [
+        "# Where is it in the code?",
+        "",
+        "Every equation, algorithm, figure and table of the paper {cite}`basu2024`: the functions whose documentation says that they "
+        "compute or draw it, the pages that show it, and a test of each.",
+        "",
+        "```{list-table}",
+        ":header-rows: 1",
+        ":class: where",
+        "",
+        "* - In the paper",
+        "  - Function",
+        "  - Page",
+        "  - Test",
+    ]
+    for (what, found), group in groupby(
+        places().items(), key=lambda pair: (ITEMS[pair[0]], pair[1])
+    ):
         items = [item for item, _ in group]
         functions = " ".join(f"{{py:obj}}`{place.name} <{place.path}>`" for place in found)
-        shown = list(dict.fromkeys(page for place in found if place.module.startswith(("experiments.", "study.")) for page in place.pages()))
-        tests = " ".join(f"`{test}`" for test in dict.fromkeys(place.test() for place in found) if test)
-        lines += [f"* - **{_named(items)}**: {what}", f"  - {functions}", f"  - {', '.join(_linked(page, copies(page)) for page in shown) or 'all that draw pictures'}", f"  - {tests}"]
+        shown = list(
+            dict.fromkeys(
+                page
+                for place in found
+                if place.module.startswith(("experiments.", "study."))
+                for page in place.pages()
+            )
+        )
+        tests = " ".join(
+            f"`{test}`" for test in dict.fromkeys(place.test() for place in found) if test
+        )
+        lines += [
+            f"* - **{_named(items)}**: {what}",
+            f"  - {functions}",
+            f"  - {', '.join(_linked(page, copies(page)) for page in shown) or 'all that draw pictures'}",
+            f"  - {tests}",
+        ]
     return "\n".join([*lines, "```", ""])
 
 
@@ -181,7 +246,11 @@ def _named(items: Sequence[str]) -> str:
         return items[0]
     numbers = [item.split()[-1] for item in items]
     row = int(numbers[-1]) - int(numbers[0]) == len(items) - 1
-    told = f"{numbers[0]} to {numbers[-1]}" if row and len(items) > 2 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    told = (
+        f"{numbers[0]} to {numbers[-1]}"
+        if row and len(items) > 2
+        else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    )
     return f"Figs. {told}"
 
 

@@ -36,7 +36,9 @@ class LimitsPage(Page):
     def of(self, name: str) -> Sweeping:
         """What is asked of one of the two models."""
         prompts = self.beside_prompts if name == find(self.beside).name else self.prompts
-        return Sweeping(model=name, prompts=prompts, seeds=self.seeds, steps=self.steps, guidance=0.0)
+        return Sweeping(
+            model=name, prompts=prompts, seeds=self.seeds, steps=self.steps, guidance=0.0
+        )
 
     def settings_of(self, name: str) -> Settings:
         return self.of(name).settings
@@ -46,13 +48,29 @@ class LimitsPage(Page):
         return self.settings_of(self.model)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> editing.Trial:
-        return editing.trial_at(model, "style", self.artist, done, self.settings_of(model.name), self.pictures, store=store)
+        return editing.trial_at(
+            model,
+            "style",
+            self.artist,
+            done,
+            self.settings_of(model.name),
+            self.pictures,
+            store=store,
+        )
 
     def images(self) -> int:
         prompts_.about(read("style"), self.artist)
-        sweeps = sum(count(self.of(name).request("style"), find(name).layers + 1 + 8) for name in self.about())
+        sweeps = sum(
+            count(self.of(name).request("style"), find(name).layers + 1 + 8)
+            for name in self.about()
+        )
         return sweeps + 2 * self.pictures * 8
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"prompts": chosen.few, "beside_prompts": chosen.prompts, "pictures": chosen.pictures_few, "steps": chosen.steps}
+        return {
+            "prompts": chosen.few,
+            "beside_prompts": chosen.prompts,
+            "pictures": chosen.pictures_few,
+            "steps": chosen.steps,
+        }

@@ -22,7 +22,14 @@ from ...store import Store
 from ..editing import Trial
 from ..locogen import Request, by_unit, changes
 
-GROUPS = ("before the subject", "the subject but its last token", "the subject's last token", "words after it", "end of text", "padding")
+GROUPS = (
+    "before the subject",
+    "the subject but its last token",
+    "the subject's last token",
+    "words after it",
+    "end of text",
+    "padding",
+)
 
 
 @torch.no_grad()
@@ -36,11 +43,15 @@ def attention(model: Model, prompt: str) -> tuple[Tensor, list[str]]:
     ids = model.tokenized(model.tokenizer, [prompt])
     encoder.set_attn_implementation("eager")  # the others do not return their weights
     try:
-        found = encoder(ids.input_ids, attention_mask=ids.attention_mask, output_attentions=True).attentions[-1][0]
+        found = encoder(
+            ids.input_ids, attention_mask=ids.attention_mask, output_attentions=True
+        ).attentions[-1][0]
     finally:
         encoder.set_attn_implementation(before)
     end = token_ids(model, prompt).index(model.tokenizer.eos_token_id) + 1
-    return found[:, :end, :end], model.tokenizer.convert_ids_to_tokens(token_ids(model, prompt)[:end])
+    return found[:, :end, :end], model.tokenizer.convert_ids_to_tokens(
+        token_ids(model, prompt)[:end]
+    )
 
 
 def looking_ahead(weights: Tensor) -> Tensor:
@@ -52,8 +63,19 @@ def looking_ahead(weights: Tensor) -> Tensor:
 def groups(model: Model, prompt: str, subject: str) -> dict[str, tuple[int, ...]]:
     """Token positions of a prompt by `GROUPS`, in the order in which the encoder reads them."""
     at = positions(model, prompt, subject)
-    return dict(zip(GROUPS, (tuple(range(at.subject[0])), at.subject[:-1], at.subject[-1:],
-                             tuple(range(at.last_subject + 1, at.eos)), (at.eos,), at.pads)))
+    return dict(
+        zip(
+            GROUPS,
+            (
+                tuple(range(at.subject[0])),
+                at.subject[:-1],
+                at.subject[-1:],
+                tuple(range(at.last_subject + 1, at.eos)),
+                (at.eos,),
+                at.pads,
+            ),
+        )
+    )
 
 
 def another(prompts: Sequence[Prompt], value: str, tokens: Mapping[str, int]) -> str:
@@ -61,7 +83,9 @@ def another(prompts: Sequence[Prompt], value: str, tokens: Mapping[str, int]) ->
     for prompt in prompts:
         if prompt.value != value and tokens[prompt.value] == tokens[value]:
             return prompt.value
-    raise UserError(f"No other value has as many tokens as {value!r}, so positions cannot be compared; choose another value.")
+    raise UserError(
+        f"No other value has as many tokens as {value!r}, so positions cannot be compared; choose another value."
+    )
 
 
 def by_position(model: Model, asked: Request, value: str, *, store: Store) -> pd.DataFrame:
@@ -74,7 +98,10 @@ def by_position(model: Model, asked: Request, value: str, *, store: Store) -> pd
         A row for each group of positions: group, share (of altering all positions, with _low and _high), units, images.
     """
     every = tuple(dict.fromkeys(revalued(prompt, value) for prompt in asked.prompts))
-    count = {v: len(model.tokenizer(v, add_special_tokens=False).input_ids) for v in {p.value for p in asked.prompts} | {value}}
+    count = {
+        v: len(model.tokenizer(v, add_special_tokens=False).input_ids)
+        for v in {p.value for p in asked.prompts} | {value}
+    }
     other = another(asked.prompts, value, count)
     request, layers = replace(asked, prompts=every), tuple(range(model.spec.layers))
     tables = []
@@ -84,22 +111,48 @@ def by_position(model: Model, asked: Request, value: str, *, store: Store) -> pd
             where = groups(model, prompt.original, value).get(group, ())
             told = Altered(layers=layers, prompt=revalued(prompt, other).original, positions=where)
             nothing = not group or (group != "all" and not where)
-            rows += [Row(prompt=prompt.original, seed=seed, changes=() if nothing else (told,)) for seed in request.seeds_of(i)]
+            rows += [
+                Row(prompt=prompt.original, seed=seed, changes=() if nothing else (told,))
+                for seed in request.seeds_of(i)
+            ]
         tables.append(_scored(model, request, rows, store).assign(layers=group))
     table = pd.concat(tables)
     effect = changes(by_unit(table)[1], asked.attribute)
     whole = effect["all"].to_numpy()
-    found = {group: ratio(effect[group].to_numpy(), whole) if whole.mean() > 0 else NOTHING for group in GROUPS}
-    return pd.DataFrame([{"group": group, "share": i.value, "share_low": i.low, "share_high": i.high, "units": len(effect),
-                          "images": len(tables[0]), "other": other} for group, i in found.items()])
+    found = {
+        group: ratio(effect[group].to_numpy(), whole) if whole.mean() > 0 else NOTHING
+        for group in GROUPS
+    }
+    return pd.DataFrame(
+        [
+            {
+                "group": group,
+                "share": i.value,
+                "share_low": i.low,
+                "share_high": i.high,
+                "units": len(effect),
+                "images": len(tables[0]),
+                "other": other,
+            }
+            for group, i in found.items()
+        ]
+    )
 
 
 def _scored(model: Model, request: Request, rows: Sequence[Row], store: Store) -> pd.DataFrame:
     """CLIP-Score of each row with its own prompt."""
     scorer = load_scorer(model.spec.scorer)
-    images = scorer.images(generate(model, rows, request.settings, store=store, label=f"{model.name} positions"))
+    images = scorer.images(
+        generate(model, rows, request.settings, store=store, label=f"{model.name} positions")
+    )
     texts = scorer.texts([str(row.prompt) for row in rows])
-    return pd.DataFrame({"prompt": [row.prompt for row in rows], "seed": [row.seed for row in rows], "score": clip_score(images, texts)})
+    return pd.DataFrame(
+        {
+            "prompt": [row.prompt for row in rows],
+            "seed": [row.seed for row in rows],
+            "score": clip_score(images, texts),
+        }
+    )
 
 
 def by_tokens(one: Trial) -> pd.DataFrame:

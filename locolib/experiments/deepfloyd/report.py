@@ -18,16 +18,25 @@ def words(tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> str:
     lines = []
     for name, table in tried.items():
         at = table.set_index("name")
-        each = "; ".join(f"{tokens}: {interval(at.loc[tokens])}, target picked {interval(at.loc[tokens], 'target')}" for tokens in TOKENS)
-        lines.append(f"- **{titles[name]}** (n = {int(table.images.iloc[0])} images; altering the located layers: target picked "
-                     f"{interval(at.iloc[0], 'target')}): {each}.")
+        each = "; ".join(
+            f"{tokens}: {interval(at.loc[tokens])}, target picked {interval(at.loc[tokens], 'target')}"
+            for tokens in TOKENS
+        )
+        lines.append(
+            f"- **{titles[name]}** (n = {int(table.images.iloc[0])} images; altering the located layers: target picked "
+            f"{interval(at.iloc[0], 'target')}): {each}."
+        )
     return "\n".join(lines)
 
 
 def position_words(carried: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> str:
     """Which positions carry the style."""
-    return "\n".join(f"- **{titles[name]}** (the other artist: {table.other.iloc[0]}; n = {int(table.units.iloc[0])}): "
-                     + "; ".join(f"{row['group']} {interval(row)}" for _, row in table.iterrows()) + "." for name, table in carried.items())
+    return "\n".join(
+        f"- **{titles[name]}** (the other artist: {table.other.iloc[0]}; n = {int(table.units.iloc[0])}): "
+        + "; ".join(f"{row['group']} {interval(row)}" for _, row in table.iterrows())
+        + "."
+        for name, table in carried.items()
+    )
 
 
 def works(table: pd.DataFrame, tokens: str) -> str:
@@ -37,37 +46,80 @@ def works(table: pd.DataFrame, tokens: str) -> str:
     """
     at = table.set_index("name")
     row, half = at.loc[tokens], at.target.iloc[0] / 2
-    return settled(bool(row.share_low > 0.5 and row.target >= half), bool(row.share_high < 0.5 or row.target_high < half))
+    return settled(
+        bool(row.share_low > 0.5 and row.target >= half),
+        bool(row.share_high < 0.5 or row.target_high < half),
+    )
 
 
-def claims(tried: Mapping[str, pd.DataFrame], carried: Mapping[str, pd.DataFrame], maps: Mapping[str, tuple[Tensor, list[str]]],
-           model: str, beside: str) -> list[Claim]:
+def claims(
+    tried: Mapping[str, pd.DataFrame],
+    carried: Mapping[str, pd.DataFrame],
+    maps: Mapping[str, tuple[Tensor, list[str]]],
+    model: str,
+    beside: str,
+) -> list[Claim]:
     """The paper's claims of Section 6.2 and App. M, each judged by what was measured; the causal model is the control."""
     at = {name: table.set_index("name") for name, table in tried.items()}
-    ahead = {name: float(reading.looking_ahead(weights).mean()) for name, (weights, _) in maps.items()}
+    ahead = {
+        name: float(reading.looking_ahead(weights).mean()) for name, (weights, _) in maps.items()
+    }
     group = {name: table.set_index("group") for name, table in carried.items()}
-    working = {name: {tokens: works(table, tokens) for tokens in TOKENS} for name, table in tried.items()}
+    working = {
+        name: {tokens: works(table, tokens) for tokens in TOKENS} for name, table in tried.items()
+    }
     bidirectional, causal = working[model], working[beside]
     before, last = group[model].loc["before the subject"], group[beside].loc[LAST]
 
     def listed(of: Mapping[Tokens, str]) -> str:
-        yes, open_ = ([tokens for tokens, known in of.items() if known == answer] for answer in (HELD, OPEN))
+        yes, open_ = (
+            [tokens for tokens, known in of.items() if known == answer] for answer in (HELD, OPEN)
+        )
         return f"works with: {', '.join(yes) or 'none'}; not settled: {', '.join(open_) or 'none'}"
 
     def shares(tables: Mapping[str, pd.DataFrame], row: str) -> dict[str, str]:
-        return {"number": f"share {interval(tables[model].loc[row])}", "control": f"causal model {interval(tables[beside].loc[row])}"}
+        return {
+            "number": f"share {interval(tables[model].loc[row])}",
+            "control": f"causal model {interval(tables[beside].loc[row])}",
+        }
 
     return [
-        Claim(text="LocoEdit of the subject's last token fails in the bidirectional model and works in the causal one", section="6.2, App. M",
-              **shares(at, "subject"), outcome=settled(bidirectional["subject"] == FAILED and causal["subject"] == HELD,
-                                                     bidirectional["subject"] == HELD or causal["subject"] == FAILED)),
-        Claim(text="no choice of tokens makes LocoEdit work in the bidirectional model", section="App. M, Fig. 61",
-              number=listed(bidirectional), control=f"causal model {listed(causal)}",
-              outcome=settled(set(bidirectional.values()) == {FAILED}, HELD in bidirectional.values())),
-        Claim(text="the bidirectional encoder looks at later tokens, the causal one does not", section="App. M, Fig. 62",
-              number=f"{ahead[model]:.2f} of the attention", control=f"causal model {ahead[beside]:.2f}", outcome=settled(ahead[model] > 0.05 and ahead[beside] < 1e-6, True)),
-        Claim(text="tokens other than the subject's carry the attribute in the bidirectional model: those before it", section="6.2 (the group is ours)",
-              **shares(group, "before the subject"), outcome=above(interval(before), 0.05)),
-        Claim(text="the subject's last token carries the attribute in the causal model", section="6.2", number=f"share {interval(group[beside].loc[LAST])}",
-              control=f"bidirectional model {interval(group[model].loc[LAST])}", outcome=above(interval(last), 0.5)),
+        Claim(
+            text="LocoEdit of the subject's last token fails in the bidirectional model and works in the causal one",
+            section="6.2, App. M",
+            **shares(at, "subject"),
+            outcome=settled(
+                bidirectional["subject"] == FAILED and causal["subject"] == HELD,
+                bidirectional["subject"] == HELD or causal["subject"] == FAILED,
+            ),
+        ),
+        Claim(
+            text="no choice of tokens makes LocoEdit work in the bidirectional model",
+            section="App. M, Fig. 61",
+            number=listed(bidirectional),
+            control=f"causal model {listed(causal)}",
+            outcome=settled(
+                set(bidirectional.values()) == {FAILED}, HELD in bidirectional.values()
+            ),
+        ),
+        Claim(
+            text="the bidirectional encoder looks at later tokens, the causal one does not",
+            section="App. M, Fig. 62",
+            number=f"{ahead[model]:.2f} of the attention",
+            control=f"causal model {ahead[beside]:.2f}",
+            outcome=settled(ahead[model] > 0.05 and ahead[beside] < 1e-6, True),
+        ),
+        Claim(
+            text="tokens other than the subject's carry the attribute in the bidirectional model: those before it",
+            section="6.2 (the group is ours)",
+            **shares(group, "before the subject"),
+            outcome=above(interval(before), 0.05),
+        ),
+        Claim(
+            text="the subject's last token carries the attribute in the causal model",
+            section="6.2",
+            number=f"share {interval(group[beside].loc[LAST])}",
+            control=f"bidirectional model {interval(group[model].loc[LAST])}",
+            outcome=above(interval(last), 0.5),
+        ),
     ]

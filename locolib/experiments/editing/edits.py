@@ -9,12 +9,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import monotonic
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ... import UserError
@@ -23,7 +20,7 @@ from ...drawing.text import Tokens, pairs
 from ...models import Model
 from ...models.attention import read
 from ...prompts import Prompt
-from ...store import key, write_atomic
+from ...store import key
 
 # Beyond it float64 gives fewer than six digits.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
 LARGEST_CONDITION = 1e10
@@ -71,11 +68,26 @@ class Edit:
         return ""
 
 
-def edit(model: Model, method: str, deltas: Mapping[str, Tensor], *, condition: float = math.nan, seconds: float) -> Edit:
+def edit(
+    model: Model,
+    method: str,
+    deltas: Mapping[str, Tensor],
+    *,
+    condition: float = math.nan,
+    seconds: float,
+) -> Edit:
     """An `Edit` with its relative sizes."""
-    sizes = {path: float(delta.detach().norm() / parameter(model, path).detach().norm()) for path, delta in deltas.items()}
-    return Edit(method=method, deltas={path: delta.detach().float() for path, delta in deltas.items()}, sizes=sizes,
-                condition=condition, seconds=seconds)
+    sizes = {
+        path: float(delta.detach().norm() / parameter(model, path).detach().norm())
+        for path, delta in deltas.items()
+    }
+    return Edit(
+        method=method,
+        deltas={path: delta.detach().float() for path, delta in deltas.items()},
+        sizes=sizes,
+        condition=condition,
+        seconds=seconds,
+    )
 
 
 def parameter(model: Model, path: str) -> nn.Parameter:
@@ -98,7 +110,12 @@ def applied(model: Model, *edits: Edit) -> Iterator[Model]:
                     weight = parameter(model, path)
                     before.setdefault(path, weight.clone())
                     weight += delta.to(weight)
-        yield replace(model, fingerprint=key({"model": model.fingerprint, "edits": [one.fingerprint for one in edits]}))
+        yield replace(
+            model,
+            fingerprint=key(
+                {"model": model.fingerprint, "edits": [one.fingerprint for one in edits]}
+            ),
+        )
     finally:
         with torch.no_grad():
             for path, weight in before.items():
@@ -108,7 +125,9 @@ def applied(model: Model, *edits: Edit) -> Iterator[Model]:
 def check_lambda(lambda_: float) -> None:
     """Refuse a lambda with which the system may have no answer."""
     if not lambda_ > 0:
-        raise UserError(f"lambda must be above 0, not {lambda_}: with fewer keys than dimensions the system has no answer without it.")
+        raise UserError(
+            f"lambda must be above 0, not {lambda_}: with fewer keys than dimensions the system has no answer without it."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +171,9 @@ def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
         left, right = torch.linalg.solve(gram + lambda_ * eye, x.T @ change), eye
     values = torch.linalg.eigvalsh(gram).clamp(min=0)
     smallest = values[0] if n >= width else 0.0
-    return Solution(left=left, right=right, condition=float((values[-1] + lambda_) / (smallest + lambda_)))
+    return Solution(
+        left=left, right=right, condition=float((values[-1] + lambda_) / (smallest + lambda_))
+    )
 
 
 def staying(model: Model, texts: Sequence[str]) -> list[Told]:
@@ -168,25 +189,42 @@ def told(model: Model, prompts: Sequence[Prompt], tokens: Tokens) -> list[Told]:
 
 
 @torch.no_grad()
-def keys(model: Model, lines: Sequence[Told], layers: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+def keys(
+    model: Model, lines: Sequence[Told], layers: Sequence[int]
+) -> Iterator[tuple[Tensor, Tensor]]:
     """X_orig and X_target [n, width] of Section 6.1 for each layer: text states as its matrices read them."""
     texts = list(dict.fromkeys(text for line in lines for text in line[:2]))
     batches = [texts[i : i + 32] for i in range(0, len(texts), 32)]
-    states = {text: state[None] for batch in batches for text, state in zip(batch, model.encode(batch).states)}
+    states = {
+        text: state[None]
+        for batch in batches
+        for text, state in zip(batch, model.encode(batch).states)
+    }
     every = sites(model.unet)
     for layer in layers:
-        seen = {text: read(model.unet.get_submodule(every[layer].path), state)[0] for text, state in states.items()}
-        yield (torch.cat([seen[original][[here for here, _ in which]] for original, _, which in lines]),
-               torch.cat([seen[target][[there for _, there in which]] for _, target, which in lines]))
+        seen = {
+            text: read(model.unet.get_submodule(every[layer].path), state)[0]
+            for text, state in states.items()
+        }
+        yield (
+            torch.cat(
+                [seen[original][[here for here, _ in which]] for original, _, which in lines]
+            ),
+            torch.cat([seen[target][[there for _, there in which]] for _, target, which in lines]),
+        )
 
 
 def check_layers(layers: Sequence[int], count: int) -> None:
     """Refuse a layer that a model of `count` layers does not have."""
     if outside := [i for i in layers if not 0 <= i < count]:
-        raise UserError(f"Layer {outside[0]} is outside the model, whose layers are 0 to {count - 1}.")
+        raise UserError(
+            f"Layer {outside[0]} is outside the model, whose layers are 0 to {count - 1}."
+        )
 
 
-def closed_form(model: Model, method: str, lines: Sequence[Told], layers: Sequence[int], lambda_: float) -> Edit:
+def closed_form(
+    model: Model, method: str, lines: Sequence[Told], layers: Sequence[int], lambda_: float
+) -> Edit:
     """W_K and W_V of some layers such that what is told first acts there like what is told second: LocoEdit, TIME, UCE.
 
     Raises:
@@ -201,46 +239,10 @@ def closed_form(model: Model, method: str, lines: Sequence[Told], layers: Sequen
             conditions.append(solved.condition)
         for path in (every[layer].key, every[layer].value):
             deltas[f"unet.{path}.weight"] = solved.delta(model.unet.get_submodule(path).weight)
-    return edit(model, method, deltas, condition=max(conditions, default=math.nan), seconds=monotonic() - started)
-
-
-def low_rank(delta: Tensor) -> tuple[Tensor, Tensor]:
-    """Exact factors of a delta [out, in]: (up [out, rank], down [rank, in]), of the smallest rank that gives it back."""
-    u, s, vt = torch.linalg.svd(delta.double(), full_matrices=False)
-    rank = max(1, int((s > s[0] * max(delta.shape) * torch.finfo(torch.float32).eps).sum()))
-    root = s[:rank].sqrt()
-    return (u[:, :rank] * root).float(), (root[:, None] * vt[:rank]).float()
-
-
-def save_lora(model: Model, edit: Edit, folder: Path) -> int:
-    """Write an edit of the UNet as a LoRA that plain diffusers loads by ``load_lora_weights``; returns its largest rank.
-
-    Raises:
-        UserError: the edit changes a text encoder, or what is no matrix.
-    """
-    factors: dict[str, Tensor] = {}
-    ranks = []
-    for path, delta in edit.deltas.items():
-        part, _, rest = path.partition(".")
-        if part != "unet" or delta.ndim != 2:
-            raise UserError(f"{edit.method} changes {path}, which no LoRA of the UNet can hold; save the edited pipeline instead (--as pipeline).")
-        up, down = low_rank(delta)
-        name = rest.removesuffix(".weight")
-        factors |= {f"{name}.lora_A.weight": down.contiguous(), f"{name}.lora_B.weight": up.contiguous()}
-        ranks.append(up.shape[1])
-    model.pipeline.save_lora_weights(folder, unet_lora_layers=factors, safe_serialization=True)
-    return max(ranks)
-
-
-def save_pipeline(model: Model, edit: Edit, folder: Path) -> None:
-    """Write the edited model as an ordinary diffusers folder."""
-    with applied(model, edit) as edited:
-        edited.pipeline.save_pretrained(folder, safe_serialization=True)
-
-
-def annotate(folder: Path, facts: Mapping[str, str]) -> None:
-    """Add entries to the metadata of the weights of a folder (its first safetensors file); the tensors stay what they are."""
-    file = min(folder.glob("*.safetensors"))
-    with safe_open(file, "pt") as opened:
-        tensors, before = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}
-    write_atomic(file, save(tensors, {"format": "pt"} | before | dict(facts)))
+    return edit(
+        model,
+        method,
+        deltas,
+        condition=max(conditions, default=math.nan),
+        seconds=monotonic() - started,
+    )

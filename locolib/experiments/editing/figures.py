@@ -17,8 +17,16 @@ from .trials import Trial
 
 
 @styled
-def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, title: str, what: str, scorer: str,
-                 order: Sequence[str] = ()) -> Axes:
+def outcome_bars(
+    ax: Axes,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    column: str,
+    title: str,
+    what: str,
+    scorer: str,
+    order: Sequence[str] = (),
+) -> Axes:
     """A value of each edit with its 95% interval, horizontally, one colour for each attribute or condition (Figs. 8 and 57 of the paper).
 
     Args:
@@ -31,8 +39,15 @@ def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, t
     for i, (attribute, table) in enumerate(tables.items()):
         part = table.set_index("name").reindex(names).reset_index()
         at = np.arange(len(names)) + height * (i - (len(tables) - 1) / 2)
-        ax.barh(at, part[column], height=0.92 * height, color=PALETTE.get(attribute, PALETTE[str(1 + i % 3)]), label=f"{attribute}, n = {int(table.images.iloc[0])} images",
-                xerr=bars(part, column), error_kw={"elinewidth": 1, "capsize": 2})
+        ax.barh(
+            at,
+            part[column],
+            height=0.92 * height,
+            color=PALETTE.get(attribute, PALETTE[str(1 + i % 3)]),
+            label=f"{attribute}, n = {int(table.images.iloc[0])} images",
+            xerr=bars(part, column),
+            error_kw={"elinewidth": 1, "capsize": 2},
+        )
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
@@ -42,19 +57,40 @@ def outcome_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], *, column: str, t
 
 
 @styled
-def against_share(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, correlation: str) -> Axes:
+def against_share(
+    ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, correlation: str
+) -> Axes:
     """For every window, what an edit there achieves against LocoGen's share of the window.
 
     Args:
         table: columns located (LocoGen's share), of all (the edit's, of altering all layers, with _low and _high), name, units.
         correlation: the rank correlation, in words.
     """
-    ax.errorbar(table.located, table["of all"], yerr=bars(table, "of all"), fmt="o", color=PALETTE[attribute], markersize=4.5, elinewidth=1, capsize=2)
+    ax.errorbar(
+        table.located,
+        table["of all"],
+        yerr=bars(table, "of all"),
+        fmt="o",
+        color=PALETTE[attribute],
+        markersize=4.5,
+        elinewidth=1,
+        capsize=2,
+    )
     for row in table.nlargest(2, "located").itertuples():
-        ax.annotate(row.name, (row.located, table.loc[row.Index, "of all"]), textcoords="offset points", xytext=(-6, 6), ha="right", fontsize=9)
+        ax.annotate(
+            row.name,
+            (row.located, table.loc[row.Index, "of all"]),
+            textcoords="offset points",
+            xytext=(-6, 6),
+            ha="right",
+            fontsize=9,
+        )
     ax.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
-    ax.set(title=f"{attribute}: editing against locating, n = {len(table)} windows,\n{scorer}; {correlation}",
-           xlabel="LocoGen's share of the window", ylabel="effect of the edit, as share\nof altering all layers")
+    ax.set(
+        title=f"{attribute}: editing against locating, n = {len(table)} windows,\n{scorer}; {correlation}",
+        xlabel="LocoGen's share of the window",
+        ylabel="effect of the edit, as share\nof altering all layers",
+    )
     return ax
 
 
@@ -65,26 +101,54 @@ def lambda_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str) 
     Args:
         table: lambda, where, share with _low and _high, images.
     """
-    for colour, marker, (where, part) in zip((PALETTE["2"], PALETTE["1"]), "os", table.groupby("where", sort=False)):
-        ax.errorbar(part["lambda"], part.share, yerr=bars(part, "share"), color=colour, marker=marker, markersize=4.5, capsize=2, label=where)
-    ax.set(xscale="log", xlabel="lambda (no unit)", ylabel="effect of the edit, as share of\naltering the located layers",
-           title=f"{attribute}: LocoEdit against lambda, n = {int(table.images.iloc[0])} images,\n{scorer}")
+    for colour, marker, (where, part) in zip(
+        (PALETTE["2"], PALETTE["1"]), "os", table.groupby("where", sort=False)
+    ):
+        ax.errorbar(
+            part["lambda"],
+            part.share,
+            yerr=bars(part, "share"),
+            color=colour,
+            marker=marker,
+            markersize=4.5,
+            capsize=2,
+            label=where,
+        )
+    ax.set(
+        xscale="log",
+        xlabel="lambda (no unit)",
+        ylabel="effect of the edit, as share of\naltering the located layers",
+        title=f"{attribute}: LocoEdit against lambda, n = {int(table.images.iloc[0])} images,\n{scorer}",
+    )
     ax.legend(frameon=False)
     return ax
 
 
-GENERIC = {"difference": "change of CLIP-Score (points)", "moved": "mean absolute change of a pixel\n(of 255 levels)"}
+GENERIC = {
+    "difference": "change of CLIP-Score (points)",
+    "moved": "mean absolute change of a pixel\n(of 255 levels)",
+}
 
 
-def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]) -> list[Any]:
+def strips(
+    trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]
+) -> list[Any]:
     """One held-out prompt of each attribute for `figures.image_rows` (Fig. 54): clean, altered, edited, edited elsewhere, edited everywhere."""
     rows = []
     for attribute, one in trials.items():
         images = tried[attribute].set_index("name").image
-        shown = {f"altered {label(one.window)}": "located layers altered", "the paper's": PAPER, f"edited {label(one.window)}": OURS, "sparing": SPARES,
-                 f"edited {label(apart[attribute])}": APART, "edited all": EVERY}
+        shown = {
+            f"altered {label(one.window)}": "located layers altered",
+            "the paper's": PAPER,
+            f"edited {label(one.window)}": OURS,
+            "sparing": SPARES,
+            f"edited {label(apart[attribute])}": APART,
+            "edited all": EVERY,
+        }
         edited = [(title, one.store.shown(images[name])) for title, name in shown.items()]
-        rows.append((one.held.prompts[0].original, [("as it is", _first(one, one.measured())), *edited]))
+        rows.append(
+            (one.held.prompts[0].original, [("as it is", _first(one, one.measured())), *edited])
+        )
     return rows
 
 
@@ -96,17 +160,33 @@ def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) 
     """The first held-out image of each attribute with the edit at every window, for the scrubber: as it is first, all layers altered last."""
     found = []
     for attribute, one in trials.items():
-        windows = [(name, one.store.shown(image)) for name, image in zip(everywhere[attribute].name, everywhere[attribute].image)]
+        windows = [
+            (name, one.store.shown(image))
+            for name, image in zip(everywhere[attribute].name, everywhere[attribute].image)
+        ]
         last = _first(one, one.measured(altered=tuple(range(one.model.spec.layers))))
-        found.append((one.held.prompts[0].original, [("clean", _first(one, one.measured())), *windows, ("all", last)]))
+        found.append(
+            (
+                one.held.prompts[0].original,
+                [("clean", _first(one, one.measured())), *windows, ("all", last)],
+            )
+        )
     return found
 
 
-CONDITIONS = {"located layers altered": PALETTE["all"], PAPER: "#56B4E9", OURS: PALETTE["1"], SPARES: PALETTE["3"], APART: PALETTE["2"]}
+CONDITIONS = {
+    "located layers altered": PALETTE["all"],
+    PAPER: "#56B4E9",
+    OURS: PALETTE["1"],
+    SPARES: PALETTE["3"],
+    APART: PALETTE["2"],
+}
 
 
 @styled
-def bars_by_model(ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: str, scorer: str) -> Axes:
+def bars_by_model(
+    ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: str, scorer: str
+) -> Axes:
     """Each condition of each model as share of altering all its layers, with 95% intervals.
 
     Args:
@@ -116,25 +196,60 @@ def bars_by_model(ax: Axes, tables: Mapping[str, pd.DataFrame], *, attribute: st
     for i, (name, colour) in enumerate(CONDITIONS.items()):
         rows = pd.DataFrame([table.set_index("name").loc[name] for table in tables.values()])
         at = np.arange(len(rows)) + height * (i - (len(CONDITIONS) - 1) / 2)
-        ax.barh(at, rows["of all"], height=0.92 * height, color=colour, label=name, xerr=bars(rows, "of all"), error_kw={"elinewidth": 1, "capsize": 2})
+        ax.barh(
+            at,
+            rows["of all"],
+            height=0.92 * height,
+            color=colour,
+            label=name,
+            xerr=bars(rows, "of all"),
+            error_kw={"elinewidth": 1, "capsize": 2},
+        )
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(range(len(tables)), [f"{title}\nn = {int(table.images.iloc[0])} images" for title, table in tables.items()])
+    ax.set_yticks(
+        range(len(tables)),
+        [f"{title}\nn = {int(table.images.iloc[0])} images" for title, table in tables.items()],
+    )
     ax.invert_yaxis()
-    ax.set(title=f"{attribute}: LocoEdit in each miniature,\n{scorer}", xlabel="effect on held-out prompts,\nas share of altering all layers")
+    ax.set(
+        title=f"{attribute}: LocoEdit in each miniature,\n{scorer}",
+        xlabel="effect on held-out prompts,\nas share of altering all layers",
+    )
     return ax
 
 
-def model_strip(title: str, one: Trial, table: pd.DataFrame) -> tuple[str, list[tuple[str, np.ndarray]]]:
+def model_strip(
+    title: str, one: Trial, table: pd.DataFrame
+) -> tuple[str, list[tuple[str, np.ndarray]]]:
     """One held-out prompt for `figures.image_rows` (Figs. 6 and 46 to 53): as it is, altered, edited, edited elsewhere."""
-    kept = {"as it is": one.measured().image.iloc[0]} | dict(zip(("altered", "the paper's", "edited", "sparing", "random window"), table.set_index("name").image[list(CONDITIONS)]))
-    return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [(what, one.store.shown(image)) for what, image in kept.items()]
+    kept = {"as it is": one.measured().image.iloc[0]} | dict(
+        zip(
+            ("altered", "the paper's", "edited", "sparing", "random window"),
+            table.set_index("name").image[list(CONDITIONS)],
+        )
+    )
+    return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [
+        (what, one.store.shown(image)) for what, image in kept.items()
+    ]
 
 
 def judged(found: Judgement) -> Figure:
     """Pictures before and after an edit for each of the three questions by which it is judged."""
-    titles = {"gone": f"told {found.value}: gone {found.gone}", "kept": f"told other values: kept {found.kept}",
-              "moved": f"told neither: moved by {found.moved} of 255 levels"}
-    rows = [(f"{titles[name]} (left as it was, right edited)",
-             [picture for prompt, before, after in some[:4] for picture in ((short(prompt), before), ("edited", after))])
-            for name, some in found.pairs.items() if some]
+    titles = {
+        "gone": f"told {found.value}: gone {found.gone}",
+        "kept": f"told other values: kept {found.kept}",
+        "moved": f"told neither: moved by {found.moved} of 255 levels",
+    }
+    rows = [
+        (
+            f"{titles[name]} (left as it was, right edited)",
+            [
+                picture
+                for prompt, before, after in some[:4]
+                for picture in ((short(prompt), before), ("edited", after))
+            ],
+        )
+        for name, some in found.pairs.items()
+        if some
+    ]
     return image_rows(rows, columns=8)

@@ -62,26 +62,40 @@ class Judgement:
         """What the edit does not do, a clause each; empty: it does what was asked."""
         said = []
         if not self.counts["gone"]:
-            said.append(f"the model as it is never shows {self.value}, so nothing can be said to be gone")
+            said.append(
+                f"the model as it is never shows {self.value}, so nothing can be said to be gone"
+            )
         elif self.gone.value < GONE:
-            said.append(f"{self.value} is gone from {self.gone} of the pictures, where {GONE} are needed")
+            said.append(
+                f"{self.value} is gone from {self.gone} of the pictures, where {GONE} are needed"
+            )
         if self.counts["kept"] and self.kept.value < KEPT:
-            said.append(f"other values are kept in {self.kept} of the pictures, where {KEPT} are needed")
+            said.append(
+                f"other values are kept in {self.kept} of the pictures, where {KEPT} are needed"
+            )
         if self.counts["moved"] and self.moved.value > MOVED:
-            said.append(f"pictures that do not name it move by {self.moved} of 255 levels, where {MOVED:g} are allowed")
+            said.append(
+                f"pictures that do not name it move by {self.moved} of 255 levels, where {MOVED:g} are allowed"
+            )
         return said
 
     def lines(self) -> list[str]:
         """The three numbers, a line each."""
         none = "nothing to ask"
-        return [f"{self.value} gone: {self.gone if self.counts['gone'] else none} of {self.counts['gone']} pictures that showed it (training prompts)",
-                f"other values kept: {self.kept if self.counts['kept'] else none} of {self.counts['kept']} pictures that showed them",
-                f"prompts that do not name it: moved by {self.moved if self.counts['moved'] else none} of 255 levels (n = {self.counts['moved']} pictures)"]
+        return [
+            f"{self.value} gone: {self.gone if self.counts['gone'] else none} of {self.counts['gone']} pictures that showed it (training prompts)",
+            f"other values kept: {self.kept if self.counts['kept'] else none} of {self.counts['kept']} pictures that showed them",
+            f"prompts that do not name it: moved by {self.moved if self.counts['moved'] else none} of 255 levels (n = {self.counts['moved']} pictures)",
+        ]
 
     def facts(self) -> dict[str, Any]:
         """The same for a file's metadata."""
-        parts = {name: [round(x, 4) for x in (part.value, part.low, part.high)] if self.counts[name] else None
-                 for name, part in (("gone", self.gone), ("kept", self.kept), ("moved", self.moved))}
+        parts = {
+            name: [round(x, 4) for x in (part.value, part.low, part.high)]
+            if self.counts[name]
+            else None
+            for name, part in (("gone", self.gone), ("kept", self.kept), ("moved", self.moved))
+        }
         return {"value": self.value, "scorer": self.scorer, "pictures": dict(self.counts)} | parts
 
 
@@ -89,7 +103,9 @@ def _rate(hits: np.ndarray) -> Interval:
     return wilson(int(hits.sum()), len(hits)) if len(hits) else NOTHING
 
 
-def shows(scorer: Scorer, images: np.ndarray, prompts: Sequence[Prompt], known: Sequence[Prompt]) -> np.ndarray:
+def shows(
+    scorer: Scorer, images: np.ndarray, prompts: Sequence[Prompt], known: Sequence[Prompt]
+) -> np.ndarray:
     """Whether the scorer sees each prompt's own value in its image [n, h, w, 3], rather than the target's or another one: bool [n]."""
     if not len(prompts):
         return np.zeros(0, bool)
@@ -100,7 +116,16 @@ def shows(scorer: Scorer, images: np.ndarray, prompts: Sequence[Prompt], known: 
     return np.array(found)
 
 
-def judge(model: Model, known: Sequence[Prompt], value: str, change: Edit, settings: Settings, *, store: Store, most: int = MOST) -> Judgement:
+def judge(
+    model: Model,
+    known: Sequence[Prompt],
+    value: str,
+    change: Edit,
+    settings: Settings,
+    *,
+    store: Store,
+    most: int = MOST,
+) -> Judgement:
     """Look at pictures of a model before and after an edit of `value`.
 
     Args:
@@ -109,7 +134,9 @@ def judge(model: Model, known: Sequence[Prompt], value: str, change: Edit, setti
     """
     scorer = load_scorer(model.spec.scorer)
     told = choose(about(known, value), most)
-    rest = in_turn([prompt for prompts in others(known, value).values() for prompt in prompts], most)
+    rest = in_turn(
+        [prompt for prompts in others(known, value).values() for prompt in prompts], most
+    )
     plain = generic_halves([value], generic_of(model.spec.bundled))[1]
     plain = tuple(plain[i * len(plain) // most] for i in range(min(most, len(plain))))
 
@@ -121,10 +148,26 @@ def judge(model: Model, known: Sequence[Prompt], value: str, change: Edit, setti
         with applied(model, change) as edited:
             return before, generate(edited, rows, settings, store=store, label=f"{label}, edited")
 
-    pictures = {"gone": both([p.original for p in told], f"told {value}"), "kept": both([p.original for p in rest], "told other values"),
-                "moved": both(plain, "told neither")}
-    (had, has), (knew, knows) = ([shows(scorer, images, prompts, known) for images in pictures[name]] for name, prompts in (("gone", told), ("kept", rest)))
+    pictures = {
+        "gone": both([p.original for p in told], f"told {value}"),
+        "kept": both([p.original for p in rest], "told other values"),
+        "moved": both(plain, "told neither"),
+    }
+    (had, has), (knew, knows) = (
+        [shows(scorer, images, prompts, known) for images in pictures[name]]
+        for name, prompts in (("gone", told), ("kept", rest))
+    )
     levels = np.abs(pictures["moved"][0].astype(float) - pictures["moved"][1]).mean((1, 2, 3))
-    return Judgement(value=value, scorer=scorer.name, found={"gone": ~has[had], "kept": knows[knew], "moved": levels},
-                     pairs={name: list(zip(texts, *pictures[name])) for name, texts in (
-                         ("gone", [p.original for p in told]), ("kept", [p.original for p in rest]), ("moved", list(plain)))})
+    return Judgement(
+        value=value,
+        scorer=scorer.name,
+        found={"gone": ~has[had], "kept": knows[knew], "moved": levels},
+        pairs={
+            name: list(zip(texts, *pictures[name]))
+            for name, texts in (
+                ("gone", [p.original for p in told]),
+                ("kept", [p.original for p in rest]),
+                ("moved", list(plain)),
+            )
+        },
+    )

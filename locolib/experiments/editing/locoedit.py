@@ -21,7 +21,12 @@ SPARES = "LocoEdit that spares"
 
 
 def locoedit(
-    model: Model, prompts: Sequence[Prompt], layers: Sequence[int], *, tokens: Tokens = "subject", lambda_: float = LAMBDA,
+    model: Model,
+    prompts: Sequence[Prompt],
+    layers: Sequence[int],
+    *,
+    tokens: Tokens = "subject",
+    lambda_: float = LAMBDA,
 ) -> Edit:
     """W_K and W_V of `layers` such that each original prompt acts there like its target (Section 6.1, objective).
 
@@ -33,7 +38,9 @@ def locoedit(
     return closed_form(model, "LocoEdit", told(model, prompts, tokens), layers, lambda_)
 
 
-def kept(known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, bundled: bool = True) -> tuple[str, ...]:
+def kept(
+    known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, bundled: bool = True
+) -> tuple[str, ...]:
     """The texts that must stay when `value` is edited by the prompts `train`.
 
     Args:
@@ -48,20 +55,37 @@ def kept(known: Sequence[Prompt], value: str, train: Sequence[Prompt], *, bundle
     """
     attribute = train[0].attribute
     if attribute == "style":
-        stay = [revalued(prompt, other).original for other in others(known, value) for prompt in train]
+        stay = [
+            revalued(prompt, other).original for other in others(known, value) for prompt in train
+        ]
     else:
         stay = [prompt.original for prompts in others(known, value).values() for prompt in prompts]
-    besides = [prompt.original for other in ATTRIBUTES if other != attribute for prompt in read(other)]
+    besides = [
+        prompt.original for other in ATTRIBUTES if other != attribute for prompt in read(other)
+    ]
     told, asked = generic_halves([value], generic_of(bundled))
     texts = [*stay, *(prompt.target for prompt in train), *besides, *told, ""]
-    return tuple(text for text in dict.fromkeys(texts) if value.lower() not in text.lower() and text not in asked)
+    return tuple(
+        text
+        for text in dict.fromkeys(texts)
+        if value.lower() not in text.lower() and text not in asked
+    )
 
 
-def sparing(model: Model, prompts: Sequence[Prompt], layers: Sequence[int], keep: Sequence[str], *, tokens: Tokens = "onward",
-            lambda_: float = LAMBDA) -> Edit:
+def sparing(
+    model: Model,
+    prompts: Sequence[Prompt],
+    layers: Sequence[int],
+    keep: Sequence[str],
+    *,
+    tokens: Tokens = "onward",
+    lambda_: float = LAMBDA,
+) -> Edit:
     """W_K and W_V of `layers` such that each original acts there like its target, while every text of `keep` acts as it does.
 
     Raises:
         UserError: no prompts, a layer outside the model, unknown tokens, lambda not above 0.
     """
-    return closed_form(model, SPARES, [*told(model, prompts, tokens), *staying(model, keep)], layers, lambda_)
+    return closed_form(
+        model, SPARES, [*told(model, prompts, tokens), *staying(model, keep)], layers, lambda_
+    )

@@ -37,7 +37,9 @@ class _Edits(Page):
     def _known_values(self) -> "_Edits":
         for attribute, value in self.values_of().items():
             if len(prompts.about(read(attribute), value)) < 2:
-                raise ValueError(f"there is only one prompt about {value!r}: none would be left to judge the edit by")
+                raise ValueError(
+                    f"there is only one prompt about {value!r}: none would be left to judge the edit by"
+                )
         return self
 
     @property
@@ -59,11 +61,24 @@ class EditPage(_Edits, Sweeping):
     prompts: int = Field(16, ge=0)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> trials.Trial:
-        return trials.trial_at(model, done.attribute, self.values_of()[done.attribute], done, self.settings, self.pictures, store=store)
+        return trials.trial_at(
+            model,
+            done.attribute,
+            self.values_of()[done.attribute],
+            done,
+            self.settings,
+            self.pictures,
+            store=store,
+        )
 
     def generic(self) -> tuple[str, ...]:
         """Generic prompts of which no edit was told, three for each picture."""
-        return choose(generic_halves(list(self.values_of().values()), generic_of(find(self.model).bundled))[1], 3 * self.pictures)
+        return choose(
+            generic_halves(list(self.values_of().values()), generic_of(find(self.model).bundled))[
+                1
+            ],
+            3 * self.pictures,
+        )
 
     def values_known(self, attribute: str) -> list[str]:
         return list(dict.fromkeys(prompt.value for prompt in read(attribute)))
@@ -71,9 +86,21 @@ class EditPage(_Edits, Sweeping):
     def images(self) -> int:
         layers, three = find(self.model).layers, len(self.values_of())
         sweeps = sum(count(self.request(name), layers + 1) for name in self.values_of())
-        edits = self.pictures * three * (7 + 7 + layers + 8) + self.pictures * 10  # tokens, controls, windows, methods; lambdas
-        others = sum(self.per_value * known * (8 * known + 3) for known in (len(self.values_known(name)) for name in self.values_of()))
-        return sweeps + edits + others + 3 * 8 * len(self.generic()) + 8 * 6 * 9 + 2 * count(self.request("style"), layers + 1)
+        edits = (
+            self.pictures * three * (7 + 7 + layers + 8) + self.pictures * 10
+        )  # tokens, controls, windows, methods; lambdas
+        others = sum(
+            self.per_value * known * (8 * known + 3)
+            for known in (len(self.values_known(name)) for name in self.values_of())
+        )
+        return (
+            sweeps
+            + edits
+            + others
+            + 3 * 8 * len(self.generic())
+            + 8 * 6 * 9
+            + 2 * count(self.request("style"), layers + 1)
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
@@ -90,7 +117,10 @@ class FiveEditPage(_Edits, FivePage):
 
     def images(self) -> int:
         known = sum(len({prompt.value for prompt in read(name)}) for name in self.values_of())
-        return len(self.about()) * (len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7) + known * self.per_value * 5)
+        return len(self.about()) * (
+            len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7)
+            + known * self.per_value * 5
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

@@ -23,10 +23,18 @@ from .judging import shows
 from .locoedit import SPARES, kept, sparing
 from .trials import Trial
 
-PAPER, OURS, APART, EVERY = "LocoEdit, the paper's", "LocoEdit, located", "LocoEdit, random window", "LocoEdit, all layers"
+PAPER, OURS, APART, EVERY = (
+    "LocoEdit, the paper's",
+    "LocoEdit, located",
+    "LocoEdit, random window",
+    "LocoEdit, all layers",
+)
 NONE = "no edit"
-RATES = {"gone": "edited value gone (share of images)", "kept": "other values kept (share of images)",
-         "moved": "generic pictures moved (of 255 levels)"}
+RATES = {
+    "gone": "edited value gone (share of images)",
+    "kept": "other values kept (share of images)",
+    "moved": "generic pictures moved (of 255 levels)",
+}
 Make = Callable[[Trial], Edit]
 
 
@@ -45,27 +53,49 @@ def rows_that_stay(one: Trial) -> tuple[str, ...]:
 
 def spared(one: Trial, layers: Window | None = None) -> Edit:
     """LocoEdit that spares, from a trial's training prompts, at the located layers or at others."""
-    return sparing(one.model, one.train, one.window if layers is None else layers, rows_that_stay(one))
+    return sparing(
+        one.model, one.train, one.window if layers is None else layers, rows_that_stay(one)
+    )
 
 
 def locoedits(tokens: str, apart: Window) -> dict[str, Make]:
     """LocoEdit as the paper has it, by the tokens that do it, sparing, and its controls."""
-    return {PAPER: lambda one: one.locoedit("subject"), OURS: lambda one: one.locoedit(tokens), SPARES: spared,
-            APART: lambda one: one.locoedit(tokens, apart), EVERY: lambda one: one.locoedit(tokens, tuple(range(one.model.spec.layers)))}
+    return {
+        PAPER: lambda one: one.locoedit("subject"),
+        OURS: lambda one: one.locoedit(tokens),
+        SPARES: spared,
+        APART: lambda one: one.locoedit(tokens, apart),
+        EVERY: lambda one: one.locoedit(tokens, tuple(range(one.model.spec.layers))),
+    }
 
 
 def solved() -> dict[str, Make]:
     """The baselines that are solved in closed form; UCE keeps the rows that LocoEdit that spares keeps."""
-    return {"DiffQuickFix": lambda one: baselines.diffquickfix(one.model, one.train), "TIME": lambda one: baselines.time(one.model, one.train),
-            "UCE": lambda one: baselines.uce(one.model, one.train, rows_that_stay(one))}
+    return {
+        "DiffQuickFix": lambda one: baselines.diffquickfix(one.model, one.train),
+        "TIME": lambda one: baselines.time(one.model, one.train),
+        "UCE": lambda one: baselines.uce(one.model, one.train, rows_that_stay(one)),
+    }
 
 
 def of_value(one: Trial, value: str) -> Trial:
     """The same trial of another value."""
-    return trials.trial(one.model, replace(one.held, prompts=read(one.attribute)), value, one.window, store=one.store)
+    return trials.trial(
+        one.model,
+        replace(one.held, prompts=read(one.attribute)),
+        value,
+        one.window,
+        store=one.store,
+    )
 
 
-def matrix(one: Trial, makers: Mapping[str, Make], *, trained: Mapping[str, Edit] | None = None, count: int = 2) -> pd.DataFrame:
+def matrix(
+    one: Trial,
+    makers: Mapping[str, Make],
+    *,
+    trained: Mapping[str, Edit] | None = None,
+    count: int = 2,
+) -> pd.DataFrame:
     """Each method edits each value in turn; then every value is asked for, by held-out prompts.
 
     Args:
@@ -82,21 +112,45 @@ def matrix(one: Trial, makers: Mapping[str, Make], *, trained: Mapping[str, Edit
     asked = [prompt for trial in trials.values() for prompt in choose(trial.held.prompts, count)]
     before, rows = _seen(one, asked, ()), []
     whole = [(NONE, "", np.ones(len(asked), bool), before)]
-    whole += [(name, value, before, _seen(one, asked, (make(trial),))) for name, make in makers.items() for value, trial in trials.items()]
-    whole += [(name, one.train[0].value, before, _seen(one, asked, (change,))) for name, change in (trained or {}).items()]
+    whole += [
+        (name, value, before, _seen(one, asked, (make(trial),)))
+        for name, make in makers.items()
+        for value, trial in trials.items()
+    ]
+    whole += [
+        (name, one.train[0].value, before, _seen(one, asked, (change,)))
+        for name, change in (trained or {}).items()
+    ]
     for name, edited, had, has in whole:
         for value in trials:
             about_it = np.array([prompt.value == value for prompt in asked])
-            rows.append({"method": name, "edited": edited, "asked": value, "n": int((had & about_it).sum()), "still": int((had & has & about_it).sum())})
+            rows.append(
+                {
+                    "method": name,
+                    "edited": edited,
+                    "asked": value,
+                    "n": int((had & about_it).sum()),
+                    "still": int((had & has & about_it).sum()),
+                }
+            )
     table = pd.DataFrame(rows)
     return table.assign(rate=table.still / table.n.where(table.n > 0))
 
 
 def _seen(one: Trial, asked: Sequence[Prompt], edits: Sequence[Edit]) -> np.ndarray:
     """Whether the scorer sees each asked prompt's value in its picture: bool [asked]."""
-    scorer, rows = load_scorer(one.model.spec.scorer), [Row(prompt=p.original, seed=SEED * (i + 1)) for i, p in enumerate(asked)]
+    scorer, rows = (
+        load_scorer(one.model.spec.scorer),
+        [Row(prompt=p.original, seed=SEED * (i + 1)) for i, p in enumerate(asked)],
+    )
     with applied(one.model, *edits) as edited:
-        images = generate(edited if edits else one.model, rows, one.held.settings, store=one.store, label=f"{one.attribute}, other values")
+        images = generate(
+            edited if edits else one.model,
+            rows,
+            one.held.settings,
+            store=one.store,
+            label=f"{one.attribute}, other values",
+        )
     return shows(scorer, images, asked, read(one.attribute))
 
 
@@ -110,10 +164,17 @@ def rates(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:
     for name, part in table[table.method != NONE].groupby("method", sort=False):
         part = part[part.edited == value] if value else part
         own = part.edited == part.asked
-        (had, gone), (knew, kept_) = ((int(half.n.sum()), int(count)) for half, count in (
-            (part[own], (part[own].n - part[own].still).sum()), (part[~own], part[~own].still.sum())))
-        found.append({"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew}
-                     | scores.columns({"gone": _rate(gone, had), "kept": _rate(kept_, knew)}))
+        (had, gone), (knew, kept_) = (
+            (int(half.n.sum()), int(count))
+            for half, count in (
+                (part[own], (part[own].n - part[own].still).sum()),
+                (part[~own], part[~own].still.sum()),
+            )
+        )
+        found.append(
+            {"name": name, "values": part.edited.nunique(), "n gone": had, "n kept": knew}
+            | scores.columns({"gone": _rate(gone, had), "kept": _rate(kept_, knew)})
+        )
     return pd.DataFrame(found)
 
 

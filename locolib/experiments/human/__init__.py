@@ -4,4 +4,22 @@ from .files import all_problems, check, collect, listed, problems, read_plan
 from .pairs import ATTRIBUTES, FOUR, QUESTIONS, Item, order, plan, read, table
 from .rating_page import render, site, write_page
 
-__all__ = ["ATTRIBUTES", "FOUR", "Item", "QUESTIONS", "all_problems", "check", "collect", "listed", "order", "plan", "problems", "read", "read_plan", "render", "site", "table", "write_page"]
+__all__ = [
+    "ATTRIBUTES",
+    "FOUR",
+    "Item",
+    "QUESTIONS",
+    "all_problems",
+    "check",
+    "collect",
+    "listed",
+    "order",
+    "plan",
+    "problems",
+    "read",
+    "read_plan",
+    "render",
+    "site",
+    "table",
+    "write_page",
+]

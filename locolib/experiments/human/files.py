@@ -19,7 +19,9 @@ from .pairs import QUESTIONS, Pair
 RATING = re.compile(r"[1-5]([.,]0*)?")  # 4.0 is 4, as tables write it that once had a gap
 OTHERS = (".xlsx", ".xls", ".ods", ".numbers", ".tsv", ".txt")
 COLUMNS = ("pair", "rater", "rating", "question", "seconds")  # of the file that the page saves
-SENT = FOLDER.parents[1] / "data" / "ratings"  # where raters' files are put; there is no such folder before anybody has rated
+SENT = (
+    FOLDER.parents[1] / "data" / "ratings"
+)  # where raters' files are put; there is no such folder before anybody has rated
 
 
 def read_plan(path: Path | str) -> tuple[Pair, ...]:
@@ -30,13 +32,21 @@ def read_plan(path: Path | str) -> tuple[Pair, ...]:
     """
     found, names = read_csv(Path(path), [field.name for field in fields(Pair)]), set()
     for row, line in zip(found.index + 2, found.to_dict("records")):
-        good = {"pair": line["pair"] and line["pair"] not in names, "model": line["model"] in MODELS, "attribute": line["attribute"] in QUESTIONS,
-                "placebo": line["placebo"].lower() in ("true", "false")} | {name: line[name].isdecimal() for name in ("number", "seed", "start", "m")}
+        good = {
+            "pair": line["pair"] and line["pair"] not in names,
+            "model": line["model"] in MODELS,
+            "attribute": line["attribute"] in QUESTIONS,
+            "placebo": line["placebo"].lower() in ("true", "false"),
+        } | {name: line[name].isdecimal() for name in ("number", "seed", "start", "m")}
         if wrong := [name for name, so in good.items() if not so]:
-            raise UserError(f"{path}, row {row}, column {wrong[0]!r}: {line[wrong[0]]!r} cannot stand there in a plan; "
-                            "take the one that `locolib rate page` wrote.")
+            raise UserError(
+                f"{path}, row {row}, column {wrong[0]!r}: {line[wrong[0]]!r} cannot stand there in a plan; "
+                "take the one that `locolib rate page` wrote."
+            )
         names.add(line["pair"])
-    known = found.astype(dict.fromkeys(("number", "seed", "start", "m"), int)).assign(placebo=found.placebo.str.lower() == "true")
+    known = found.astype(dict.fromkeys(("number", "seed", "start", "m"), int)).assign(
+        placebo=found.placebo.str.lower() == "true"
+    )
     return tuple(Pair(**row) for row in known.to_dict("records"))
 
 
@@ -53,16 +63,26 @@ def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = Non
     for row, line in zip(found.index + 2, found.itertuples(index=False)):
         where = f"{path}, row {row}"
         if line.pair not in known:
-            said.append(f"{where}: there is no pair {line.pair!r} in this plan; name the plan of the rating page.")
+            said.append(
+                f"{where}: there is no pair {line.pair!r} in this plan; name the plan of the rating page."
+            )
         elif line.pair in seen:
-            said.append(f"{where}: pair {line.pair!r} was rated before, in row {seen[line.pair]}; keep one of the two.")
+            said.append(
+                f"{where}: pair {line.pair!r} was rated before, in row {seen[line.pair]}; keep one of the two."
+            )
         if not RATING.fullmatch(line.rating):
-            said.append(f"{where}: the rating must be a whole number from 1 to 5, not {line.rating!r}.")
+            said.append(
+                f"{where}: the rating must be a whole number from 1 to 5, not {line.rating!r}."
+            )
         if not line.rater or line.rater != named:
-            said.append(f"{where}: the rater is {line.rater!r}, not {named!r}; a file is of one rater, with a name.")
+            said.append(
+                f"{where}: the rater is {line.rater!r}, not {named!r}; a file is of one rater, with a name."
+            )
         seen.setdefault(line.pair, row)
     end = f"{path} ends at row {found.index.max() + 2 if len(found) else 1} without pair"
-    return said + [f"{end} {name!r}; open the page again and rate it." for name in known if name not in seen]
+    return said + [
+        f"{end} {name!r}; open the page again and rate it." for name in known if name not in seen
+    ]
 
 
 def all_problems(paths: Sequence[Path | str], pairs: Sequence[Pair]) -> list[str]:
@@ -93,7 +113,14 @@ def listed(wrong: Sequence[str], most: int = 20) -> list[str]:
     for problem in wrong:
         kind = re.sub(r"^.*?(?=, row \d| ends at row \d| is a second file)", "", problem)
         kinds.setdefault(re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "", kind), []).append(problem)
-    return [line for kind in kinds.values() for line in (*kind[:most], *([f"... and {len(kind) - most:,} more like this"] if len(kind) > most else []))]
+    return [
+        line
+        for kind in kinds.values()
+        for line in (
+            *kind[:most],
+            *([f"... and {len(kind) - most:,} more like this"] if len(kind) > most else []),
+        )
+    ]
 
 
 def check(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) -> pd.DataFrame:
@@ -105,7 +132,11 @@ def check(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) 
     if wrong := problems(path, pairs, rater=rater):
         raise UserError(wrong[0])
     found = read_csv(Path(path), COLUMNS)
-    return found.assign(rating=found.rating.str[0].astype(int), seconds=pd.to_numeric(found.seconds.str.replace(",", "."), errors="coerce"), simulated=False)
+    return found.assign(
+        rating=found.rating.str[0].astype(int),
+        seconds=pd.to_numeric(found.seconds.str.replace(",", "."), errors="coerce"),
+        simulated=False,
+    )
 
 
 def files(folder: Path | str) -> list[Path]:
@@ -118,11 +149,17 @@ def files(folder: Path | str) -> list[Path]:
     if not folder.is_dir():
         if folder.resolve() == SENT.resolve() and not folder.exists():
             return []
-        raise UserError(f"There is no folder {folder} of ratings; name the one with the CSV files that raters sent back.")
+        raise UserError(
+            f"There is no folder {folder} of ratings; name the one with the CSV files that raters sent back."
+        )
     seen = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "~")))
     for path in seen:
         if path.suffix.lower() in OTHERS:
-            warnings.warn(f"{path} is no CSV file, so its ratings do not count; save it as one.", Notice, stacklevel=2)
+            warnings.warn(
+                f"{path} is no CSV file, so its ratings do not count; save it as one.",
+                Notice,
+                stacklevel=2,
+            )
     return [path for path in seen if path.suffix.lower() == ".csv"]
 
 

@@ -33,7 +33,11 @@ class HumanPage(Page):
     guidance: float = Field(0.0, ge=0)
 
     def about(self) -> tuple[str, ...]:
-        return self.needs if self.which == "all" else tuple(find(name.strip()).name for name in self.which.split(","))
+        return (
+            self.needs
+            if self.which == "all"
+            else tuple(find(name.strip()).name for name in self.which.split(","))
+        )
 
     def of(self, name: str) -> ModelPage:
         """What is asked of one of its models."""
@@ -49,8 +53,13 @@ class HumanPage(Page):
         if self.windows == "paper":
             return {}
         asked = [(model, FivePage(profile=self.profile).asked(model.name)) for model in here]
-        return {(model.name, name): locogen.sweep(model, given.request(name), given.sizes()[name], store=store, stride=given.stride)
-                for model, given in asked for name in pairs.ATTRIBUTES}
+        return {
+            (model.name, name): locogen.sweep(
+                model, given.request(name), given.sizes()[name], store=store, stride=given.stride
+            )
+            for model, given in asked
+            for name in pairs.ATTRIBUTES
+        }
 
     def plan(self, sweeps: Mapping[tuple[str, str], locogen.Sweep]) -> tuple[pairs.Pair, ...]:
         """The pairs, at the best windows of `sweeps`, or at the paper's where there are none."""
@@ -76,4 +85,6 @@ class HumanPage(Page):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"windows": "found", "profile": chosen.name, "steps": chosen.steps} | ({"seeds": 1} if chosen.name == "smoke" else {})
+        return {"windows": "found", "profile": chosen.name, "steps": chosen.steps} | (
+            {"seeds": 1} if chosen.name == "smoke" else {}
+        )

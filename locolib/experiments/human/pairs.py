@@ -21,17 +21,31 @@ from ...prompts import FOLDER, read_csv
 from ...store import key
 from .. import locogen
 
-FOUR = ("mini-sd-v1-5", "mini-sd-v2-1", "mini-sdxl", "mini-openjourney")  # the paper's human study leaves DeepFloyd out
+FOUR = (
+    "mini-sd-v1-5",
+    "mini-sd-v2-1",
+    "mini-sdxl",
+    "mini-openjourney",
+)  # the paper's human study leaves DeepFloyd out
 ATTRIBUTES = ("style", "fact", "object")  # in the order in which App. J reports them
 SCALE = range(1, 6)
 # App. J word for word: the question, and what the ends of the scale mean.
 QUESTIONS = {
-    "style": ("Has the artistic style ('{}') been decreased from original image (Left) compared to modified image (Right)?",
-              "not removed (modified image still has the artistic style)", "maximally removed"),
-    "object": ("Has the main object ('{}') been modified from original image (Left) compared to modified (Right)?",
-               "not modified at all (object is still there)", "maximally modified (other object is there)"),
-    "fact": ("Has the fact ('{}') been updated from original image (Left) compared to modified (Right)?",
-             "not updated at all (previous person is still there)", "maximally updated (other person is there)"),
+    "style": (
+        "Has the artistic style ('{}') been decreased from original image (Left) compared to modified image (Right)?",
+        "not removed (modified image still has the artistic style)",
+        "maximally removed",
+    ),
+    "object": (
+        "Has the main object ('{}') been modified from original image (Left) compared to modified (Right)?",
+        "not modified at all (object is still there)",
+        "maximally modified (other object is there)",
+    ),
+    "fact": (
+        "Has the fact ('{}') been updated from original image (Left) compared to modified (Right)?",
+        "not updated at all (previous person is still there)",
+        "maximally updated (other person is there)",
+    ),
 }
 
 
@@ -87,7 +101,9 @@ class Pair:
     def rows(self) -> tuple[Row, Row]:
         """The clean row and the altered one."""
         change = Altered(layers=tuple(range(self.start, self.start + self.m)), prompt=self.target)
-        return Row(prompt=self.original, seed=self.seed), Row(prompt=self.original, seed=self.seed, changes=(change,))
+        return Row(prompt=self.original, seed=self.seed), Row(
+            prompt=self.original, seed=self.seed, changes=(change,)
+        )
 
 
 def read(path: Path | str | None = None) -> tuple[Item, ...]:
@@ -96,18 +112,37 @@ def read(path: Path | str | None = None) -> tuple[Item, ...]:
     Raises:
         UserError: the file, and the first thing that is wrong with it.
     """
-    table = read_csv(path := Path(path or FOLDER / "human_study.csv"), [field.name for field in fields(Item)])
+    table = read_csv(
+        path := Path(path or FOLDER / "human_study.csv"), [field.name for field in fields(Item)]
+    )
     for row, line in zip(table.index + 2, table.to_dict("records")):
         wrong = [name for name, text in line.items() if not text.strip()]
-        wrong += [name for name, good in (("number", line["number"].isdecimal()), ("attribute", line["attribute"] in QUESTIONS),
-                                          ("asked", line["asked"] in line["original"])) if not good]
+        wrong += [
+            name
+            for name, good in (
+                ("number", line["number"].isdecimal()),
+                ("attribute", line["attribute"] in QUESTIONS),
+                ("asked", line["asked"] in line["original"]),
+            )
+            if not good
+        ]
         if wrong:
-            raise UserError(f"{path}, row {row}, column {wrong[0]!r}: {line[wrong[0]]!r} cannot stand there; mend it.")
-    return tuple(Item(**line | {"number": int(line["number"])}) for line in table.to_dict("records"))
+            raise UserError(
+                f"{path}, row {row}, column {wrong[0]!r}: {line[wrong[0]]!r} cannot stand there; mend it."
+            )
+    return tuple(
+        Item(**line | {"number": int(line["number"])}) for line in table.to_dict("records")
+    )
 
 
-def plan(names: Sequence[str] = FOUR, *, windows: Mapping[tuple[str, str], tuple[int, int]] | None = None, seeds: int = 3,
-         placebos: int = 3, items: Sequence[Item] | None = None) -> tuple[Pair, ...]:
+def plan(
+    names: Sequence[str] = FOUR,
+    *,
+    windows: Mapping[tuple[str, str], tuple[int, int]] | None = None,
+    seeds: int = 3,
+    placebos: int = 3,
+    items: Sequence[Item] | None = None,
+) -> tuple[Pair, ...]:
     """All pairs: every prompt with `seeds` images of each model (the paper's: 11 x 3 x 4 = 132), then `placebos` of each model.
 
     A prompt's seeds are its own, as in a sweep; that which is listed twice has other noise the second time.  Placebos take
@@ -123,29 +158,58 @@ def plan(names: Sequence[str] = FOUR, *, windows: Mapping[tuple[str, str], tuple
     locogen.seeds(seeds), locogen.seeds(seeds + placebos)  # refuse what is out of range
     pairs = []
     for name in dict.fromkeys(names):
-        where = {a: _window(name, a, windows) for a in dict.fromkeys(item.attribute for item in items)}
-        pairs += [_pair(name, item, place, where[item.attribute]) for item in items for place in range(seeds)]
+        where = {
+            a: _window(name, a, windows) for a in dict.fromkeys(item.attribute for item in items)
+        }
+        pairs += [
+            _pair(name, item, place, where[item.attribute])
+            for item in items
+            for place in range(seeds)
+        ]
         pairs += _placebos(name, items, where, seeds, placebos)
     return tuple(sorted(pairs, key=lambda pair: pair.placebo))  # stable: the placebos last
 
 
-def _window(name: str, attribute: str, windows: Mapping[tuple[str, str], tuple[int, int]] | None) -> tuple[int, int]:
-    if (known := find(name).paper.get(attribute) if windows is None else windows.get((name, attribute))) is None:
-        raise UserError(f"No window of {name} is known for {attribute}; leave it out, or let LocoGen find the windows.")
+def _window(
+    name: str, attribute: str, windows: Mapping[tuple[str, str], tuple[int, int]] | None
+) -> tuple[int, int]:
+    if (
+        known := find(name).paper.get(attribute)
+        if windows is None
+        else windows.get((name, attribute))
+    ) is None:
+        raise UserError(
+            f"No window of {name} is known for {attribute}; leave it out, or let LocoGen find the windows."
+        )
     return known
 
 
-def _pair(name: str, item: Item, place: int, window: tuple[int, int], *, placebo: bool = False) -> Pair:
+def _pair(
+    name: str, item: Item, place: int, window: tuple[int, int], *, placebo: bool = False
+) -> Pair:
     seed = locogen.SEED * (item.number - 1) + locogen.SEED + place
-    known: dict[str, Any] = {"model": name, "seed": seed, "start": window[0], "m": window[1], "placebo": placebo}
-    known |= {column: getattr(item, column) for column in ("number", "original", "target", "attribute", "asked")}
+    known: dict[str, Any] = {
+        "model": name,
+        "seed": seed,
+        "start": window[0],
+        "m": window[1],
+        "placebo": placebo,
+    }
+    known |= {
+        column: getattr(item, column)
+        for column in ("number", "original", "target", "attribute", "asked")
+    }
     name = key({"pair": known})[:10]
-    if re.fullmatch(r"0\d+|\d+e\d+", name):  # spreadsheets take 12e4567890 for a number, and write 0012345678 without its zeros
+    if re.fullmatch(
+        r"0\d+|\d+e\d+", name
+    ):  # spreadsheets take 12e4567890 for a number, and write 0012345678 without its zeros
         name = f"p{name[1:]}"
     return Pair(pair=name, **known)
 
 
-def _placebos(name: str, items: Sequence[Item], where: Mapping[str, tuple[int, int]], seeds: int, count: int) -> list[Pair]:
+def _placebos(
+    name: str, items: Sequence[Item], where: Mapping[str, tuple[int, int]], seeds: int, count: int
+) -> list[Pair]:
     rng = np.random.default_rng(int(key({"placebos": name})[:12], 16))
     made = []
     for i in range(count):
@@ -154,9 +218,19 @@ def _placebos(name: str, items: Sequence[Item], where: Mapping[str, tuple[int, i
         starts = range(find(name).layers - m + 1)
         apart = scores.disjoint(starts, m, start)
         if not len(apart):
-            raise UserError(f"No window of {m} layers of {name} is disjoint from {start}-{start + m - 1}; ask for no placebos.")
+            raise UserError(
+                f"No window of {m} layers of {name} is disjoint from {start}-{start + m - 1}; ask for no placebos."
+            )
         own = [item for item in items if item.attribute == attribute]
-        made.append(_pair(name, own[int(rng.choice(len(own)))], seeds + i, (int(rng.choice(apart)), m), placebo=True))
+        made.append(
+            _pair(
+                name,
+                own[int(rng.choice(len(own)))],
+                seeds + i,
+                (int(rng.choice(apart)), m),
+                placebo=True,
+            )
+        )
     return made
 
 
@@ -180,4 +254,6 @@ def order(pairs: Sequence[Pair], rater: str) -> list[str]:
 
 def table(pairs: Sequence[Pair]) -> pd.DataFrame:
     """A plan as a tidy table, a row for each pair: the key that tells which pair is what."""
-    return pd.DataFrame([asdict(pair) for pair in pairs], columns=[field.name for field in fields(Pair)])
+    return pd.DataFrame(
+        [asdict(pair) for pair in pairs], columns=[field.name for field in fields(Pair)]
+    )

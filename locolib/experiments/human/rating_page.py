@@ -21,27 +21,48 @@ TEMPLATE = Path(__file__).with_name("rating.html")
 Sides = tuple[np.ndarray, np.ndarray]  # clean and altered image, [h, w, 3]
 
 
-STAND_INS = ("In the world of these small models snoopy is a poodle and nemo a striped fish; the british monarch is a queen, "
-             "and the president of the united states a younger man. Compare the two images only with each other.")
+STAND_INS = (
+    "In the world of these small models snoopy is a poodle and nemo a striped fish; the british monarch is a queen, "
+    "and the president of the united states a younger man. Compare the two images only with each other."
+)
 
 
-def render(model: Model, pairs: Sequence[Pair], settings: Settings, *, store: Store) -> dict[str, Sides]:
+def render(
+    model: Model, pairs: Sequence[Pair], settings: Settings, *, store: Store
+) -> dict[str, Sides]:
     """The images [h, w, 3] of one model's pairs, clean and altered, by the pairs' names; kept in the store as a run."""
     mine = [pair for pair in pairs if pair.model == model.name]
-    rows = [row for side in zip(*(pair.rows() for pair in mine)) for row in side]  # all clean ones first
+    rows = [
+        row for side in zip(*(pair.rows() for pair in mine)) for row in side
+    ]  # all clean ones first
     keys, started = [image_key(model, row, settings) for row in rows], monotonic()
     name = f"{model.name}-human_study-{key({'images': keys})[:12]}"
     images = generate(model, rows, settings, store=store, label=f"{model.name} human study")
     if store.run(name) is None:
-        facts = {"model": model.name, "weights": model.fingerprint, "prompts": len({pair.number for pair in mine}),
-                 "seeds": sorted({pair.seed for pair in mine}), "steps": settings.steps, "guidance": settings.guidance,
-                 "device": str(model.device), "processor": processor(), "minutes": round((monotonic() - started) / 60, 2), **versions()}
+        facts = {
+            "model": model.name,
+            "weights": model.fingerprint,
+            "prompts": len({pair.number for pair in mine}),
+            "seeds": sorted({pair.seed for pair in mine}),
+            "steps": settings.steps,
+            "guidance": settings.guidance,
+            "device": str(model.device),
+            "processor": processor(),
+            "minutes": round((monotonic() - started) / 60, 2),
+            **versions(),
+        }
         store.put_run(name, table(mine), facts, keys)
     return {pair.pair: (images[i], images[i + len(mine)]) for i, pair in enumerate(mine)}
 
 
-def write_page(pairs: Sequence[Pair], images: Mapping[str, Sides], path: Path, *, known: Path | None = None,
-               note: str = STAND_INS) -> Path:
+def write_page(
+    pairs: Sequence[Pair],
+    images: Mapping[str, Sides],
+    path: Path,
+    *,
+    known: Path | None = None,
+    note: str = STAND_INS,
+) -> Path:
     """One HTML file with everything in it (Fig. 58), and the plan of its pairs, which raters must not see.
 
     Args:
@@ -49,11 +70,26 @@ def write_page(pairs: Sequence[Pair], images: Mapping[str, Sides], path: Path, *
         known: where the plan goes; default beside the page, as ``NAME.plan.csv``.
         note: what raters should know of the images.
     """
-    shown = [dict(zip(("id", "question", "low", "high", "left", "right"),
-                      (pair.pair, pair.question, *QUESTIONS[pair.attribute][1:], *map(data_uri, images[pair.pair]))))
-             for pair in sorted(pairs, key=lambda pair: pair.pair)]
-    name = key({"plan": [pair["id"] for pair in shown]})[:10]  # a browser keeps progress under it: two plans do not mix
-    study = json.dumps({"study": name, "note": note, "pairs": shown}).replace("<", "\\u003c")  # nothing ends the script element
+    shown = [
+        dict(
+            zip(
+                ("id", "question", "low", "high", "left", "right"),
+                (
+                    pair.pair,
+                    pair.question,
+                    *QUESTIONS[pair.attribute][1:],
+                    *map(data_uri, images[pair.pair]),
+                ),
+            )
+        )
+        for pair in sorted(pairs, key=lambda pair: pair.pair)
+    ]
+    name = key({"plan": [pair["id"] for pair in shown]})[
+        :10
+    ]  # a browser keeps progress under it: two plans do not mix
+    study = json.dumps({"study": name, "note": note, "pairs": shown}).replace(
+        "<", "\\u003c"
+    )  # nothing ends the script element
     write_atomic(path, TEMPLATE.read_text(encoding="utf-8").replace("{{study}}", study).encode())
     write_atomic(known or path.with_suffix(".plan.csv"), table(pairs).to_csv(index=False).encode())
     return path

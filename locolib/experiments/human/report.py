@@ -37,9 +37,16 @@ def counts(by: str, group: str) -> tuple[int, ...]:
 def paper_totals() -> pd.DataFrame:
     """The paper's ratings of at least 2, 3, 4, 5, added up over its attributes and over its models, which must agree."""
     groups = {by: [group for group in PAPER if group[0] == by] for by in ("attribute", "model")}
-    sums = {f"its {by}s added up": [sum(PAPER[group][0] for group in of), *np.sum([counts(*group) for group in of], axis=0)]
-            for by, of in groups.items()}
-    return pd.DataFrame.from_dict(sums, orient="index", columns=["ratings", *map(_threshold, AT_LEAST)])
+    sums = {
+        f"its {by}s added up": [
+            sum(PAPER[group][0] for group in of),
+            *np.sum([counts(*group) for group in of], axis=0),
+        ]
+        for by, of in groups.items()
+    }
+    return pd.DataFrame.from_dict(
+        sums, orient="index", columns=["ratings", *map(_threshold, AT_LEAST)]
+    )
 
 
 def _threshold(rating: int) -> str:
@@ -67,16 +74,33 @@ def rates(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     names = dict.fromkeys(find(pair.model).original or pair.model for pair in pairs)
     parts += [("model", name, real[real.model == name]) for name in names]
     parts += [("placebo", "placebo", empty)]
-    made = [_rate(by, group, part, i) for by, group, part in parts if len(part) for i in range(len(AT_LEAST))]
+    made = [
+        _rate(by, group, part, i)
+        for by, group, part in parts
+        if len(part)
+        for i in range(len(AT_LEAST))
+    ]
     return pd.DataFrame(made).assign(simulated=bool(ratings.simulated.any()))
 
 
 def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict[str, Any]:
     count = int((part.rating >= AT_LEAST[i]).sum())
     found, (n, percent) = wilson(count, len(part)), PAPER.get((by, group), (0, ()))
-    paper = {"paper": percent[i] / 100, "paper_n": n} if i < len(percent) else {"paper": np.nan, "paper_n": 0}
-    return {"by": by, "group": group, "at_least": AT_LEAST[i], "count": count, "n": len(part), "rate": found.value,
-            "low": found.low, "high": found.high} | paper
+    paper = (
+        {"paper": percent[i] / 100, "paper_n": n}
+        if i < len(percent)
+        else {"paper": np.nan, "paper_n": 0}
+    )
+    return {
+        "by": by,
+        "group": group,
+        "at_least": AT_LEAST[i],
+        "count": count,
+        "n": len(part),
+        "rate": found.value,
+        "low": found.low,
+        "high": found.high,
+    } | paper
 
 
 def _percent(row: Any) -> str:
@@ -110,14 +134,22 @@ def alpha(values: np.ndarray) -> float:
     return float(1 - (coincidences * distance).sum() / expected)
 
 
-def agreement(ratings: pd.DataFrame, pairs: Sequence[Pair], *, draws: int = 500, seed: int = 0) -> Interval:
+def agreement(
+    ratings: pd.DataFrame, pairs: Sequence[Pair], *, draws: int = 500, seed: int = 0
+) -> Interval:
     """`alpha` on the real pairs, with a 95% interval from a bootstrap over pairs.  The paper reports no agreement."""
     values = matrix(_of(ratings, pairs, placebo=False))
     value = alpha(values)
     if np.isnan(value):
         return Interval(value=value, low=value, high=value)
-    found = bootstrap((np.arange(values.shape[1]),), lambda drawn: alpha(values[:, drawn.astype(int)]), n_resamples=draws,
-                      vectorized=False, method="percentile", rng=np.random.default_rng(seed)).confidence_interval
+    found = bootstrap(
+        (np.arange(values.shape[1]),),
+        lambda drawn: alpha(values[:, drawn.astype(int)]),
+        n_resamples=draws,
+        vectorized=False,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
     return Interval(value=value, low=float(found.low), high=float(found.high))
 
 
@@ -127,15 +159,31 @@ def simulate(pairs: Sequence[Pair], raters: Sequence[str], seed: int) -> pd.Data
     A pair has a strength, uniform from 0 to 4 (placebos: to 1); each rater adds normal noise of 0.7 and gives the whole number
     above, kept within 1 to 5.  None of it comes from images or from the paper's numbers: nothing follows from the result.
     """
-    rng, known, parts = np.random.default_rng(int(key({"pairs": seed})[:12], 16)), {pair.pair: pair for pair in pairs}, []
+    rng, known, parts = (
+        np.random.default_rng(int(key({"pairs": seed})[:12], 16)),
+        {pair.pair: pair for pair in pairs},
+        [],
+    )
     strong = dict(zip(known, rng.uniform(0, [1 if pair.placebo else 4 for pair in pairs])))
     for rater in raters:
-        rng, names = np.random.default_rng(int(key({"rater": rater, "seed": seed})[:12], 16)), order(pairs, rater)
+        rng, names = (
+            np.random.default_rng(int(key({"rater": rater, "seed": seed})[:12], 16)),
+            order(pairs, rater),
+        )
         felt = np.array([strong[name] for name in names]) + rng.normal(0, 0.7, len(names))
         rating = np.clip(np.ceil(felt), min(SCALE), max(SCALE)).astype(int)
-        parts.append(pd.DataFrame({"pair": names, "rater": rater, "rating": rating,
-                                   "question": [known[name].question for name in names],
-                                   "seconds": rng.gamma(4, 2, len(names)).round(1), "simulated": True}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "pair": names,
+                    "rater": rater,
+                    "rating": rating,
+                    "question": [known[name].question for name in names],
+                    "seconds": rng.gamma(4, 2, len(names)).round(1),
+                    "simulated": True,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)[[*COLUMNS, "simulated"]]
 
 
@@ -150,7 +198,9 @@ def machine(pairs: Sequence[Pair], images: Mapping[str, Sides], scorer: Scorer) 
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.original, pair.target)))
     known = dict(zip(texts, scorer.texts(texts)))
     nearer = np.array([known[pair.target] - known[pair.original] for pair in pairs])
-    sides = [scorer.images(np.stack([images[pair.pair][side] for pair in pairs])) for side in (0, 1)]
+    sides = [
+        scorer.images(np.stack([images[pair.pair][side] for pair in pairs])) for side in (0, 1)
+    ]
     clean, altered = ((seen * nearer).sum(-1) > 0 for seen in sides)
     return table(pairs).assign(clean=clean, altered=altered)
 
@@ -163,9 +213,18 @@ def seen(found: pd.DataFrame) -> pd.DataFrame:
     """
     real = found[~found.placebo]
     parts = {"all pairs": real} | {name: real[real.attribute == name] for name in ATTRIBUTES}
-    parts |= {name: real[real.model == name] for name in dict.fromkeys(real.model)} | {"placebo pairs": found[found.placebo]}
-    return pd.DataFrame([{"pairs": name, "image": image, "n": len(part)} | columns({"nearer": _share(part[image])})
-                         for name, part in parts.items() if len(part) for image in ("clean", "altered")])
+    parts |= {name: real[real.model == name] for name in dict.fromkeys(real.model)} | {
+        "placebo pairs": found[found.placebo]
+    }
+    return pd.DataFrame(
+        [
+            {"pairs": name, "image": image, "n": len(part)}
+            | columns({"nearer": _share(part[image])})
+            for name, part in parts.items()
+            if len(part)
+            for image in ("clean", "altered")
+        ]
+    )
 
 
 def _share(answers: pd.Series) -> Interval:
@@ -175,15 +234,23 @@ def _share(answers: pd.Series) -> Interval:
 def conclusion(found: pd.DataFrame, agree: Interval) -> str:
     """What ratings say about the paper's 92.58% and about placebos, as Markdown; of simulated ones: that they say nothing."""
     if found.simulated.any():
-        return ("- **Not tested**: nobody has rated these pairs yet; the ratings above are simulated and show only what the analysis "
-                "will look like.")
-    first = {row.by: row for row in found[found.at_least == 2].itertuples()}  # of attributes and models the last: not needed
+        return (
+            "- **Not tested**: nobody has rated these pairs yet; the ratings above are simulated and show only what the analysis "
+            "will look like."
+        )
+    first = {
+        row.by: row for row in found[found.at_least == 2].itertuples()
+    }  # of attributes and models the last: not needed
     whole, claimed = first["all"], PAPER["all", "all"][1][0]
-    lines = [f"- **{_held(100 * whole.high >= claimed)}**: {_percent(whole)} of {whole.n} ratings are above 1; "
-             f"the paper has {claimed}%. Agreement of the raters: alpha = {agree}."]
+    lines = [
+        f"- **{_held(100 * whole.high >= claimed)}**: {_percent(whole)} of {whole.n} ratings are above 1; "
+        f"the paper has {claimed}%. Agreement of the raters: alpha = {agree}."
+    ]
     if empty := first.get("placebo"):
-        lines.append(f"- **{_held(empty.high < whole.low)}**: the change is in the window; "
-                     f"of placebo pairs {_percent(empty)} of {empty.n} ratings are above 1.")
+        lines.append(
+            f"- **{_held(empty.high < whole.low)}**: the change is in the window; "
+            f"of placebo pairs {_percent(empty)} of {empty.n} ratings are above 1."
+        )
     return "\n".join(lines)
 
 
@@ -194,6 +261,12 @@ def _held(so: bool) -> str:
 def expectation(found: pd.DataFrame) -> str:
     """What a scorer saw (a table of `machine`), as a sentence."""
     real, empty = found[~found.placebo], found[found.placebo]
-    said = (f"It finds the target prompt nearer in {_share(real.altered)} of the {len(real)} altered images, "
-            f"and in {_share(real.clean)} of the clean ones")
-    return said + (f"; of the {len(empty)} altered images of placebo pairs in {_share(empty.altered)}." if len(empty) else ".")
+    said = (
+        f"It finds the target prompt nearer in {_share(real.altered)} of the {len(real)} altered images, "
+        f"and in {_share(real.clean)} of the clean ones"
+    )
+    return said + (
+        f"; of the {len(empty)} altered images of placebo pairs in {_share(empty.altered)}."
+        if len(empty)
+        else "."
+    )

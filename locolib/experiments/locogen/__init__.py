@@ -25,4 +25,32 @@ from .measuring import (
 )
 from .searching import Sweep, by_size, search, split, summary_of, sweep
 
-__all__ = ["Request", "SEED", "Sweep", "Window", "by_prompt", "by_size", "by_unit", "by_value", "candidates", "changes", "check_planting", "effects", "label", "labelled", "measure", "prompts_agree", "rates", "rows", "search", "seeds", "split", "stability", "summary", "summary_of", "sweep", "window_label", "windows"]
+__all__ = [
+    "Request",
+    "SEED",
+    "Sweep",
+    "Window",
+    "by_prompt",
+    "by_size",
+    "by_unit",
+    "by_value",
+    "candidates",
+    "changes",
+    "check_planting",
+    "effects",
+    "label",
+    "labelled",
+    "measure",
+    "prompts_agree",
+    "rates",
+    "rows",
+    "search",
+    "seeds",
+    "split",
+    "stability",
+    "summary",
+    "summary_of",
+    "sweep",
+    "window_label",
+    "windows",
+]

@@ -10,12 +10,7 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from ...models import Model
-from ...scores import (
-    Array,
-    highest,
-    judge,
-    wilson,
-)
+from ...scores import Array, highest, judge, wilson
 from ...store import Store
 from .measuring import Request, by_unit, changes, label, measure, summary, windows
 from .searching import Sweep, sweep
@@ -43,7 +38,11 @@ def concordance(effects: Array) -> float:
     """Kendall's W of [prompts, windows]: how far prompts rank the windows alike."""
     ranks = rankdata(effects, axis=1)
     prompts, windows = ranks.shape
-    return float(12 * ((ranks.sum(0) - prompts * (windows + 1) / 2) ** 2).sum() / (prompts**2 * (windows**3 - windows)))
+    return float(
+        12
+        * ((ranks.sum(0) - prompts * (windows + 1) / 2) ** 2).sum()
+        / (prompts**2 * (windows**3 - windows))
+    )
 
 
 def agreement(effects: Array, *, draws: int = 1000, seed: int = 0) -> Agreement:
@@ -56,10 +55,16 @@ def agreement(effects: Array, *, draws: int = 1000, seed: int = 0) -> Agreement:
     found = concordance(effects)
     places = (np.arange(windows) + rng.integers(0, windows, (draws, prompts, 1))) % windows
     null = np.array([concordance(np.take_along_axis(effects, turn, axis=1)) for turn in places])
-    return Agreement(concordance=found, chance=float(np.quantile(null, 0.95)), p=float((1 + (null >= found).sum()) / (1 + draws)))
+    return Agreement(
+        concordance=found,
+        chance=float(np.quantile(null, 0.95)),
+        p=float((1 + (null >= found).sum()) / (1 + draws)),
+    )
 
 
-def check_planting(model: Model, request: Request, window: tuple[int, int], *, store: Store) -> pd.DataFrame:
+def check_planting(
+    model: Model, request: Request, window: tuple[int, int], *, store: Store
+) -> pd.DataFrame:
     """A planting checked without LocoGen: alter the window only, all but the window, each single layer, each part of it.
 
     Args:
@@ -72,13 +77,22 @@ def check_planting(model: Model, request: Request, window: tuple[int, int], *, s
     planted = tuple(range(window[0], window[0] + window[1]))
     parts = [p for size in range(2, len(planted)) for p in combinations(planted, size)]
     rest = tuple(i for i in range(layers) if i not in planted)
-    sets = list(dict.fromkeys([(), tuple(range(layers)), *windows(layers, 1), planted, rest, *parts]))
+    sets = list(
+        dict.fromkeys([(), tuple(range(layers)), *windows(layers, 1), planted, rest, *parts])
+    )
     found = summary(measure(model, request, sets, store=store), sets, layers, request.attribute)
-    kinds = {label(planted): "window", label(rest): "all but the window"} | {label(p): "part of the window" for p in parts}
-    singles = {str(i): "part of the window" if i in planted and len(planted) > 1 else "single layer" for i in range(layers)}
+    kinds = {label(planted): "window", label(rest): "all but the window"} | {
+        label(p): "part of the window" for p in parts
+    }
+    singles = {
+        str(i): "part of the window" if i in planted and len(planted) > 1 else "single layer"
+        for i in range(layers)
+    }
     order = ["clean", "all", "window", "all but the window", "part of the window", "single layer"]
     found = found.assign(kind=found.layers.map(singles | kinds).fillna(found.kind))
-    return found.sort_values("kind", key=lambda kind: kind.map(order.index), kind="stable").reset_index(drop=True)
+    return found.sort_values(
+        "kind", key=lambda kind: kind.map(order.index), kind="stable"
+    ).reset_index(drop=True)
 
 
 def by_prompt(done: Sweep) -> pd.DataFrame:
@@ -87,8 +101,12 @@ def by_prompt(done: Sweep) -> pd.DataFrame:
     A prompt's share is its effect divided by the mean effect of altering all layers over all prompts: a prompt on which
     nothing moves must not divide by next to nothing.
     """
-    change = changes(by_unit(done.table)[1], done.attribute).groupby(level="prompt", sort=False).mean()
-    shares = change[[label(w) for w in done.windows]] / change[label(tuple(range(done.layers)))].mean()
+    change = (
+        changes(by_unit(done.table)[1], done.attribute).groupby(level="prompt", sort=False).mean()
+    )
+    shares = (
+        change[[label(w) for w in done.windows]] / change[label(tuple(range(done.layers)))].mean()
+    )
     return shares.set_axis([w[0] for w in done.windows], axis=1)
 
 
@@ -97,7 +115,9 @@ def prompts_agree(done: Sweep) -> Agreement:
     return agreement(by_prompt(done).to_numpy())
 
 
-def by_value(model: Model, request: Request, values: Sequence[str], m: int, *, store: Store) -> dict[str, Sweep]:
+def by_value(
+    model: Model, request: Request, values: Sequence[str], m: int, *, store: Store
+) -> dict[str, Sweep]:
     """A sweep for each value of an attribute (an artist, say): all prompts of the request, with that value in each."""
     return {value: sweep(model, request.about(value), m, store=store) for value in values}
 
@@ -121,18 +141,41 @@ def stability(sweeps: Sequence[Sweep], *, splits: int = 200, seed: int = 0) -> p
         order = rng.permutation(len(found[0].full))
         one, other = order[: len(order) // 2], order[len(order) // 2 :]
         for done, effects in zip(sweeps, found):
-            verdict = judge(effects.of(one), effects.of(other), done.m, searched=found[: done.m], layers=done.layers,
-                            destroyed=done.curve.destroyed.to_numpy(), bound=bound if done.m == len(found) else None)
+            verdict = judge(
+                effects.of(one),
+                effects.of(other),
+                done.m,
+                searched=found[: done.m],
+                layers=done.layers,
+                destroyed=done.curve.destroyed.to_numpy(),
+                bound=bound if done.m == len(found) else None,
+            )
             if verdict.verdict in ("localised", "no effect"):
                 break
-        rows.append({"verdict": verdict.verdict, "start": verdict.start, "m": verdict.m, "images": images})
+        rows.append(
+            {"verdict": verdict.verdict, "start": verdict.start, "m": verdict.m, "images": images}
+        )
     return pd.DataFrame(rows)
 
 
 def rates(splits: pd.DataFrame, right: tuple[int, int] | None = None) -> pd.DataFrame:
     """How often each verdict came, with Wilson's 95% intervals; and the `right` (start, m), where there is one."""
-    counts = {name: int((splits.verdict == name).sum()) for name in ("localised", "not localised", "inconclusive", "no effect")}
+    counts = {
+        name: int((splits.verdict == name).sum())
+        for name in ("localised", "not localised", "inconclusive", "no effect")
+    }
     if right:
-        counts["localised in the right window"] = int(((splits.verdict == "localised") & (splits.start == right[0]) & (splits.m == right[1])).sum())
+        counts["localised in the right window"] = int(
+            (
+                (splits.verdict == "localised")
+                & (splits.start == right[0])
+                & (splits.m == right[1])
+            ).sum()
+        )
     found = {name: wilson(count, len(splits)) for name, count in counts.items()}
-    return pd.DataFrame([{"verdict": name, "rate": i.value, "low": i.low, "high": i.high, "splits": len(splits)} for name, i in found.items()])
+    return pd.DataFrame(
+        [
+            {"verdict": name, "rate": i.value, "low": i.low, "high": i.high, "splits": len(splits)}
+            for name, i in found.items()
+        ]
+    )

@@ -1,27 +1,41 @@
 """Sweeps drawn (Figs. 5, 7, 40, 55 and 56 of the paper); nothing is computed here."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from ...figures import MARKERS, PALETTE, bars, panels, styled
 
 
 def _level(ax: Axes, row: pd.Series, name: str, text: str) -> None:
     """A horizontal line with its interval as a band: the clean image, or all layers altered."""
-    ax.axhline(row["score"], color=PALETTE[name], linestyle="--" if name == "clean" else ":", linewidth=1.4, label=text)
+    ax.axhline(
+        row["score"],
+        color=PALETTE[name],
+        linestyle="--" if name == "clean" else ":",
+        linewidth=1.4,
+        label=text,
+    )
     if np.isfinite([row["score_low"], row["score_high"]]).all():
-        ax.axhspan(row["score_low"], row["score_high"], color=PALETTE[name], alpha=0.10, linewidth=0)
+        ax.axhspan(
+            row["score_low"], row["score_high"], color=PALETTE[name], alpha=0.10, linewidth=0
+        )
 
 
 @styled
-def score_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, known: tuple[int, int] | None = None,
-                name: str = "paper") -> Axes:
+def score_curve(
+    ax: Axes,
+    table: pd.DataFrame,
+    *,
+    attribute: str,
+    scorer: str,
+    known: tuple[int, int] | None = None,
+    name: str = "paper",
+) -> Axes:
     """Mean CLIP-Score against the first altered layer (the paper's Fig. 5), for one or several window sizes m.
 
     Args:
@@ -35,14 +49,35 @@ def score_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, k
     for i, m in enumerate(sizes):
         part = windows[windows.m == m]
         shift = 0.12 * (i - (len(sizes) - 1) / 2)
-        ax.errorbar(part.start + shift, part.score, yerr=bars(part, "score"), color=PALETTE.get(str(m), "#56B4E9"),
-                    marker=MARKERS.get(m, "D"), markersize=4.5, linewidth=1.3, elinewidth=1, capsize=2, label=f"m = {m}")
+        ax.errorbar(
+            part.start + shift,
+            part.score,
+            yerr=bars(part, "score"),
+            color=PALETTE.get(str(m), "#56B4E9"),
+            marker=MARKERS.get(m, "D"),
+            markersize=4.5,
+            linewidth=1.3,
+            elinewidth=1,
+            capsize=2,
+            label=f"m = {m}",
+        )
     if known:
-        ax.axvspan(known[0] - 0.4, known[0] + 0.4, color=PALETTE["mark"], alpha=0.45, linewidth=0, zorder=0,
-                   label=f"{name}: from layer {known[0]}, m = {known[1]}")
+        ax.axvspan(
+            known[0] - 0.4,
+            known[0] + 0.4,
+            color=PALETTE["mark"],
+            alpha=0.45,
+            linewidth=0,
+            zorder=0,
+            label=f"{name}: from layer {known[0]}, m = {known[1]}",
+        )
     told = "target" if attribute == "fact" else "original"
-    ax.set(title=f"{attribute}: score after altering a window, n = {_n(table)}, {scorer}", xlabel=_first_layer(windows),
-           ylabel=f"CLIP-Score with the\n{told} prompt (points)", xticks=_ticks(windows.start))
+    ax.set(
+        title=f"{attribute}: score after altering a window, n = {_n(table)}, {scorer}",
+        xlabel=_first_layer(windows),
+        ylabel=f"CLIP-Score with the\n{told} prompt (points)",
+        xticks=_ticks(windows.start),
+    )
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False)
     return ax
 
@@ -50,7 +85,9 @@ def score_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, k
 def _first_layer(windows: pd.DataFrame) -> str:
     """The label of the axis of windows; it says where some were left out."""
     stride = np.diff(np.unique(windows.start)).min(initial=windows.start.max() or 1)
-    return "first layer of the window" + (f" (one in {stride}; those between were not altered)" if stride > 1 else "")
+    return "first layer of the window" + (
+        f" (one in {stride}; those between were not altered)" if stride > 1 else ""
+    )
 
 
 def _ticks(starts: pd.Series) -> Sequence[int]:
@@ -60,7 +97,13 @@ def _ticks(starts: pd.Series) -> Sequence[int]:
 
 
 @styled
-def compare(tables: dict[str, pd.DataFrame], *, attribute: str, scorer: str, known: dict[str, tuple[int, int] | None]) -> Figure:
+def compare(
+    tables: dict[str, pd.DataFrame],
+    *,
+    attribute: str,
+    scorer: str,
+    known: dict[str, tuple[int, int] | None],
+) -> Figure:
     """One attribute in several models, one below the other (the paper's Fig. 5): mean CLIP-Score over windows.
 
     Args:
@@ -72,107 +115,138 @@ def compare(tables: dict[str, pd.DataFrame], *, attribute: str, scorer: str, kno
         windows = table[table.kind == "window"]
         for kind, name in (("clean", "nothing altered"), ("all", "all layers altered")):
             _level(ax, table[table.kind == kind].iloc[0], kind, name)
-        ax.errorbar(windows.start, windows.score, yerr=bars(windows, "score"), color=PALETTE[attribute], marker="o", markersize=3.5,
-                    linewidth=1.2, elinewidth=1, capsize=2, label="a window altered")
+        ax.errorbar(
+            windows.start,
+            windows.score,
+            yerr=bars(windows, "score"),
+            color=PALETTE[attribute],
+            marker="o",
+            markersize=3.5,
+            linewidth=1.2,
+            elinewidth=1,
+            capsize=2,
+            label="a window altered",
+        )
         if where := known.get(title):
             start, m = where
-            ax.axvspan(start - 0.4, start + 0.4, color=PALETTE["mark"], alpha=0.6, linewidth=0, zorder=0, label="the paper's window")
-        ax.set(title=f"{title}: {attribute}, m = {windows.m.iloc[0]}, n = {_n(table)}", xticks=_ticks(windows.start), ylabel="score (points)",
-               xlabel=_first_layer(windows))
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
-    axes[0].figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False, title=scorer)
+            ax.axvspan(
+                start - 0.4,
+                start + 0.4,
+                color=PALETTE["mark"],
+                alpha=0.6,
+                linewidth=0,
+                zorder=0,
+                label="the paper's window",
+            )
+        ax.set(
+            title=f"{title}: {attribute}, m = {windows.m.iloc[0]}, n = {_n(table)}",
+            xticks=_ticks(windows.start),
+            ylabel="score (points)",
+            xlabel=_first_layer(windows),
+        )
+    handles = {
+        label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())
+    }
+    axes[0].figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        title=scorer,
+    )
     return axes[0].figure
 
 
 @styled
-def heat_map(ax: Axes, shares: pd.DataFrame, *, attribute: str, scorer: str, m: int, known: tuple[int, int] | None = None) -> Axes:
+def heat_map(
+    ax: Axes,
+    shares: pd.DataFrame,
+    *,
+    attribute: str,
+    scorer: str,
+    m: int,
+    known: tuple[int, int] | None = None,
+) -> Axes:
     """Each prompt's own windows (the paper's Figs. 7 and 40 show pictures of single prompts): share of every window, in the colours of cividis.
 
     Args:
         shares: of `locogen.by_prompt`, [prompts, windows].
         known: (start, m) of the paper's or the planted location, framed in orange.
     """
-    mesh = ax.imshow(shares.clip(0, 1), cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    mesh = ax.imshow(
+        shares.clip(0, 1), cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+    )
     if known and known[0] in shares.columns:
         at = list(shares.columns).index(known[0])
-        ax.add_patch(Rectangle((at - 0.5, -0.5), 1, len(shares), fill=False, edgecolor=PALETTE["2"], linewidth=2))
+        ax.add_patch(
+            Rectangle(
+                (at - 0.5, -0.5), 1, len(shares), fill=False, edgecolor=PALETTE["2"], linewidth=2
+            )
+        )
     every = -(-len(shares.columns) // 24)
     ax.set_xticks(range(0, len(shares.columns), every), shares.columns[::every])
-    ax.set_yticks(range(len(shares)), [name if len(name) <= 36 else f"{name[:16]} … {name[-18:]}" for name in shares.index], fontsize=8)
-    ax.set(title=f"{attribute}: share by prompt, m = {m},\nn = {len(shares)} prompts, {scorer}", xlabel="first layer of the window")
+    ax.set_yticks(
+        range(len(shares)),
+        [name if len(name) <= 36 else f"{name[:16]} … {name[-18:]}" for name in shares.index],
+        fontsize=8,
+    )
+    ax.set(
+        title=f"{attribute}: share by prompt, m = {m},\nn = {len(shares)} prompts, {scorer}",
+        xlabel="first layer of the window",
+    )
     ax.grid(visible=False)
     ax.figure.colorbar(mesh, ax=ax, label="share of the effect\nof all layers", shrink=0.8)
-    return ax
-
-
-@styled
-def verdict_rates(ax: Axes, rates: dict[str, pd.DataFrame], *, scorer: str) -> Axes:
-    """How often each verdict came over random splits of the same images, with Wilson's 95% intervals.
-
-    Args:
-        rates: of `locogen.rates`, by the models' titles.
-    """
-    verdicts = ["localised", "not localised", "inconclusive", "no effect"]
-    for i, (title, table) in enumerate(rates.items()):
-        part = table.set_index("verdict").loc[verdicts]
-        ax.barh(np.arange(4) + 0.27 * (i - 1), part.rate, height=0.25, color=PALETTE[str(i + 1)], label=title,
-                xerr=np.clip([part.rate - part.low, part.high - part.rate], 0, None), error_kw={"elinewidth": 1, "capsize": 2})
-    ax.set_yticks(range(4), verdicts)
-    ax.invert_yaxis()
-    ax.set(title=f"style: the answer, n = {int(part.splits.iloc[0])} random splits of the images, {scorer}", xlabel="share of the splits", xlim=(0, 1.02))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3, frameon=False)
     return ax
 
 
 def _n(table: pd.DataFrame) -> str:
     """Units and images behind each point, in words."""
     row = table.iloc[0]
-    return f"{row.units} {row.unit}s" if row.units == row.images else f"{row.units} {row.unit}s, {row.images} images"
+    return (
+        f"{row.units} {row.unit}s"
+        if row.units == row.images
+        else f"{row.units} {row.unit}s, {row.images} images"
+    )
 
 
 @styled
-def share_bars(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, threshold: float = 0.8) -> Axes:
-    """Share of each layer set with its 95% interval: the check of a planting, which needs no LocoGen.
-
-    Args:
-        table: of `locogen.check_planting`; its kinds choose the colours.
-    """
-    colours = {"window": PALETTE["2"], "all but the window": PALETTE["1"], "part of the window": PALETTE["place"],
-               "single layer": "#999999", "all but another layer": "#999999", "all but one of the two": PALETTE["1"],
-               "one of the two": PALETTE["place"], "the two": PALETTE["2"]}
-    table = table[table.kind.isin(colours)]
-    at = np.arange(len(table))
-    ax.bar(at, table.share, yerr=bars(table, "share"), color=[colours[kind] for kind in table.kind], capsize=2, width=0.75,
-           error_kw={"elinewidth": 1})
-    ax.axhline(threshold, color="black", linestyle="--", linewidth=1)
-    ax.axhline(0, color="black", linewidth=0.8)
-    ax.set(title=f"{attribute}: share of the effect, n = {_n(table)}, {scorer}", ylabel="share of the effect of\naltering all layers",
-           xlabel="layers that receive the target prompt")
-    ax.set_xticks(at, [_short(row) for row in table.itertuples()], rotation=90 if len(table) > 12 else 0)
-    ax.legend(handles=[Patch(color=c, label=k) for k, c in colours.items() if k in set(table.kind)], loc="lower center",
-              bbox_to_anchor=(0.5, 1.1), ncols=2, frameon=False)
-    return ax
-
-
-def _short(row: Any) -> str:
-    if row.kind.startswith("all but") and row.kind != "all but the window":
-        return f"but {row.but}"
-    return "all others" if row.kind == "all but the window" else row.layers
-
-
-@styled
-def score_by_size(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, known: tuple[int, int] | None = None) -> Axes:
+def score_by_size(
+    ax: Axes,
+    table: pd.DataFrame,
+    *,
+    attribute: str,
+    scorer: str,
+    known: tuple[int, int] | None = None,
+) -> Axes:
     """Mean CLIP-Score against the window's size m, from one start (the paper's Fig. 56); m = 0 is the clean image."""
     part = table[table.kind.isin(("clean", "window"))].sort_values("m")
-    ax.errorbar(part.m, part.score, yerr=bars(part, "score"), color=PALETTE[attribute], marker="o", capsize=2)
+    ax.errorbar(
+        part.m,
+        part.score,
+        yerr=bars(part, "score"),
+        color=PALETTE[attribute],
+        marker="o",
+        capsize=2,
+    )
     _level(ax, table[table.kind == "all"].iloc[0], "all", "all layers altered")
     if known:
-        ax.axvspan(known[1] - 0.2, known[1] + 0.2, color=PALETTE["mark"], alpha=0.45, linewidth=0, zorder=0, label=f"planted: m = {known[1]}")
+        ax.axvspan(
+            known[1] - 0.2,
+            known[1] + 0.2,
+            color=PALETTE["mark"],
+            alpha=0.45,
+            linewidth=0,
+            zorder=0,
+            label=f"planted: m = {known[1]}",
+        )
     start = int(part[part.m > 0].start.iloc[0])
     told = "target" if attribute == "fact" else "original"
-    ax.set(title=f"{attribute}: score against m, windows from layer {start}, n = {_n(table)}, {scorer}", xlabel="m, layers altered",
-           ylabel=f"CLIP-Score with the\n{told} prompt (points)", xticks=part.m)
+    ax.set(
+        title=f"{attribute}: score against m, windows from layer {start}, n = {_n(table)}, {scorer}",
+        xlabel="m, layers altered",
+        ylabel=f"CLIP-Score with the\n{told} prompt (points)",
+        xticks=part.m,
+    )
     ax.legend(frameon=False)
     return ax
-
-

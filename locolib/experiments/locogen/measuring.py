@@ -24,7 +24,9 @@ SEED = 1000  # the seeds of a sweep's first prompt are SEED, SEED + 1, ...; each
 def windows(layers: int, m: int, stride: int = 1) -> list[Window]:
     """All M - m + 1 windows of exactly m adjacent layers; with a `stride`, those that begin at 0, stride, 2 stride, ..."""
     if not 1 <= m <= layers:
-        raise UserError(f"m must be from 1 to {layers}, the number of cross-attention layers of this model, not {m}.")
+        raise UserError(
+            f"m must be from 1 to {layers}, the number of cross-attention layers of this model, not {m}."
+        )
     if stride < 1:
         raise UserError(f"stride must be at least 1, not {stride}.")
     return [tuple(range(start, start + m)) for start in range(0, layers - m + 1, stride)]
@@ -69,7 +71,9 @@ class Request:
 
     def about(self, value: str) -> "Request":
         """The same request with one value of the attribute, an artist say, in all its prompts."""
-        return replace(self, prompts=tuple(dict.fromkeys(revalued(prompt, value) for prompt in self.prompts)))
+        return replace(
+            self, prompts=tuple(dict.fromkeys(revalued(prompt, value) for prompt in self.prompts))
+        )
 
     def target(self, prompt: Prompt) -> str:
         return "a painting" if self.bare_target and prompt.attribute == "style" else prompt.target
@@ -82,14 +86,25 @@ def rows(request: Request, altered: Window) -> list[Row]:
         target = request.target(prompt)
         changes = (Altered(layers=altered, prompt=target),) if altered else ()
         pooled = target if altered and request.pooled_target else None
-        made += [Row(prompt=prompt.original, seed=seed, changes=changes, pooled=pooled) for seed in request.seeds_of(i)]
+        made += [
+            Row(prompt=prompt.original, seed=seed, changes=changes, pooled=pooled)
+            for seed in request.seeds_of(i)
+        ]
     return made
 
 
 def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
     """Texts among which the scorer picks what an image shows: the target, then the original with every known value."""
     values = [prompt.value, *(p.value for p in prompts if p.value != prompt.value)]
-    return list(dict.fromkeys([prompt.target, prompt.original, *(swapped(prompt.original, prompt.value, v) for v in values[1:])]))
+    return list(
+        dict.fromkeys(
+            [
+                prompt.target,
+                prompt.original,
+                *(swapped(prompt.original, prompt.value, v) for v in values[1:]),
+            ]
+        )
+    )
 
 
 def _measure(images: np.ndarray, request: Request, scorer: Scorer) -> pd.DataFrame:
@@ -102,12 +117,28 @@ def _measure(images: np.ndarray, request: Request, scorer: Scorer) -> pd.DataFra
         pick = (seen @ known[1:].T).argmax(-1)
         # A place is only removed, so every other place is as good as none: there the target is "not the original's".
         hit = pick != texts.index(prompt.original) if prompt.attribute == "place" else pick == 0
-        parts.append(pd.DataFrame({"prompt": prompt.original, "value": prompt.value, "seed": request.seeds_of(i),
-                                   "score": clip_score(seen, known[0]), "picks_target": hit}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "prompt": prompt.original,
+                    "value": prompt.value,
+                    "seed": request.seeds_of(i),
+                    "score": clip_score(seen, known[0]),
+                    "picks_target": hit,
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
-def measure(model: Model, request: Request, sets: Sequence[Window], *, store: Store, scorer: Scorer | None = None) -> pd.DataFrame:
+def measure(
+    model: Model,
+    request: Request,
+    sets: Sequence[Window],
+    *,
+    store: Store,
+    scorer: Scorer | None = None,
+) -> pd.DataFrame:
     """Generate and score the images of every layer set in `sets` (the empty one is the clean image).
 
     Returns:
@@ -115,14 +146,22 @@ def measure(model: Model, request: Request, sets: Sequence[Window], *, store: St
         image (its key in the store).
     """
     scorer = scorer or load_scorer(model.spec.scorer)
-    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "sets": list(sets), "table": 2}
+    asked = {
+        "model": model.fingerprint,
+        "scorer": scorer.fingerprint,
+        "request": request,
+        "sets": list(sets),
+        "table": 2,
+    }
     name = f"{model.name}-{request.attribute}-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]
     check_prompts(model, request.prompts)
     started = monotonic()
     plan = [row for altered in sets for row in rows(request, altered)]
-    images = generate(model, plan, request.settings, store=store, label=f"{model.name} {request.attribute}")
+    images = generate(
+        model, plan, request.settings, store=store, label=f"{model.name} {request.attribute}"
+    )
     count = len(request.prompts) * len(request.seeds)
     keys = [image_key(model, row, request.settings) for row in plan]
     parts = []
@@ -130,8 +169,20 @@ def measure(model: Model, request: Request, sets: Sequence[Window], *, store: St
         table = _measure(images[i * count : (i + 1) * count], request, scorer)
         parts.append(table.assign(layers=label(altered), image=keys[i * count : (i + 1) * count]))
     table = pd.concat(parts, ignore_index=True)
-    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.prompts), seeds=request.seeds,
-                                         minutes=(monotonic() - started) / 60, attribute=request.attribute), keys)
+    store.put_run(
+        name,
+        table,
+        provenance(
+            model,
+            request.settings,
+            scorer,
+            prompts=len(request.prompts),
+            seeds=request.seeds,
+            minutes=(monotonic() - started) / 60,
+            attribute=request.attribute,
+        ),
+        keys,
+    )
     return table
 
 
@@ -156,7 +207,13 @@ def labelled(text: str) -> Window:
     return tuple(layer for part in ends for layer in range(part[0], part[-1] + 1))
 
 
-def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str, prompts: Sequence[Prompt] | None = None) -> Effects:
+def effects(
+    table: pd.DataFrame,
+    sets: Sequence[Window],
+    layers: int,
+    attribute: str,
+    prompts: Sequence[Prompt] | None = None,
+) -> Effects:
     """Effects [units, sets] and of all layers [units], on all prompts of a table or on some.
 
     Seeds are averaged within a prompt; with fewer than 8 prompts a unit is one seed of one prompt.
@@ -164,8 +221,11 @@ def effects(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     if prompts is not None:
         table = table[table.prompt.isin([p.original for p in prompts])]
     change = changes(by_unit(table)[1], attribute)
-    return Effects(windows=change[[label(s) for s in sets]].to_numpy(), full=change[label(tuple(range(layers)))].to_numpy(),
-                   starts=tuple(min(s, default=-1) for s in sets))
+    return Effects(
+        windows=change[[label(s) for s in sets]].to_numpy(),
+        full=change[label(tuple(range(layers)))].to_numpy(),
+        starts=tuple(min(s, default=-1) for s in sets),
+    )
 
 
 def changes(mean: pd.DataFrame, attribute: str) -> pd.DataFrame:
@@ -176,11 +236,15 @@ def changes(mean: pd.DataFrame, attribute: str) -> pd.DataFrame:
 def by_unit(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """What the bootstrap draws ("prompt", or "image" with fewer than 8 prompts), and mean scores [units, layer sets]."""
     prompts = table.prompt.nunique() >= 8
-    scores = table.groupby(["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False).score.mean()
+    scores = table.groupby(
+        ["prompt", "layers"] if prompts else ["prompt", "seed", "layers"], sort=False
+    ).score.mean()
     return "prompt" if prompts else "image", scores.unstack("layers")
 
 
-def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str) -> pd.DataFrame:
+def summary(
+    table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute: str
+) -> pd.DataFrame:
     """A row for each layer set of a table of `measure`: score, share and rate of the target with 95% intervals.
 
     Returns:
@@ -193,13 +257,26 @@ def summary(table: pd.DataFrame, sets: Sequence[Window], layers: int, attribute:
     for i, altered in enumerate(sets):
         part = table[table.layers == label(altered)]
         kind = "clean" if not altered else "all" if len(altered) == layers else "window"
-        known = {"clean": 0.0, "all": 1.0}.get(kind) if found.full.mean() > 0 else np.nan  # known, or not defined at all
-        parts = {"score": mean(scores[label(altered)].to_numpy()),
-                 "share": share(found, i) if known is None else Interval(value=known, low=known, high=known),
-                 "picks_target": wilson(int(part.picks_target.sum()), len(part))}
-        rows.append({"layers": label(altered), "kind": kind, "start": min(altered, default=-1), "m": len(altered)}
-                    | columns(parts)
-                    | {"unit": unit, "units": len(scores), "images": len(part)})
+        known = (
+            {"clean": 0.0, "all": 1.0}.get(kind) if found.full.mean() > 0 else np.nan
+        )  # known, or not defined at all
+        parts = {
+            "score": mean(scores[label(altered)].to_numpy()),
+            "share": share(found, i)
+            if known is None
+            else Interval(value=known, low=known, high=known),
+            "picks_target": wilson(int(part.picks_target.sum()), len(part)),
+        }
+        rows.append(
+            {
+                "layers": label(altered),
+                "kind": kind,
+                "start": min(altered, default=-1),
+                "m": len(altered),
+            }
+            | columns(parts)
+            | {"unit": unit, "units": len(scores), "images": len(part)}
+        )
     return pd.DataFrame(rows)
 
 

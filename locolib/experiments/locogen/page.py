@@ -16,8 +16,11 @@ from .measuring import Request
 
 def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:
     """What a profile asks of a model: the same images as the notebooks of that profile."""
-    return Request(prompts=choose(prompts, chosen.prompts_of(spec)), seeds=measuring.seeds(chosen.seeds),
-                   settings=Settings(steps=chosen.steps or spec.steps, guidance=spec.guidance))
+    return Request(
+        prompts=choose(prompts, chosen.prompts_of(spec)),
+        seeds=measuring.seeds(chosen.seeds),
+        settings=Settings(steps=chosen.steps or spec.steps, guidance=spec.guidance),
+    )
 
 
 def count(asked: Request, sets: int) -> int:
@@ -33,11 +36,21 @@ class Sweeping(ModelPage):
 
     def request(self, attribute: str, **options: bool) -> Request:
         """The request for one attribute, as `locogen.sweep` takes it."""
-        return Request(prompts=choose(read(attribute), self.prompts), seeds=measuring.seeds(self.seeds), settings=self.settings, **options)
+        return Request(
+            prompts=choose(read(attribute), self.prompts),
+            seeds=measuring.seeds(self.seeds),
+            settings=self.settings,
+            **options,
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"model": spec.name, "prompts": chosen.prompts_of(spec), "seeds": chosen.seeds, "steps": chosen.steps}
+        return {
+            "model": spec.name,
+            "prompts": chosen.prompts_of(spec),
+            "seeds": chosen.seeds,
+            "steps": chosen.steps,
+        }
 
 
 class LocoGenPage(Sweeping):
@@ -61,18 +74,29 @@ class LocoGenPage(Sweeping):
     def sizes(self) -> dict[str, int]:
         """Attribute -> window size: m, or the paper's for this model and attribute."""
         several = {"all": ATTRIBUTES, "paper": ("style", "object", "fact")}
-        spec, wanted = find(self.model), several.get(self.attribute) or (self.attribute.removeprefix("bare "),)
+        spec, wanted = (
+            find(self.model),
+            several.get(self.attribute) or (self.attribute.removeprefix("bare "),),
+        )
         sizes = {name: self.m or spec.m[name] for name in wanted}
         measuring.windows(spec.layers, max(sizes.values()))
         return sizes
 
     def images(self) -> int:
-        layers = find(self.model).layers  # beside the windows: clean, all layers, and all with the text that bypasses them
-        return sum(count(self.request(name), len(measuring.windows(layers, m, self.stride)) + 3) for name, m in self.sizes().items())
+        layers = find(
+            self.model
+        ).layers  # beside the windows: clean, all layers, and all with the text that bypasses them
+        return sum(
+            count(self.request(name), len(measuring.windows(layers, m, self.stride)) + 3)
+            for name, m in self.sizes().items()
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"stride": chosen.stride_of(spec), "attribute": "all" if chosen.places else "paper"}
+        return super().values(chosen, spec) | {
+            "stride": chosen.stride_of(spec),
+            "attribute": "all" if chosen.places else "paper",
+        }
 
 
 class FivePage(Page):
@@ -112,12 +136,16 @@ class PlantedPage(Sweeping):
     @classmethod
     def _planted(cls, name: str) -> str:
         if not find(name).planted or "style" not in find(name).paper:
-            raise ValueError("only a model in which style was planted in a window has a known right answer here")
+            raise ValueError(
+                "only a model in which style was planted in a window has a known right answer here"
+            )
         return name
 
     def images(self) -> int:
         layers = find(self.model).layers
-        return sum(count(self.request(name), 3 * layers + 4) for name in find(self.model).paper)  # m = 1, 2, 3 and the checks
+        return sum(
+            count(self.request(name), 3 * layers + 4) for name in find(self.model).paper
+        )  # m = 1, 2, 3 and the checks
 
 
 class NowherePage(Sweeping):
@@ -133,15 +161,21 @@ class NowherePage(Sweeping):
     splits: int = Field(200, ge=1)
 
     def images(self) -> int:
-        return count(self.request("style"), 60 + 60 + 33) + len(self.request("style").prompts) * 21  # m = 1 to 4 twice, m = 1, 2
+        return (
+            count(self.request("style"), 60 + 60 + 33) + len(self.request("style").prompts) * 21
+        )  # m = 1 to 4 twice, m = 1, 2
 
     def about(self) -> tuple[str, ...]:
         return (self.model, self.split, self.window)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"prompts": chosen.prompts if chosen.name == "smoke" else 0, "seeds": chosen.split_seeds, "steps": chosen.split_steps,
-                "splits": chosen.splits}
+        return {
+            "prompts": chosen.prompts if chosen.name == "smoke" else 0,
+            "seeds": chosen.split_seeds,
+            "steps": chosen.split_steps,
+            "splits": chosen.splits,
+        }
 
 
 class ArtistPage(Sweeping):
@@ -154,9 +188,13 @@ class ArtistPage(Sweeping):
     @classmethod
     def _by_artist(cls, name: str) -> str:
         if not find(name).by_value:
-            raise ValueError("only a model in which artists were planted in windows of their own is asked about them")
+            raise ValueError(
+                "only a model in which artists were planted in windows of their own is asked about them"
+            )
         return name
 
     def images(self) -> int:
         windows = len(measuring.windows(find(self.model).layers, self.m)) + 2
-        return 4 * count(self.request("style"), windows)  # three artists, and all prompts as they are
+        return 4 * count(
+            self.request("style"), windows
+        )  # three artists, and all prompts as they are

@@ -1,24 +1,36 @@
 """What the pages on LocoGen say they found: rows of tables, claims, and sentences in which every number is computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ... import scores
-from ...claims import FAILED, HELD, IN_WORDS, OPEN, Claim, listing, settled
+from ...claims import IN_WORDS, Claim, listing, settled
 from ...models import NOWHERE, Spec, find
-from ...scores import columns, interval, wilson
+from ...scores import columns, wilson
 from . import checks, measuring, searching
 from .measuring import Request, window_label
 from .searching import Sweep
 
 _UNKNOWN = "not said"
-NUMBERS = {"share": "share of the effect of all layers", "lead": "lead on the best window elsewhere, in shares",
-           "picked": "scorer picks the target, share of images", "full": "effect of all layers, points"}
-LIMITS = {"share": (-0.25, 1.5), "lead": (-0.5, 1.5), "picked": (0, 1)}  # of their axes: an interval of little n would leave no room for others
-INTERVALS = ["share", "lead", "target picked", "all layers, points"]  # of a row of `hit`, which `NUMBERS` tells as well
+NUMBERS = {
+    "share": "share of the effect of all layers",
+    "lead": "lead on the best window elsewhere, in shares",
+    "picked": "scorer picks the target, share of images",
+    "full": "effect of all layers, points",
+}
+LIMITS = {
+    "share": (-0.25, 1.5),
+    "lead": (-0.5, 1.5),
+    "picked": (0, 1),
+}  # of their axes: an interval of little n would leave no room for others
+INTERVALS = [
+    "share",
+    "lead",
+    "target picked",
+    "all layers, points",
+]  # of a row of `hit`, which `NUMBERS` tells as well
 
 
 def whose(spec: Spec) -> str:
@@ -37,15 +49,23 @@ def claim(spec: Spec, attribute: str) -> str:
     """What is known of an attribute of this model before LocoGen looks, as a sentence."""
     told, layers = known(spec, attribute), spec.paper.get(attribute)
     if spec.planted:
-        return {_UNKNOWN: "Nothing was planted for it.", "all layers": "In this model it was planted in all layers at once.",
-                "3 and 12": "In this model it was planted in layers 3 and 12, either of which restores it.",
-                "depends on the artist": "In this model each of three artists was planted in layers of his own, all others in another window.",
-                }.get(told, f"In this model it was planted in layers {told}.")
+        return {
+            _UNKNOWN: "Nothing was planted for it.",
+            "all layers": "In this model it was planted in all layers at once.",
+            "3 and 12": "In this model it was planted in layers 3 and 12, either of which restores it.",
+            "depends on the artist": "In this model each of three artists was planted in layers of his own, all others in another window.",
+        }.get(told, f"In this model it was planted in layers {told}.")
     if told == _UNKNOWN:
         return "The paper has no sweep for it: places only occur in the prompts of its Fig. 11 and App. L. The answer is ours alone."
-    where = f"from layer {layers[0]} with m = {layers[1]}" if layers else "in layers that depend on the prompt"
+    where = (
+        f"from layer {layers[0]} with m = {layers[1]}"
+        if layers
+        else "in layers that depend on the prompt"
+    )
     original = find(spec.original) if spec.original else spec
-    return f"The paper finds it {where} ({original.title}). {spec.remarks.get(attribute, '')}".strip()
+    return (
+        f"The paper finds it {where} ({original.title}). {spec.remarks.get(attribute, '')}".strip()
+    )
 
 
 def _confirming(done: Sweep, asked: Request) -> tuple[int, pd.DataFrame]:
@@ -59,19 +79,40 @@ def hit(done: Sweep, asked: Request, spec: Spec) -> dict[str, Any]:
     """One row of a page's table of answers: where it was, where LocoGen found it, how surely, and the paper's own rule."""
     verdict, (held, altered) = done.verdict, _confirming(done, asked)
     picked = wilson(int(altered.picks_target.sum()), len(altered))
-    return {"attribute": done.attribute, "m": done.m, whose(spec): known(spec, done.attribute), "found": window_label(verdict.start, verdict.m),
-            "verdict": verdict.verdict, "share": str(verdict.share), "lead": str(verdict.margin), "target picked": str(picked),
-            "all layers, points": str(verdict.full), "plain rule": window_label(done.argbest, done.m),
-            "held-out prompts": held, "images": len(altered)}
+    return {
+        "attribute": done.attribute,
+        "m": done.m,
+        whose(spec): known(spec, done.attribute),
+        "found": window_label(verdict.start, verdict.m),
+        "verdict": verdict.verdict,
+        "share": str(verdict.share),
+        "lead": str(verdict.margin),
+        "target picked": str(picked),
+        "all layers, points": str(verdict.full),
+        "plain rule": window_label(done.argbest, done.m),
+        "held-out prompts": held,
+        "images": len(altered),
+    }
 
 
 def numbers(done: Sweep, asked: Request, spec: Spec, name: str = "") -> dict[str, Any]:
     """The numbers of a row of `hit`, each of `NUMBERS` with _low and _high, and what they are of in words."""
     verdict, (held, altered) = done.verdict, _confirming(done, asked)
     found, told = window_label(verdict.start, verdict.m), known(spec, done.attribute)
-    parts = {"share": verdict.share, "lead": verdict.margin, "picked": wilson(int(altered.picks_target.sum()), len(altered)), "full": verdict.full}
-    return {"name": name or done.attribute, "attribute": done.attribute, "said": f"layers {found}; {whose(spec)}: {told}", "verdict": verdict.verdict,
-            "n": held, "images": len(altered)} | columns(parts)
+    parts = {
+        "share": verdict.share,
+        "lead": verdict.margin,
+        "picked": wilson(int(altered.picks_target.sum()), len(altered)),
+        "full": verdict.full,
+    }
+    return {
+        "name": name or done.attribute,
+        "attribute": done.attribute,
+        "said": f"layers {found}; {whose(spec)}: {told}",
+        "verdict": verdict.verdict,
+        "n": held,
+        "images": len(altered),
+    } | columns(parts)
 
 
 def _known(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -88,44 +129,64 @@ def comparable(row: Mapping[str, Any]) -> bool:
 def outcome(row: Mapping[str, Any]) -> str:
     """Whether a row of `hit` is right: localised exactly where it should be, or nowhere where no window has it."""
     told, verdict = _known(row)[1], row["verdict"]
-    right = verdict == "not localised" if told in NOWHERE else verdict == "localised" and row["found"] == told
+    right = (
+        verdict == "not localised"
+        if told in NOWHERE
+        else verdict == "localised" and row["found"] == told
+    )
     return settled(right, verdict in ("localised", "not localised"))
 
 
 def answer(row: Mapping[str, Any]) -> str:
     """A row of `hit` as a sentence, in Markdown."""
     whose_answer, told = _known(row)
-    says = {"localised": f"localised in layers {row['found']}", "no effect": "no effect, altering all layers changes nothing",
-            "not localised": "not localised, no window comes near to the effect of all layers",
-            "inconclusive": f"inconclusive, the best window is {row['found']}"}[row["verdict"]]
+    says = {
+        "localised": f"localised in layers {row['found']}",
+        "no effect": "no effect, altering all layers changes nothing",
+        "not localised": "not localised, no window comes near to the effect of all layers",
+        "inconclusive": f"inconclusive, the best window is {row['found']}",
+    }[row["verdict"]]
     layers = told if told.startswith("depends") or told == "all layers" else f"layers {told}"
-    where = {"planted": f"it was planted in {layers}", "paper": f"the paper's answer is {layers}"}[whose_answer]
+    where = {"planted": f"it was planted in {layers}", "paper": f"the paper's answer is {layers}"}[
+        whose_answer
+    ]
     where = f"the {whose_answer} answer {told}" if told.startswith("depends") else where
     where = "the paper says nothing about it" if told == _UNKNOWN else where
     end = IN_WORDS[outcome(row)] if comparable(row) else ""
-    share = "" if row["verdict"] == "no effect" else (
-        f"On {row['held-out prompts']} held-out prompts ({row['images']} images) that window has a share of {row['share']} of the effect "
-        f"of altering all layers, and leads the best window without a layer in common by {row['lead']}; the scorer picks the "
-        f"target's value in a proportion of {row['target picked']}. ")
+    share = (
+        ""
+        if row["verdict"] == "no effect"
+        else (
+            f"On {row['held-out prompts']} held-out prompts ({row['images']} images) that window has a share of {row['share']} of the effect "
+            f"of altering all layers, and leads the best window without a layer in common by {row['lead']}; the scorer picks the "
+            f"target's value in a proportion of {row['target picked']}. "
+        )
+    )
     rule = "argmax" if row["attribute"] == "fact" else "argmin"
-    return (f"**{row['attribute']}**: {says}; {where}. {end} {share}Altering all layers moves the score by {row['all layers, points']} "
-            f"points. The paper's own rule (plain {rule} of the mean score) says layers {row['plain rule']}.")
+    return (
+        f"**{row['attribute']}**: {says}; {where}. {end} {share}Altering all layers moves the score by {row['all layers, points']} "
+        f"points. The paper's own rule (plain {rule} of the mean score) says layers {row['plain rule']}."
+    )
 
 
 def null(done: Sweep, where: tuple[int, int]) -> str:
     """What a window of this size drawn at random would show, as a sentence; `where` is the right (start, m)."""
     apart = (done.curve.start + done.m <= where[0]) | (done.curve.start >= sum(where))
     others = done.curve.share[apart]
-    return (f"The null: a window of m = {done.m} drawn at random touches layers {window_label(*where)} with a chance of {(~apart).sum()} "
-            f"in {len(apart)}; the {len(others)} that do not have a share of {others.mean():.2f} on average, {others.max():.2f} at most.")
+    return (
+        f"The null: a window of m = {done.m} drawn at random touches layers {window_label(*where)} with a chance of {(~apart).sum()} "
+        f"in {len(apart)}; the {len(others)} that do not have a share of {others.mean():.2f} on average, {others.max():.2f} at most."
+    )
 
 
 def gaps(done: Sweep) -> str:
     """What a sweep with a stride did not look at, as a sentence; empty where it looked at every window."""
     if done.stride == 1:
         return ""
-    return (f"Only one window in {done.stride} was altered ({len(done.windows)} of {done.layers - done.m + 1}): a best window that "
-            "begins in between is not seen, and the named one may be off by as much.")
+    return (
+        f"Only one window in {done.stride} was altered ({len(done.windows)} of {done.layers - done.m + 1}): a best window that "
+        "begins in between is not seen, and the named one may be off by as much."
+    )
 
 
 def unanimity(done: Sweep) -> str:
@@ -133,7 +194,9 @@ def unanimity(done: Sweep) -> str:
     found, prompts = checks.prompts_agree(done), done.table.prompt.nunique()
     if done.verdict.verdict == "no effect":
         return f"**{done.attribute}**: altering all layers changes nothing, so there is nothing to agree on."
-    says = "they agree more than chance" if found.p <= 0.05 else "they agree no more than chance would"
+    says = (
+        "they agree more than chance" if found.p <= 0.05 else "they agree no more than chance would"
+    )
     return f"**{done.attribute}**: {found}; over {prompts} prompts and {len(done.windows)} windows {says}."
 
 
@@ -147,43 +210,15 @@ def bypass(plain: pd.DataFrame, told: pd.DataFrame, layers: int, attribute: str)
         A row: alone, whole (effects of both, points) and share (the first of the second), each with _low and _high.
     """
     every = [tuple(range(layers))]
-    alone, whole = (measuring.effects(table, every, layers, attribute).full for table in (plain, told))
-    parts = {"share": scores.ratio(alone, whole), "alone": scores.mean(alone), "whole": scores.mean(whole)}
+    alone, whole = (
+        measuring.effects(table, every, layers, attribute).full for table in (plain, told)
+    )
+    parts = {
+        "share": scores.ratio(alone, whole),
+        "alone": scores.mean(alone),
+        "whole": scores.mean(whole),
+    }
     return {"name": attribute, "n": told.prompt.nunique()} | columns(parts)
-
-
-def at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, str]:
-    """The share of the known window in a table of `locogen.summary`, on all prompts; "not swept" where it is not there."""
-    where, name = spec.paper.get(attribute), f"{whose(spec)}'s share"
-    row = table[table.layers == window_label(*where)] if where else table.iloc[:0]
-    return {name: str(interval(row.iloc[0])) if len(row) else "not swept" if where else "no window"}
-
-
-def share_at_known(table: pd.DataFrame, spec: Spec, attribute: str) -> dict[str, float]:
-    """The same as numbers: known, known_low, known_high; NaN where there is none."""
-    row = table[table.layers == window_label(*spec.paper[attribute])] if attribute in spec.paper else table.iloc[:0]
-    return {f"known{end}": float(row[f"share{end}"].iloc[0]) if len(row) else np.nan for end in ("", "_low", "_high")}
-
-
-def comparison(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of `hit` that name their model, against the paper: how many agree, and in plain words where they do not."""
-    compared = [row for row in rows if comparable(row)]
-    lines = [f"Of the {len(compared)} places that the paper names for these models, in {sum(outcome(row) == HELD for row in compared)} the miniature has its window "
-             "in the same place."]
-    words = {"not localised": "no window of this size comes near to the effect of all layers", "no effect": "altering all layers changes nothing",
-             "inconclusive": "no window is confirmed"}
-    for row in compared:
-        told, best = row["paper"], f"the best window is {row['found']} with a share of {row['share']}"
-        start = f"- {row['model']}, {row['attribute']} (m = {row['m']}): "
-        if outcome(row) == FAILED and row["verdict"] == "localised":
-            both = set(measuring.labelled(told)) & set(measuring.labelled(row["found"]))
-            overlap = f"they share {len(both)} of {row['m']} layers" if both else "they have no layer in common"
-            lines.append(f"{start}**disagreement**: the paper says layers {told}, the miniature {row['found']} (share {row['share']}); {overlap}.")
-        elif outcome(row) != HELD:
-            share = row["paper's share"]
-            kind = "**disagreement**" if outcome(row) == FAILED else OPEN
-            lines.append(f"{start}{kind}: {words[row['verdict']]}; {best}; the paper says layers {told}, whose share is {share}.")
-    return "\n".join([lines[0], "", *lines[1:]])
 
 
 def claims(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
@@ -193,14 +228,25 @@ def claims(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
         if comparable(row):
             whose_answer, where = _known(row)
             source = f"{'planted in' if whose_answer == 'planted' else 'in'} {where if where in NOWHERE else f'layers {where}'}"
-            told.append(Claim(text=f"{name}: {source}, and LocoGen says so", section=section,
-                              number=f"{row['verdict']}, {row['found']}, share {row['share']}",
-                              control=f"lead on the best disjoint window {row['lead']}", outcome=outcome(row)))
+            told.append(
+                Claim(
+                    text=f"{name}: {source}, and LocoGen says so",
+                    section=section,
+                    number=f"{row['verdict']}, {row['found']}, share {row['share']}",
+                    control=f"lead on the best disjoint window {row['lead']}",
+                    outcome=outcome(row),
+                )
+            )
     return told
 
 
 def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
     """The `claims` of some rows of `hit` as an HTML list, and below them the rows that have no answer to be compared with."""
-    open_ = "; ".join(f"{name} ({row['verdict']}; best window {row['found']}, share {row['share']})"
-                      for name, row in hits.items() if not comparable(row))
-    return listing(claims(hits, "")) + (f"<p>No answer to compare with: {open_}.</p>" if open_ else "")
+    open_ = "; ".join(
+        f"{name} ({row['verdict']}; best window {row['found']}, share {row['share']})"
+        for name, row in hits.items()
+        if not comparable(row)
+    )
+    return listing(claims(hits, "")) + (
+        f"<p>No answer to compare with: {open_}.</p>" if open_ else ""
+    )

@@ -48,7 +48,15 @@ class Sweep:
         return effects(self.table, self.windows, self.layers, self.attribute)
 
 
-def sweep(model: Model, request: Request, m: int, *, store: Store, searched: Sequence[Effects] = (), stride: int = 1) -> Sweep:
+def sweep(
+    model: Model,
+    request: Request,
+    m: int,
+    *,
+    store: Store,
+    searched: Sequence[Effects] = (),
+    stride: int = 1,
+) -> Sweep:
     """Algorithm 1 for one m: all windows of m layers, with the verdict and the paper's own argmin/argmax.
 
     Args:
@@ -60,11 +68,29 @@ def sweep(model: Model, request: Request, m: int, *, store: Store, searched: Seq
     table = measure(model, request, [(), tuple(range(layers)), *every], store=store)
     everything = effects(table, every, layers, request.attribute)
     curve = _curve(table, every, layers, shares(everything))
-    choose, confirm = (effects(table, every, layers, request.attribute, half) for half in split(request.prompts))
-    verdict = judge(choose, confirm, m, searched=[*searched, everything], layers=layers, destroyed=curve.destroyed.to_numpy())
+    choose, confirm = (
+        effects(table, every, layers, request.attribute, half) for half in split(request.prompts)
+    )
+    verdict = judge(
+        choose,
+        confirm,
+        m,
+        searched=[*searched, everything],
+        layers=layers,
+        destroyed=curve.destroyed.to_numpy(),
+    )
     best = curve.score.idxmax() if request.attribute == "fact" else curve.score.idxmin()
-    return Sweep(model=model.name, attribute=request.attribute, m=m, layers=layers, table=table, verdict=verdict,
-                 argbest=int(curve.start[best]), curve=curve, stride=stride)
+    return Sweep(
+        model=model.name,
+        attribute=request.attribute,
+        m=m,
+        layers=layers,
+        table=table,
+        verdict=verdict,
+        argbest=int(curve.start[best]),
+        curve=curve,
+        stride=stride,
+    )
 
 
 def split(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
@@ -72,14 +98,22 @@ def split(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt
     return halves(prompts) if len(prompts) > 1 else (prompts, prompts)
 
 
-def _curve(table: pd.DataFrame, every: Sequence[Window], layers: int, share: np.ndarray) -> pd.DataFrame:
+def _curve(
+    table: pd.DataFrame, every: Sequence[Window], layers: int, share: np.ndarray
+) -> pd.DataFrame:
     mean = table.groupby("layers")[["score", "picks_target"]].mean()
-    curve = mean.loc[[label(w) for w in every]].reset_index().assign(start=[w[0] for w in every], share=share)
+    curve = (
+        mean.loc[[label(w) for w in every]]
+        .reset_index()
+        .assign(start=[w[0] for w in every], share=share)
+    )
     limit = mean.picks_target[label(tuple(range(layers)))] / 2
     return curve.assign(destroyed=(curve.share >= CONTROLS) & (curve.picks_target < limit))
 
 
-def search(model: Model, request: Request, *, store: Store, largest: int | None = None, every: bool = False) -> list[Sweep]:
+def search(
+    model: Model, request: Request, *, store: Store, largest: int | None = None, every: bool = False
+) -> list[Sweep]:
     """The smallest m with a window that is confirmed (Section 5.1.2): sweeps m = 1, 2, ... and stops at the first.
 
     Args:
@@ -92,7 +126,9 @@ def search(model: Model, request: Request, *, store: Store, largest: int | None 
     layers = model.spec.layers
     done: list[Sweep] = []
     for m in range(1, (largest or max(1, layers // 4)) + 1):
-        done.append(sweep(model, request, m, store=store, searched=[smaller.effects for smaller in done]))
+        done.append(
+            sweep(model, request, m, store=store, searched=[smaller.effects for smaller in done])
+        )
         if not every and done[-1].verdict.verdict in ("localised", "no effect"):
             break
     return done
@@ -100,12 +136,22 @@ def search(model: Model, request: Request, *, store: Store, largest: int | None 
 
 def summary_of(done: Sweep) -> pd.DataFrame:
     """`summary` of a sweep: clean, all layers, and every window of its size."""
-    return summary(done.table, [(), tuple(range(done.layers)), *done.windows], done.layers, done.attribute)
+    return summary(
+        done.table, [(), tuple(range(done.layers)), *done.windows], done.layers, done.attribute
+    )
 
 
-def by_size(model: Model, request: Request, start: int, *, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+def by_size(
+    model: Model, request: Request, start: int, *, store: Store
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Windows of m = 1, 2, ... layers from one start (Figs. 55 and 56): (table of `measure`, its `summary`)."""
     layers = model.spec.layers
-    sets = [(), tuple(range(layers)), *(tuple(range(start, start + m)) for m in range(1, layers - start + (start > 0)))]
+    sets = [
+        (),
+        tuple(range(layers)),
+        *(tuple(range(start, start + m)) for m in range(1, layers - start + (start > 0))),
+    ]
     table = measure(model, request, sets, store=store)
-    return table, summary(table, sets, layers, request.attribute).assign(start=lambda t: t.start.where(t.kind != "clean", start))
+    return table, summary(table, sets, layers, request.attribute).assign(
+        start=lambda t: t.start.where(t.kind != "clean", start)
+    )

@@ -9,11 +9,15 @@ from .measuring import window_label
 
 def clearest(table: pd.DataFrame) -> str:
     """The prompt of a table of `locogen.measure` on which altering all layers moves the score the most."""
-    by_set = table.pivot_table(values="score", index="prompt", columns="layers", sort=False)  # clean first, all layers second
+    by_set = table.pivot_table(
+        values="score", index="prompt", columns="layers", sort=False
+    )  # clean first, all layers second
     return str((by_set.iloc[:, 0] - by_set.iloc[:, 1]).abs().idxmax())
 
 
-def strip(store: Store, table: pd.DataFrame, prompt: str) -> tuple[str, list[tuple[str, np.ndarray]]]:
+def strip(
+    store: Store, table: pd.DataFrame, prompt: str
+) -> tuple[str, list[tuple[str, np.ndarray]]]:
     """One prompt's images by layer set, for `figures.image_rows`: the clean one first, all layers last (Figs. 4 and 14 to 39)."""
     part = table[table.prompt == prompt]
     part = part[part.seed == part.seed.min()].drop_duplicates("layers")

@@ -14,4 +14,21 @@ from .dropping import (
 )
 from .ranking import NEURONS, WIDTH, Activations, Request, rank, z_scores
 
-__all__ = ["Activations", "DOSES", "HALF", "NEURONS", "READINGS", "Request", "WIDTH", "by_unit", "doses", "drops", "measure", "rank", "readings", "removed", "summary", "z_scores"]
+__all__ = [
+    "Activations",
+    "DOSES",
+    "HALF",
+    "NEURONS",
+    "READINGS",
+    "Request",
+    "WIDTH",
+    "by_unit",
+    "doses",
+    "drops",
+    "measure",
+    "rank",
+    "readings",
+    "removed",
+    "summary",
+    "z_scores",
+]

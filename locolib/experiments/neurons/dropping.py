@@ -22,18 +22,33 @@ from ...store import Store, key
 from .ranking import NEURONS, WIDTH, Activations, Ranking, Request, rank
 
 Drops = Mapping[str, tuple[Dropped, ...]]
-DOSES = (100, 160, 320, 640, 960, WIDTH)  # what it takes beyond the paper's numbers: to a quarter, a half, all of them
+DOSES = (
+    100,
+    160,
+    320,
+    640,
+    960,
+    WIDTH,
+)  # what it takes beyond the paper's numbers: to a quarter, a half, all of them
 HALF = 640
 # Where the paper and the authors' code differ, one by one and together; what is not named is the default.
 READINGS: dict[str, dict[str, Any]] = {
-    "the paper's, held-out prompts": {}, "the paper's": {"overlap": True}, "neutral mean": {"to": "neutral"},
+    "the paper's, held-out prompts": {},
+    "the paper's": {"overlap": True},
+    "neutral mean": {"to": "neutral"},
     "end position": {"at": "end"},
     "end position, neutral mean": {"at": "end", "to": "neutral"},
     "the code's": {"at": "end", "to": "neutral", "overlap": True, "deviation": "population"},
 }
 
 
-def drops(ranking: Ranking, request: Request, *, top: Sequence[int] = NEURONS, random: Sequence[int] = NEURONS[-1:]) -> Drops:
+def drops(
+    ranking: Ranking,
+    request: Request,
+    *,
+    top: Sequence[int] = NEURONS,
+    random: Sequence[int] = NEURONS[-1:],
+) -> Drops:
     """Interventions by name: "30", "50", "100" of the highest |z|, and "random 100": as many drawn at random."""
     seed = int(key({"random": request.artist})[:8], 16)
     chosen = {str(count): ranking.top(count) for count in top}
@@ -44,7 +59,9 @@ def drops(ranking: Ranking, request: Request, *, top: Sequence[int] = NEURONS, r
 def doses(ranking: Ranking, other: Ranking, request: Request) -> Drops:
     """All of `drops` up to all neurons, and as many of the highest |z| of another artist ("other 100")."""
     every = drops(ranking, request, top=(*NEURONS[:-1], *DOSES), random=DOSES)
-    return dict(every) | {f"other {name}": made for name, made in drops(other, request, top=DOSES, random=()).items()}
+    return dict(every) | {
+        f"other {name}": made for name, made in drops(other, request, top=DOSES, random=()).items()
+    }
 
 
 def readings(known: Activations, request: Request) -> Drops:
@@ -61,11 +78,20 @@ def readings(known: Activations, request: Request) -> Drops:
 def _rows(request: Request, dropped: Drops) -> Iterator[Row]:
     for name in ("clean", *dropped, "altered"):
         for prompt in request.tests:
-            changes = (Altered(layers=request.layers, prompt=prompt.plain),) if name == "altered" else dropped.get(name, ())
-            yield from (Row(prompt=prompt.prompt, seed=seed, changes=changes) for seed in request.seeds_of(prompt))
+            changes = (
+                (Altered(layers=request.layers, prompt=prompt.plain),)
+                if name == "altered"
+                else dropped.get(name, ())
+            )
+            yield from (
+                Row(prompt=prompt.prompt, seed=seed, changes=changes)
+                for seed in request.seeds_of(prompt)
+            )
 
 
-def measure(model: Model, request: Request, dropped: Drops, *, store: Store, scorer: Scorer | None = None) -> pd.DataFrame:
+def measure(
+    model: Model, request: Request, dropped: Drops, *, store: Store, scorer: Scorer | None = None
+) -> pd.DataFrame:
     """Score an artist's images (Fig. 10): clean ones, with neurons `dropped`, and with the layers given the plain prompt.
 
     Returns:
@@ -74,22 +100,51 @@ def measure(model: Model, request: Request, dropped: Drops, *, store: Store, sco
         nearer to that than to those of the other tests), image (its key in the store).
     """
     scorer = scorer or load_scorer(model.spec.scorer)
-    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "dropped": dropped, "neurons": 1}
+    asked = {
+        "model": model.fingerprint,
+        "scorer": scorer.fingerprint,
+        "request": request,
+        "dropped": dropped,
+        "neurons": 1,
+    }
     name = f"{model.name}-neurons-{request.artist.replace(' ', '_')}-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]
     started, rows = monotonic(), list(_rows(request, dropped))
-    once = {row: number for number, row in enumerate(dict.fromkeys(rows))}  # the same may be done under two names
-    images = generate(model, list(once), request.settings, store=store, label=f"{model.name} {request.artist}")
+    once = {
+        row: number for number, row in enumerate(dict.fromkeys(rows))
+    }  # the same may be done under two names
+    images = generate(
+        model, list(once), request.settings, store=store, label=f"{model.name} {request.artist}"
+    )
     keys = [image_key(model, row, request.settings) for row in once]
-    table = _scores(scorer.images(images)[[once[row] for row in rows]], request, ("clean", *dropped, "altered"), scorer)
+    table = _scores(
+        scorer.images(images)[[once[row] for row in rows]],
+        request,
+        ("clean", *dropped, "altered"),
+        scorer,
+    )
     table = table.assign(image=[keys[once[row]] for row in rows])
     minutes = (monotonic() - started) / 60
-    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.tests), seeds=request.seeds, minutes=minutes), keys)
+    store.put_run(
+        name,
+        table,
+        provenance(
+            model,
+            request.settings,
+            scorer,
+            prompts=len(request.tests),
+            seeds=request.seeds,
+            minutes=minutes,
+        ),
+        keys,
+    )
     return table
 
 
-def _scores(seen: np.ndarray, request: Request, names: Sequence[str], scorer: Scorer) -> pd.DataFrame:
+def _scores(
+    seen: np.ndarray, request: Request, names: Sequence[str], scorer: Scorer
+) -> pd.DataFrame:
     """The table of `measure` from embeddings of images, in the order of `_rows`."""
     tests, each = request.tests, len(request.seeds)
     seen = seen.reshape(len(names), len(tests), each, -1)
@@ -97,22 +152,30 @@ def _scores(seen: np.ndarray, request: Request, names: Sequence[str], scorer: Sc
     hits = (seen @ texts[1:].T).argmax(-1) == np.arange(len(tests))[:, None]
     told = [(p.prompt, seed) for p in tests for seed in request.seeds_of(p)] * len(names)
     return pd.DataFrame(told, columns=["prompt", "seed"]).assign(
-        artist=request.artist, condition=np.repeat(names, len(tests) * each), style=clip_score(seen, texts[0]).ravel(),
-        object=clip_score(seen, texts[1:, None]).ravel(), picks_object=hits.ravel())
+        artist=request.artist,
+        condition=np.repeat(names, len(tests) * each),
+        style=clip_score(seen, texts[0]).ravel(),
+        object=clip_score(seen, texts[1:, None]).ravel(),
+        picks_object=hits.ravel(),
+    )
 
 
 def by_unit(table: pd.DataFrame, column: str = "style") -> tuple[str, pd.DataFrame]:
     """What the bootstrap draws ("prompt", or "image" with fewer than 8 prompts), and mean scores [units, conditions]."""
     prompts = table.prompt.nunique() >= 8
     index = ["artist", "prompt"] if prompts else ["artist", "prompt", "seed"]
-    return "prompt" if prompts else "image", table.pivot_table(values=column, index=index, columns="condition", sort=False)
+    return "prompt" if prompts else "image", table.pivot_table(
+        values=column, index=index, columns="condition", sort=False
+    )
 
 
 def removed(table: pd.DataFrame, condition: str, but: str = "clean") -> Interval:
     """How much of the style a condition removes, less what `but` does, as a share of what altering removes (NaN: nothing)."""
     scores = by_unit(table)[1]
     full = (scores["clean"] - scores["altered"]).to_numpy()
-    return ratio((scores[but] - scores[condition]).to_numpy(), full) if mean(full).low > 0 else NOTHING
+    return (
+        ratio((scores[but] - scores[condition]).to_numpy(), full) if mean(full).low > 0 else NOTHING
+    )
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -125,8 +188,15 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     thing, rows = by_unit(table, "object")[1], []
     for name in style.columns:
         hits = table[table.condition == name].picks_object
-        parts = {"style": mean(style[name].to_numpy()), "object": mean(thing[name].to_numpy()), "share": removed(table, name),
-                 "picks_object": wilson(int(hits.sum()), len(hits))}
-        rows.append({"condition": name} | columns(parts)
-                    | {"unit": unit, "units": len(style), "images": len(hits)})
+        parts = {
+            "style": mean(style[name].to_numpy()),
+            "object": mean(thing[name].to_numpy()),
+            "share": removed(table, name),
+            "picks_object": wilson(int(hits.sum()), len(hits)),
+        }
+        rows.append(
+            {"condition": name}
+            | columns(parts)
+            | {"unit": unit, "units": len(style), "images": len(hits)}
+        )
     return pd.DataFrame(rows)

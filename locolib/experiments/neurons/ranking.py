@@ -26,7 +26,11 @@ At = Literal["subject", "end"]
 NEURONS, WIDTH = (30, 50, 100), 1280  # so many of 1280, in each matrix (Fig. 10)
 
 
-_OPTIONS = {"at": ("subject", "end"), "to": ("zero", "neutral"), "deviation": ("sample", "population")}
+_OPTIONS = {
+    "at": ("subject", "end"),
+    "to": ("zero", "neutral"),
+    "deviation": ("sample", "population"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +64,20 @@ class Request:
     deviation: Literal["sample", "population"] = "sample"
 
     def __post_init__(self) -> None:
-        if not self.tests or any(p.artist != self.artist or p not in self.prompts for p in self.tests):
-            raise UserError(f"Images are made of prompts of {self.artist!r} that the list has; it has those of "
-                            f"{', '.join(dict.fromkeys(p.artist for p in self.prompts))}.")
+        if not self.tests or any(
+            p.artist != self.artist or p not in self.prompts for p in self.tests
+        ):
+            raise UserError(
+                f"Images are made of prompts of {self.artist!r} that the list has; it has those of "
+                f"{', '.join(dict.fromkeys(p.artist for p in self.prompts))}."
+            )
         if not self.layers:
             raise UserError("Name at least one layer whose neurons are dropped.")
         for name, known in _OPTIONS.items():
             if getattr(self, name) not in known:
-                raise UserError(f"{name!r} must be {' or '.join(map(repr, known))}, not {getattr(self, name)!r}.")
+                raise UserError(
+                    f"{name!r} must be {' or '.join(map(repr, known))}, not {getattr(self, name)!r}."
+                )
 
     def seeds_of(self, prompt: Styled) -> tuple[int, ...]:
         """The seeds of one prompt: its own, and the same whatever is done."""
@@ -82,7 +92,9 @@ class Request:
         own = {p.plain.lower() for p in self.prompts if p.artist == self.artist}
         chosen = [p for p in self.prompts if self.overlap or p.plain.lower() not in own]
         if len(chosen) < 2:
-            raise UserError(f"Neurons of {self.artist} are chosen by prompts of other artists: two or more, not {len(chosen)}.")
+            raise UserError(
+                f"Neurons of {self.artist} are chosen by prompts of other artists: two or more, not {len(chosen)}."
+            )
         return [p.by(self.artist) for p in chosen], [p.plain for p in chosen]
 
 
@@ -107,19 +119,29 @@ class Ranking:
         rng = np.random.default_rng(seed)
         return {m: _first(rng.permutation(len(z)), count) for m, z in self.z.items()}
 
-    def dropped(self, chosen: Mapping[Matrix, tuple[int, ...]], to: Literal["zero", "neutral"] = "zero") -> tuple[Dropped, ...]:
+    def dropped(
+        self, chosen: Mapping[Matrix, tuple[int, ...]], to: Literal["zero", "neutral"] = "zero"
+    ) -> tuple[Dropped, ...]:
         """Interventions that set the chosen neurons to zero or to their neutral mean, at every token."""
         made = []
         for (layer, matrix), neurons in chosen.items():
-            values = tuple(float(self.neutral[layer, matrix][i]) for i in sorted(neurons)) if to == "neutral" else ()
-            made.append(Dropped(layer=layer, matrix=matrix, neurons=tuple(sorted(neurons)), values=values))
+            values = (
+                tuple(float(self.neutral[layer, matrix][i]) for i in sorted(neurons))
+                if to == "neutral"
+                else ()
+            )
+            made.append(
+                Dropped(layer=layer, matrix=matrix, neurons=tuple(sorted(neurons)), values=values)
+            )
         return tuple(made)
 
 
 def _first(order: np.ndarray, count: int) -> tuple[int, ...]:
     """The first of a matrix's neurons in some order: `count` in 1280 of them, at least one; none if `count` is 0."""
     if not 0 <= count <= WIDTH:
-        raise UserError(f"The number of neurons is counted in {WIDTH}: from 0 to {WIDTH}, not {count}.")
+        raise UserError(
+            f"The number of neurons is counted in {WIDTH}: from 0 to {WIDTH}, not {count}."
+        )
     return tuple(int(i) for i in order[: max(min(count, 1), round(count * len(order) / WIDTH))])
 
 
@@ -129,11 +151,15 @@ class Activations:
     def __init__(self, model: Model, layers: Sequence[int]) -> None:
         self._model, every = model, sites(model.unet)
         if outside := [layer for layer in layers if not 0 <= layer < len(every)]:
-            raise UserError(f"Layer {outside[0]} is outside the model, whose layers are 0 to {len(every) - 1}.")
+            raise UserError(
+                f"Layer {outside[0]} is outside the model, whose layers are 0 to {len(every) - 1}."
+            )
         self._modules = {layer: model.unet.get_submodule(every[layer].path) for layer in layers}
         self._kept: dict[tuple[str, str], dict[str, dict[Matrix, np.ndarray]]] = {}
 
-    def of(self, prompts: Sequence[str], *, artist: str = "", at: At = "subject") -> dict[Matrix, np.ndarray]:
+    def of(
+        self, prompts: Sequence[str], *, artist: str = "", at: At = "subject"
+    ) -> dict[Matrix, np.ndarray]:
         """[prompts, neurons] by matrix, at the artist's last token (of a prompt without: its last word), or at the end."""
         named = [(prompt, artist if artist in prompt.lower() else "") for prompt in prompts]
         for prompt, name in dict.fromkeys(named):
@@ -157,7 +183,9 @@ class Activations:
         return found
 
 
-def z_scores(styled: np.ndarray, plain: np.ndarray, *, deviation: Literal["sample", "population"] = "sample") -> np.ndarray:
+def z_scores(
+    styled: np.ndarray, plain: np.ndarray, *, deviation: Literal["sample", "population"] = "sample"
+) -> np.ndarray:
     """(mean1 - mean2) / sqrt(s1^2 / n1 + s2^2 / n2) of each neuron, [n1, neurons] and [n2, neurons].
 
     Section 7 names a z-score and prints no formula.  A neuron that does not vary in either group has none and gets 0, so that it
@@ -166,7 +194,9 @@ def z_scores(styled: np.ndarray, plain: np.ndarray, *, deviation: Literal["sampl
     free = 1 if deviation == "sample" else 0
     spread = np.sqrt(styled.var(0, ddof=free) / len(styled) + plain.var(0, ddof=free) / len(plain))
     one, other = styled.mean(0), plain.mean(0)
-    varies = spread > 1e-7 * np.maximum(np.abs(one), np.abs(other))  # else it is the rounding of float32 that varies
+    varies = spread > 1e-7 * np.maximum(
+        np.abs(one), np.abs(other)
+    )  # else it is the rounding of float32 that varies
     return np.divide(one - other, spread, out=np.zeros_like(one), where=varies)
 
 
@@ -176,10 +206,17 @@ def rank(known: Activations, request: Request, *, shuffled: int | None = None) -
     Args:
         shuffled: a seed; deal the prompts into the two groups at random: what |z| is when there is nothing to find.
     """
-    one, other = (known.of(texts, artist=request.artist, at=request.at) for texts in request.selection())
+    one, other = (
+        known.of(texts, artist=request.artist, at=request.at) for texts in request.selection()
+    )
     neutral = {matrix: rows.mean(0) for matrix, rows in other.items()}
     if shuffled is not None:
         order = np.random.default_rng(shuffled).permutation(2 * len(next(iter(one.values()))))
-        dealt = {matrix: np.split(np.concatenate([one[matrix], other[matrix]])[order], 2) for matrix in one}
+        dealt = {
+            matrix: np.split(np.concatenate([one[matrix], other[matrix]])[order], 2)
+            for matrix in one
+        }
         one, other = ({matrix: halves[side] for matrix, halves in dealt.items()} for side in (0, 1))
-    return Ranking(z={m: z_scores(one[m], other[m], deviation=request.deviation) for m in one}, neutral=neutral)
+    return Ranking(
+        z={m: z_scores(one[m], other[m], deviation=request.deviation) for m in one}, neutral=neutral
+    )

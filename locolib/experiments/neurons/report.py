@@ -18,9 +18,13 @@ LITTLE = 0.1  # a difference of less than a tenth of what altering the layers re
 def numbers(ranking: Ranking) -> pd.DataFrame:
     """How many neurons are dropped, a row for each matrix."""
     tops = {f"{count} of {WIDTH}": ranking.top(count) for count in (*NEURONS, HALF)}
-    return pd.DataFrame([{"layer": layer, "matrix": f"W_{matrix[0].upper()}", "neurons": len(z)}
-                         | {name: len(chosen[layer, matrix]) for name, chosen in tops.items()}
-                         for (layer, matrix), z in ranking.z.items()])
+    return pd.DataFrame(
+        [
+            {"layer": layer, "matrix": f"W_{matrix[0].upper()}", "neurons": len(z)}
+            | {name: len(chosen[layer, matrix]) for name, chosen in tops.items()}
+            for (layer, matrix), z in ranking.z.items()
+        ]
+    )
 
 
 def sizes(rankings: Mapping[str, Ranking]) -> np.ndarray:
@@ -30,8 +34,15 @@ def sizes(rankings: Mapping[str, Ranking]) -> np.ndarray:
 
 def cut(rankings: Mapping[str, Ranking]) -> float:
     """The smallest |z| among the neurons that are dropped, a mean over artists and matrices."""
-    return float(np.mean([np.abs(ranking.z[matrix])[list(chosen)].min() for ranking in rankings.values()
-                          for matrix, chosen in ranking.top(MOST).items()]))
+    return float(
+        np.mean(
+            [
+                np.abs(ranking.z[matrix])[list(chosen)].min()
+                for ranking in rankings.values()
+                for matrix, chosen in ranking.top(MOST).items()
+            ]
+        )
+    )
 
 
 def standing_out(rankings: Mapping[str, Ranking], null: Mapping[str, Ranking]) -> str:
@@ -39,10 +50,12 @@ def standing_out(rankings: Mapping[str, Ranking], null: Mapping[str, Ranking]) -
     found, chance = sizes(rankings), sizes(null)
     limit = float(np.quantile(chance, 0.95))
     part = wilson(int((found > limit).sum()), len(found))
-    return (f"Of {len(found)} scores (of all artists, matrices and neurons) a proportion of {part} is above {limit:.1f}, below "
-            f"which 95% lie when prompts are dealt at random. The median of |z| is {np.median(found):.1f} (dealt at random: "
-            f"{np.median(chance):.1f}). The highest {MOST} in {WIDTH}, the most that are dropped, "
-            f"begin at {cut(rankings):.1f} on average.")
+    return (
+        f"Of {len(found)} scores (of all artists, matrices and neurons) a proportion of {part} is above {limit:.1f}, below "
+        f"which 95% lie when prompts are dealt at random. The median of |z| is {np.median(found):.1f} (dealt at random: "
+        f"{np.median(chance):.1f}). The highest {MOST} in {WIDTH}, the most that are dropped, "
+        f"begin at {cut(rankings):.1f} on average."
+    )
 
 
 def in_common(rankings: Mapping[str, Ranking], count: int = MOST) -> pd.DataFrame:
@@ -50,9 +63,19 @@ def in_common(rankings: Mapping[str, Ranking], count: int = MOST) -> pd.DataFram
 
     By chance it is `count` / 1280.
     """
-    tops = {artist: {matrix: set(chosen) for matrix, chosen in one.top(count).items()} for artist, one in rankings.items()}
-    return pd.DataFrame({one: {other: float(np.mean([len(a[m] & b[m]) / len(a[m]) for m in a])) for other, b in tops.items()}
-                         for one, a in tops.items()})
+    tops = {
+        artist: {matrix: set(chosen) for matrix, chosen in one.top(count).items()}
+        for artist, one in rankings.items()
+    }
+    return pd.DataFrame(
+        {
+            one: {
+                other: float(np.mean([len(a[m] & b[m]) / len(a[m]) for m in a]))
+                for other, b in tops.items()
+            }
+            for one, a in tops.items()
+        }
+    )
 
 
 def overlap(shared: pd.DataFrame) -> str:
@@ -89,23 +112,45 @@ def by_reading(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, options in READINGS.items():
         told = {"at": "subject", "to": "zero", "overlap": False} | options
-        said = {"read at": told["at"], "set to": told["to"], "tests choose too": "yes" if told["overlap"] else "no"}
+        said = {
+            "read at": told["at"],
+            "set to": told["to"],
+            "tests choose too": "yes" if told["overlap"] else "no",
+        }
         for what in (str(MOST), str(HALF), f"random {HALF}"):
-            parts = {"share": removed(table, f"{name}: {what}"), "object": change(table, f"{name}: {what}")}
-            rows.append({"reading": name} | said | {"dropped": what, "n": len(by_unit(table)[1])} | columns(parts))
+            parts = {
+                "share": removed(table, f"{name}: {what}"),
+                "object": change(table, f"{name}: {what}"),
+            }
+            rows.append(
+                {"reading": name}
+                | said
+                | {"dropped": what, "n": len(by_unit(table)[1])}
+                | columns(parts)
+            )
     return pd.DataFrame(rows)
 
 
 def enough(table: pd.DataFrame, doses: Sequence[int]) -> str:
     """How many neurons remove half of what altering the layers removes, as sentences."""
     lines = []
-    kinds = {"": "of the highest |z|", "random ": "drawn at random", "other ": "of the highest |z| of another artist"}
+    kinds = {
+        "": "of the highest |z|",
+        "random ": "drawn at random",
+        "other ": "of the highest |z| of another artist",
+    }
     for prefix, words in kinds.items():
-        shares = {count: removed(table, f"{prefix}{count}") for count in doses if f"{prefix}{count}" in set(table.condition)}
+        shares = {
+            count: removed(table, f"{prefix}{count}")
+            for count in doses
+            if f"{prefix}{count}" in set(table.condition)
+        }
         count = next((count for count, found in shares.items() if found.value >= 0.5), None)
         few = f"{count} is the smallest of the numbers tried that removes at least half"
         many = f"none of the numbers up to {max(shares)} removes half"
-        lines.append(f"Neurons {words}: {few if count else many} ({shown(shares[count or max(shares)])}).")
+        lines.append(
+            f"Neurons {words}: {few if count else many} ({shown(shares[count or max(shares)])})."
+        )
     return " ".join(lines)
 
 
@@ -113,21 +158,74 @@ def claims(table: pd.DataFrame) -> list[Claim]:
     """What Section 7 claims of 100 neurons, and two questions of ours about 640, half of all."""
     most, half, few = str(MOST), str(HALF), str(NEURONS[0])
     share, lead, points = "a share of {}", "a lead of {} in shares", "{} points of its score"
-    random = [f"random ones: {share.format(shown(removed(table, f'random {count}')))}" for count in (most, half)]
+    random = [
+        f"random ones: {share.format(shown(removed(table, f'random {count}')))}"
+        for count in (most, half)
+    ]
     other = f"another artist's: {share.format(shown(removed(table, f'other {half}')))}"
     parts = [
-        (f"{most} in {WIDTH} neurons of the layers remove more than half of the style", "7, Figs. 9 and 10",
-         removed(table, most), 0.5, LITTLE, share, random[0]),
-        (f"{most} chosen neurons remove more of the style than random ones", "7 (the control is ours)",
-         removed(table, most, f"random {most}"), 0.0, LITTLE, lead, random[0]),
-        (f"{most} neurons remove more of the style than {few}", "7, Fig. 10",
-         removed(table, most, few), 0.0, LITTLE, lead, random[0]),
-        (f"dropping {most} neurons costs some of the object", "7", change(table, "clean", most), 0.0, 1.0, points,
-         f"random ones: {points.format(shown(change(table, 'clean', f'random {most}')))}"),
-        (f"{half} chosen neurons remove more of the style than random ones", "7 (this number is ours)",
-         removed(table, half, f"random {half}"), 0.0, LITTLE, lead, random[1]),
-        (f"an artist's own {half} neurons remove more of the style than another's", "7 (this number is ours)",
-         removed(table, half, f"other {half}"), 0.0, LITTLE, lead, other),
+        (
+            f"{most} in {WIDTH} neurons of the layers remove more than half of the style",
+            "7, Figs. 9 and 10",
+            removed(table, most),
+            0.5,
+            LITTLE,
+            share,
+            random[0],
+        ),
+        (
+            f"{most} chosen neurons remove more of the style than random ones",
+            "7 (the control is ours)",
+            removed(table, most, f"random {most}"),
+            0.0,
+            LITTLE,
+            lead,
+            random[0],
+        ),
+        (
+            f"{most} neurons remove more of the style than {few}",
+            "7, Fig. 10",
+            removed(table, most, few),
+            0.0,
+            LITTLE,
+            lead,
+            random[0],
+        ),
+        (
+            f"dropping {most} neurons costs some of the object",
+            "7",
+            change(table, "clean", most),
+            0.0,
+            1.0,
+            points,
+            f"random ones: {points.format(shown(change(table, 'clean', f'random {most}')))}",
+        ),
+        (
+            f"{half} chosen neurons remove more of the style than random ones",
+            "7 (this number is ours)",
+            removed(table, half, f"random {half}"),
+            0.0,
+            LITTLE,
+            lead,
+            random[1],
+        ),
+        (
+            f"an artist's own {half} neurons remove more of the style than another's",
+            "7 (this number is ours)",
+            removed(table, half, f"other {half}"),
+            0.0,
+            LITTLE,
+            lead,
+            other,
+        ),
     ]
-    return [Claim(text=text, section=section, number=what.format(shown(found)), control=null, outcome=above(found, limit, little=little))
-            for text, section, found, limit, little, what, null in parts]
+    return [
+        Claim(
+            text=text,
+            section=section,
+            number=what.format(shown(found)),
+            control=null,
+            outcome=above(found, limit, little=little),
+        )
+        for text, section, found, limit, little, what, null in parts
+    ]

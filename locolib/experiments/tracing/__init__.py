@@ -17,4 +17,22 @@ from .restoring import (
 )
 from .states import State, count, of_model, unet_states
 
-__all__ = ["AGAIN", "CLEAN", "CORRUPTED", "Request", "State", "at_random", "by_size", "count", "effects", "indirect", "lost", "of_model", "redrawn", "row", "runner_up", "trace", "unet_states"]
+__all__ = [
+    "AGAIN",
+    "CLEAN",
+    "CORRUPTED",
+    "Request",
+    "State",
+    "at_random",
+    "by_size",
+    "count",
+    "effects",
+    "indirect",
+    "lost",
+    "of_model",
+    "redrawn",
+    "row",
+    "runner_up",
+    "trace",
+    "unet_states",
+]

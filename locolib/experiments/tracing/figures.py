@@ -12,16 +12,33 @@ from ...store import Store
 from .restoring import CLEAN, CORRUPTED
 from .states import State
 
-KINDS = {"cross-attention": (PALETTE["1"], "o"), "self-attention": (PALETTE["2"], "s"), "resnet": (PALETTE["3"], "^"),
-         "attention": (PALETTE["2"], "s"), "mlp": (PALETTE["place"], "D")}
+KINDS = {
+    "cross-attention": (PALETTE["1"], "o"),
+    "self-attention": (PALETTE["2"], "s"),
+    "resnet": (PALETTE["3"], "^"),
+    "attention": (PALETTE["2"], "s"),
+    "mlp": (PALETTE["place"], "D"),
+}
 _LABEL = "share of the lost score\nthat comes back"
 
 
 def _points(ax: Axes, table: pd.DataFrame, at: pd.Series, kind: str) -> None:
     """Shares of one kind of state with their 95% intervals."""
     colour, marker = KINDS[kind]
-    far = np.nan_to_num(np.clip([table.share - table.share_low, table.share_high - table.share], 0, None), posinf=0)
-    ax.errorbar(at, table.share, yerr=far, color=colour, marker=marker, markersize=4, linestyle="", elinewidth=0.9, label=kind)
+    far = np.nan_to_num(
+        np.clip([table.share - table.share_low, table.share_high - table.share], 0, None), posinf=0
+    )
+    ax.errorbar(
+        at,
+        table.share,
+        yerr=far,
+        color=colour,
+        marker=marker,
+        markersize=4,
+        linestyle="",
+        elinewidth=0.9,
+        label=kind,
+    )
 
 
 def _levels(ax: Axes, table: pd.DataFrame) -> None:
@@ -47,12 +64,23 @@ def unet_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
     for i, (block, part) in enumerate(table.groupby("part", sort=False)):
         if i:
             ax.axvline(part["index"].min() - 0.5, color="#BBBBBB", linewidth=0.8)
-        ax.annotate(_name(block), (part["index"].mean(), 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
-                    textcoords="offset points", ha="center", va="bottom", fontsize=8, rotation=90)
+        ax.annotate(
+            _name(block),
+            (part["index"].mean(), 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            rotation=90,
+        )
     ax.grid(axis="x", visible=False)
     ax.set_title(f"UNet: {len(table)} states, n = {_n(table)}, {scorer}", pad=36)
     ax.set(xlabel="state, in execution order", ylabel=_LABEL)
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    ax.figure.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     return ax.figure
 
 
@@ -66,27 +94,42 @@ def text_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
         _levels(ax, part)
         for shift, kind in ((-0.1, "attention"), (0.1, "mlp")):
             _points(ax, part[part.kind == kind], part.layer[part.kind == kind] + shift, kind)
-        ax.set(title=f"{encoder}, {places[where]}: n = {_n(part)}, {scorer}", xlabel="layer", ylabel=_LABEL,
-               xticks=sorted(part.layer.unique()))
-    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+        ax.set(
+            title=f"{encoder}, {places[where]}: n = {_n(part)}, {scorer}",
+            xlabel="layer",
+            ylabel=_LABEL,
+            xticks=sorted(part.layer.unique()),
+        )
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     return axes[0].figure
 
 
 def _n(table: pd.DataFrame) -> str:
     """Units and images behind each point."""
     row = table.iloc[0]
-    return f"{row.units} {row.unit}s" + (f", {row.images} images" if row.images != row.units else "")
+    return f"{row.units} {row.unit}s" + (
+        f", {row.images} images" if row.images != row.units else ""
+    )
 
 
 def short(state: State) -> str:
     """A state's name that fits above a small image: "cross 38", "attn 0 last"; "attn2" is the second text encoder's."""
-    kind = {"cross-attention": "cross", "self-attention": "self", "resnet": "res", "attention": "attn"}.get(state.kind, "mlp")
+    kind = {
+        "cross-attention": "cross",
+        "self-attention": "self",
+        "resnet": "res",
+        "attention": "attn",
+    }.get(state.kind, "mlp")
     if not state.text:
         return f"{kind} {state.index}"
     return f"{kind}{state.part.removeprefix('text_encoder').strip('_')} {state.text.layer} {state.where}"
 
 
-def strip(store: Store, table: pd.DataFrame, prompt: str, shown: Sequence[State]) -> tuple[str, list[tuple[str, np.ndarray]]]:
+def strip(
+    store: Store, table: pd.DataFrame, prompt: str, shown: Sequence[State]
+) -> tuple[str, list[tuple[str, np.ndarray]]]:
     """One prompt's images for `pictures.image_rows`: clean, corrupted, and with each of `shown` restored.
 
     Raises:

@@ -36,14 +36,28 @@ class TracingPage(ModelPage):
     def request(self) -> restoring.Request:
         wanted = ("style", "object", "fact") if self.attribute == "all" else (self.attribute,)
         chosen = tuple(prompt for name in wanted for prompt in in_turn(read(name), self.prompts))
-        return restoring.Request(prompts=chosen, seeds=locogen.seeds(self.seeds), settings=self.settings, size=float(self.noise))
+        return restoring.Request(
+            prompts=chosen,
+            seeds=locogen.seeds(self.seeds),
+            settings=self.settings,
+            size=float(self.noise),
+        )
 
     def images(self) -> int:
         traced = states.count(find(self.model), stride=self.stride, where=self.places)
-        return len(self.request().prompts) * self.seeds * (len(restoring.PLAIN) + traced + len(self.sizes) - 1)
+        return (
+            len(self.request().prompts)
+            * self.seeds
+            * (len(restoring.PLAIN) + traced + len(self.sizes) - 1)
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         large = spec.layers > 16
-        return {"model": spec.name, "prompts": chosen.traced_few if large else chosen.traced, "seeds": chosen.seeds, "steps": chosen.steps,
-                "stride": chosen.thinned if large or chosen.name == "smoke" else 1}
+        return {
+            "model": spec.name,
+            "prompts": chosen.traced_few if large else chosen.traced,
+            "seeds": chosen.seeds,
+            "steps": chosen.steps,
+            "stride": chosen.thinned if large or chosen.name == "smoke" else 1,
+        }

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...claims import IN_WORDS, OPEN, Claim, settled
 from ...models import Spec
-from ...scores import Interval, columns, highest, interval
+from ...scores import Interval, highest, interval
 from . import restoring
 from .paper import Paper, paper
-from .restoring import CLEAN
 from .states import State
 
 # Rules of our own, as the paper prints none; NEGLIGIBLE and ALONE were set after a first look, the others before any tracing.
@@ -52,9 +50,24 @@ def spread(table: pd.DataFrame, chosen: Sequence[State]) -> Spread:
         verdict = "nothing lost"
     else:
         few = causal > int(CHANCE * len(found)) + 1
-        verdict = "distributed" if causal >= many else "open" if causal + undecided >= many else "sparse" if few else "none"
+        verdict = (
+            "distributed"
+            if causal >= many
+            else "open"
+            if causal + undecided >= many
+            else "sparse"
+            if few
+            else "none"
+        )
         bound = highest([restoring.effects(table, chosen)])
-    return Spread(states=len(found), causal=causal, strong=strong, open=undecided, bound=bound, verdict=verdict)
+    return Spread(
+        states=len(found),
+        causal=causal,
+        strong=strong,
+        open=undecided,
+        bound=bound,
+        verdict=verdict,
+    )
 
 
 def spread_agrees(found: Spread, said: Paper) -> str:
@@ -87,7 +100,9 @@ class Alone:
         """alone, not alone, or open; "none" where the largest share is too small to matter."""
         if not self.share.low > 0:
             return "none" if self.share.high < STRONG else "open"
-        return "alone" if self.rest.high < ALONE else "not alone" if self.rest.low >= ALONE else "open"
+        return (
+            "alone" if self.rest.high < ALONE else "not alone" if self.rest.low >= ALONE else "open"
+        )
 
 
 def alone(table: pd.DataFrame, chosen: Sequence[State]) -> Alone:
@@ -95,15 +110,21 @@ def alone(table: pd.DataFrame, chosen: Sequence[State]) -> Alone:
     found = restoring.indirect(table, chosen)
     index = int(np.nan_to_num(found.share, nan=-np.inf).argmax())
     row = found.iloc[index]
-    return Alone(best=chosen[index], share=Interval(value=row.share, low=row.share_low, high=row.share_high),
-                 rest=restoring.runner_up(table, chosen, index), first=row.layer == 0 and row.kind == "attention")
+    return Alone(
+        best=chosen[index],
+        share=Interval(value=row.share, low=row.share_low, high=row.share_high),
+        rest=restoring.runner_up(table, chosen, index),
+        first=row.layer == 0 and row.kind == "attention",
+    )
 
 
 def alone_agrees(found: Alone, said: Paper) -> str:
     """Whether it is what the paper says (one of `claims.OUTCOMES`)."""
     if found.verdict == "open" or not np.isfinite(found.share.value):
         return OPEN
-    return settled(said.unique == (found.verdict == "alone" and (found.first or not said.unique)), True)
+    return settled(
+        said.unique == (found.verdict == "alone" and (found.first or not said.unique)), True
+    )
 
 
 def unet_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
@@ -111,17 +132,23 @@ def unet_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
     found, said = spread(table, chosen), paper(spec)
     if found.verdict == "nothing lost":
         return f"The corruption takes nothing away ({restoring.lost(table)} points), so there is nothing to bring back."
-    says = {"distributed": "the effect is **densely distributed**", "sparse": "the effect is **sparse**",
-            "open": "whether that is dense is **open**", "none": "there is **no causal state** beyond chance"}[found.verdict]
+    says = {
+        "distributed": "the effect is **densely distributed**",
+        "sparse": "the effect is **sparse**",
+        "open": "whether that is dense is **open**",
+        "none": "there is **no causal state** beyond chance",
+    }[found.verdict]
     shares = restoring.indirect(table, chosen)
     top = shares.loc[shares.share.idxmax()]
     strong = ", ".join(f"`{name}`" for name in shares.state[shares.share_low > STRONG])
     end = IN_WORDS[spread_agrees(found, said)] if said else ""
-    return (f"Of {found.states} states {found.causal} ({found.causal / found.states:.0%}) have their 95% interval above 0 "
-            f"(about {CHANCE * found.states:.0f} would by chance), {found.strong} ({found.strong / found.states:.0%}) above "
-            f"{STRONG}; {found.open} more may be causal (their interval reaches from below 0 to above {NEGLIGIBLE}): {says}. "
-            f"The largest share is {interval(top)} (`{top.state}`, {top.kind}; {_n(shares)}); with 95% confidence none exceeds "
-            f"{found.bound:.2f}. {f'Strong: {strong}. ' if strong else ''}{end}").strip()
+    return (
+        f"Of {found.states} states {found.causal} ({found.causal / found.states:.0%}) have their 95% interval above 0 "
+        f"(about {CHANCE * found.states:.0f} would by chance), {found.strong} ({found.strong / found.states:.0%}) above "
+        f"{STRONG}; {found.open} more may be causal (their interval reaches from below 0 to above {NEGLIGIBLE}): {says}. "
+        f"The largest share is {interval(top)} (`{top.state}`, {top.kind}; {_n(shares)}); with 95% confidence none exceeds "
+        f"{found.bound:.2f}. {f'Strong: {strong}. ' if strong else ''}{end}"
+    ).strip()
 
 
 def null_words(table: pd.DataFrame, chosen: Sequence[State]) -> str:
@@ -136,15 +163,29 @@ def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
     place = {"last": "the subject's last token", "all": "all tokens of the subject"}[where]
     if not np.isfinite(found.share.value):
         return f"At {place}: the corruption takes nothing away."
-    verdict = {"alone": "it **stands alone**", "not alone": "it does **not stand alone**", "none": "it is **not causal**",
-               "open": "whether it stands alone is **open**"}[found.verdict]
+    verdict = {
+        "alone": "it **stands alone**",
+        "not alone": "it does **not stand alone**",
+        "none": "it is **not causal**",
+        "open": "whether it stands alone is **open**",
+    }[found.verdict]
     end = IN_WORDS[alone_agrees(found, said)] if said and where == "last" else ""
     shares = restoring.indirect(table, chosen)
-    large = [state for state, share, low in zip(chosen, shares.share, shares.share_low) if low > 0 and share >= NEGLIGIBLE]
-    layers = " (all in the first layer)" if large and not any(state.text and state.text.layer for state in large) else ""
-    return (f"At {place} the largest of {len(chosen)} shares is that of {_called(found.best)} with {found.share}; the best "
-            f"other state brings back {found.rest} of that ({_n(shares)}): {verdict}. {end} Causal states with a share of at "
-            f"least {NEGLIGIBLE}: {', '.join(map(_called, large)) or 'none'}{layers}. {null_words(table, chosen)}")
+    large = [
+        state
+        for state, share, low in zip(chosen, shares.share, shares.share_low)
+        if low > 0 and share >= NEGLIGIBLE
+    ]
+    layers = (
+        " (all in the first layer)"
+        if large and not any(state.text and state.text.layer for state in large)
+        else ""
+    )
+    return (
+        f"At {place} the largest of {len(chosen)} shares is that of {_called(found.best)} with {found.share}; the best "
+        f"other state brings back {found.rest} of that ({_n(shares)}): {verdict}. {end} Causal states with a share of at "
+        f"least {NEGLIGIBLE}: {', '.join(map(_called, large)) or 'none'}{layers}. {null_words(table, chosen)}"
+    )
 
 
 def _called(state: State) -> str:
@@ -154,10 +195,14 @@ def _called(state: State) -> str:
 
 def _n(shares: pd.DataFrame) -> str:
     row = shares.iloc[0]
-    return f"n = {row.units} {row.unit}s" + (f", {row.images} images" if row.images != row.units else "")
+    return f"n = {row.units} {row.unit}s" + (
+        f", {row.images} images" if row.images != row.units else ""
+    )
 
 
-def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], spec: Spec) -> list[Claim]:
+def claims(
+    table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], spec: Spec
+) -> list[Claim]:
     """What the paper says of a model and what was found, for the ledger; none where it says nothing.
 
     Args:
@@ -166,54 +211,37 @@ def claims(table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], sp
     said = paper(spec)
     if not said:
         return []
-    found, told = spread(table, unet), {"distributed": "causal states are densely distributed over the UNet",
-                                        "sparse": "causal states are sparse in the UNet",
-                                        "no strong state": "there is no strong causal state in the UNet"}[said.spread]
-    made = [Claim(text=told, section="4, Fig. 2", outcome=spread_agrees(found, said),
-                  number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} above {STRONG}",
-                  control=f"a state drawn at random brings back {restoring.at_random(table, unet)}")]
+    found, told = (
+        spread(table, unet),
+        {
+            "distributed": "causal states are densely distributed over the UNet",
+            "sparse": "causal states are sparse in the UNet",
+            "no strong state": "there is no strong causal state in the UNet",
+        }[said.spread],
+    )
+    made = [
+        Claim(
+            text=told,
+            section="4, Fig. 2",
+            outcome=spread_agrees(found, said),
+            number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} above {STRONG}",
+            control=f"a state drawn at random brings back {restoring.at_random(table, unet)}",
+        )
+    ]
     if text:
         best = alone(table, text)
-        told = "a unique causal state, the first layer's self-attention," if said.unique else "no unique causal state"
-        made.append(Claim(text=f"there is {told} in the text encoder", section="4, Fig. 3",
-                          number=f"{_called(best.best).replace('`', '')}: share {best.share}",
-                          control=f"the best other state brings back {best.rest} of that",
-                          outcome=alone_agrees(best, said)))
+        told = (
+            "a unique causal state, the first layer's self-attention,"
+            if said.unique
+            else "no unique causal state"
+        )
+        made.append(
+            Claim(
+                text=f"there is {told} in the text encoder",
+                section="4, Fig. 3",
+                number=f"{_called(best.best).replace('`', '')}: share {best.share}",
+                control=f"the best other state brings back {best.rest} of that",
+                outcome=alone_agrees(best, said),
+            )
+        )
     return made
-
-
-def by_kind(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
-    """A row for each kind of state: how many are causal and strong, the share of one at random and of the best, with _low and _high."""
-    rows = []
-    for where, kind in dict.fromkeys((state.where, state.kind) for state in chosen):
-        part = [state for state in chosen if (state.where, state.kind) == (where, kind)]
-        shares = restoring.indirect(table, part)
-        above = int((shares.share_low > 0).sum())
-        rows.append({"states": f"{kind}, {where} token{'s' * (where == 'all')}" if where else kind, "restored": len(part),
-                     "above 0": above, f"above {STRONG}": int((shares.share_low > STRONG).sum()), "said": f"{above} of {len(part)} above 0"}
-                    | _random_and_best(table, part, shares))
-    return pd.DataFrame(rows)
-
-
-def _random_and_best(table: pd.DataFrame, chosen: Sequence[State], shares: pd.DataFrame) -> dict[str, Any]:
-    """Columns on some states: the share to expect of one at random, the best one and its share (none where nothing was lost)."""
-    top = shares.loc[shares.share.idxmax() if shares.share.notna().any() else 0]
-    found = {"random": restoring.at_random(table, chosen), "top": Interval(value=top.share, low=top.share_low, high=top.share_high)}
-    return {"best": top.state if np.isfinite(top.share) else "not defined"} | columns(found) | {"n": int(top.units), "unit": top.unit}
-
-
-def best(table: pd.DataFrame, chosen: Sequence[State]) -> list[State]:
-    """The state with the largest share of each kind and place in `chosen`."""
-    shares = restoring.indirect(table, chosen)
-    found = shares.share.fillna(-np.inf).groupby([shares["where"], shares.kind], sort=False).idxmax()
-    return [chosen[i] for i in found]
-
-
-def by_attribute(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
-    """A row for each attribute of 8 images or more: what was lost, what a state at random and the best one bring back, with _low and _high."""
-    rows = []
-    for name, part in table.groupby("attribute", sort=False):
-        if len(part[part.state == CLEAN]) >= restoring.MANY:
-            found = _random_and_best(part, chosen, restoring.indirect(part, chosen))
-            rows.append({"attribute": name, "said": f"best: {found['best']}"} | columns({"lost": restoring.lost(part)}) | found)
-    return pd.DataFrame(rows)

@@ -21,8 +21,14 @@ from ...scores import NOTHING, Effects, Interval, clip_score, columns, mean, res
 from ...store import Store, key
 from .states import State
 
-NOISE = 3.0  # standard deviations of the subjects' embeddings, as in language models (Meng et al. 2022)
-CLEAN, CORRUPTED, AGAIN = PLAIN = ("clean", "corrupted", "other noise")  # images in which nothing is restored
+NOISE = (
+    3.0  # standard deviations of the subjects' embeddings, as in language models (Meng et al. 2022)
+)
+CLEAN, CORRUPTED, AGAIN = PLAIN = (
+    "clean",
+    "corrupted",
+    "other noise",
+)  # images in which nothing is restored
 SEED = 1000  # between the seeds of two prompts
 OTHER = 10**6  # between the noise of CORRUPTED and that of AGAIN
 MANY = 8  # prompts, from which on they are the units of the bootstrap
@@ -60,12 +66,20 @@ def row(request: Request, prompt: Prompt, seed: int, state: State | str) -> Row:
     if isinstance(state, str):
         return Row(prompt=told, seed=seed)
     if state.text:
-        return Row(prompt=replace(told, restored=state.text, where=state.where or "last"), seed=seed)
+        return Row(
+            prompt=replace(told, restored=state.text, where=state.where or "last"), seed=seed
+        )
     return Row(prompt=told, seed=seed, restored=state.path)
 
 
-def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Store,
-          plain: Sequence[str] = PLAIN) -> pd.DataFrame:
+def trace(
+    model: Model,
+    request: Request,
+    chosen: Sequence[State],
+    *,
+    store: Store,
+    plain: Sequence[str] = PLAIN,
+) -> pd.DataFrame:
     """Score the clean images, the corrupted ones, and the corrupted ones with each state of `chosen` restored.
 
     Args:
@@ -80,23 +94,53 @@ def trace(model: Model, request: Request, chosen: Sequence[State], *, store: Sto
     """
     scorer = load_scorer(model.spec.scorer)
     restored: tuple[State | str, ...] = (*plain, *chosen)
-    asked = {"model": model.fingerprint, "scorer": scorer.fingerprint, "request": request, "states": restored, "trace": 3}
+    asked = {
+        "model": model.fingerprint,
+        "scorer": scorer.fingerprint,
+        "request": request,
+        "states": restored,
+        "trace": 3,
+    }
     name = f"{model.name}-trace-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
         return kept[0]
     started = monotonic()
     # Prompt by prompt, so that a batch needs few clean rows to copy from.
-    of = [(prompt, SEED * i + seed) for i, prompt in enumerate(request.prompts) for seed in request.seeds]
+    of = [
+        (prompt, SEED * i + seed)
+        for i, prompt in enumerate(request.prompts)
+        for seed in request.seeds
+    ]
     rows = [row(request, prompt, seed, state) for prompt, seed in of for state in restored]
-    images = scorer.images(generate(model, rows, request.settings, store=store, label=f"{model.name} tracing"))
+    images = scorer.images(
+        generate(model, rows, request.settings, store=store, label=f"{model.name} tracing")
+    )
     texts = scorer.texts([prompt.original for prompt, _ in of])
     keys = [image_key(model, made, request.settings) for made in rows]
     scores = clip_score(images.reshape(len(of), len(restored), -1), texts[:, None]).ravel()
-    table = pd.DataFrame([(getattr(state, "name", state), prompt.attribute, prompt.original, seed)
-                          for prompt, seed in of for state in restored], columns=["state", "attribute", "prompt", "seed"])
+    table = pd.DataFrame(
+        [
+            (getattr(state, "name", state), prompt.attribute, prompt.original, seed)
+            for prompt, seed in of
+            for state in restored
+        ],
+        columns=["state", "attribute", "prompt", "seed"],
+    )
     table = table.assign(score=scores, image=keys)
-    store.put_run(name, table, provenance(model, request.settings, scorer, prompts=len(request.prompts), seeds=request.seeds,
-                                          minutes=(monotonic() - started) / 60, noise=request.size), keys)
+    store.put_run(
+        name,
+        table,
+        provenance(
+            model,
+            request.settings,
+            scorer,
+            prompts=len(request.prompts),
+            seeds=request.seeds,
+            minutes=(monotonic() - started) / 60,
+            noise=request.size,
+        ),
+        keys,
+    )
     return table
 
 
@@ -108,7 +152,10 @@ def effects(table: pd.DataFrame, chosen: Sequence[State | str]) -> Effects:
     unit = ["prompt"] if table.prompt.nunique() >= MANY else ["prompt", "seed"]
     scores = table.pivot_table(values="score", index=unit, columns="state", sort=False)
     back = scores.sub(scores[CORRUPTED], axis=0)
-    return Effects(windows=back[[getattr(state, "name", state) for state in chosen]].to_numpy(), full=back[CLEAN].to_numpy())
+    return Effects(
+        windows=back[[getattr(state, "name", state) for state in chosen]].to_numpy(),
+        full=back[CLEAN].to_numpy(),
+    )
 
 
 def lost(table: pd.DataFrame) -> Interval:
@@ -127,10 +174,22 @@ def indirect(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
     unit, rows = "prompt" if table.prompt.nunique() >= MANY else "image", []
     for i, state in enumerate(chosen):
         back = share(found, i) if any_lost else NOTHING
-        rows.append({"state": state.name, "index": state.index, "kind": state.kind, "part": state.part, "where": state.where,
-                     "layer": state.text.layer if state.text else -1, "share": back.value, "share_low": back.low,
-                     "share_high": back.high, "unit": unit, "units": len(found.full),
-                     "images": int((table.state == state.name).sum())})
+        rows.append(
+            {
+                "state": state.name,
+                "index": state.index,
+                "kind": state.kind,
+                "part": state.part,
+                "where": state.where,
+                "layer": state.text.layer if state.text else -1,
+                "share": back.value,
+                "share_low": back.low,
+                "share_high": back.high,
+                "unit": unit,
+                "units": len(found.full),
+                "images": int((table.state == state.name).sum()),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -145,7 +204,11 @@ def redrawn(table: pd.DataFrame) -> Interval:
 def at_random(table: pd.DataFrame, chosen: Sequence[State]) -> Interval:
     """The share to expect of a state drawn at random from `chosen`: their mean."""
     found = effects(table, chosen)
-    return resample(lambda back, full: back.mean(-1) / full, found.windows, found.full) if lost(table).low > 0 else NOTHING
+    return (
+        resample(lambda back, full: back.mean(-1) / full, found.windows, found.full)
+        if lost(table).low > 0
+        else NOTHING
+    )
 
 
 def runner_up(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Interval:
@@ -153,10 +216,14 @@ def runner_up(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Inter
     if lost(table).low <= 0:
         return NOTHING
     others = [i for i in range(len(chosen)) if i != index]
-    return resample(lambda back: back[..., others].max(-1) / back[..., index], effects(table, chosen).windows)
+    return resample(
+        lambda back: back[..., others].max(-1) / back[..., index], effects(table, chosen).windows
+    )
 
 
-def by_size(model: Model, request: Request, sizes: Sequence[float], *, table: pd.DataFrame, store: Store) -> pd.DataFrame:
+def by_size(
+    model: Model, request: Request, sizes: Sequence[float], *, table: pd.DataFrame, store: Store
+) -> pd.DataFrame:
     """How the corrupted score depends on the size of the noise.
 
     Args:
@@ -171,7 +238,13 @@ def by_size(model: Model, request: Request, sizes: Sequence[float], *, table: pd
         if size != request.size:
             other = trace(model, replace(request, size=size), (), store=store, plain=(CORRUPTED,))
             table = pd.concat([traced[traced.state == CLEAN], other])
-        scores = table.pivot_table(values="score", index=["prompt", "seed"], columns="state", sort=False)
-        parts = {"clean": mean(scores[CLEAN].to_numpy()), "corrupted": mean(scores[CORRUPTED].to_numpy()), "lost": lost(table)}
+        scores = table.pivot_table(
+            values="score", index=["prompt", "seed"], columns="state", sort=False
+        )
+        parts = {
+            "clean": mean(scores[CLEAN].to_numpy()),
+            "corrupted": mean(scores[CORRUPTED].to_numpy()),
+            "lost": lost(table),
+        }
         rows.append({"size": size, **columns(parts), "images": len(scores)})
     return pd.DataFrame(rows)

@@ -47,14 +47,20 @@ def unet_states(unet: nn.Module) -> tuple[State, ...]:
 
     DeepFloyd's modules attend to image and text at once, and add what they were given; they count as cross-attention.
     """
-    blocks = [*(f"down_blocks.{i}" for i in range(len(unet.down_blocks))), "mid_block",
-              *(f"up_blocks.{i}" for i in range(len(unet.up_blocks)))]
+    blocks = [
+        *(f"down_blocks.{i}" for i in range(len(unet.down_blocks))),
+        "mid_block",
+        *(f"up_blocks.{i}" for i in range(len(unet.up_blocks))),
+    ]
     found = []
     for order, block in enumerate(blocks):
         for place, (name, module) in enumerate(unet.get_submodule(block).named_modules()):
             if kind := _kind(f"{block}.{name}", module):
                 found.append((order, _turn(name), place, f"{block}.{name}", kind, block))
-    return tuple(State(index=i, path=path, kind=kind, part=block) for i, (*_, path, kind, block) in enumerate(sorted(found)))
+    return tuple(
+        State(index=i, path=path, kind=kind, part=block)
+        for i, (*_, path, kind, block) in enumerate(sorted(found))
+    )
 
 
 def _kind(path: str, module: nn.Module) -> str:
@@ -71,7 +77,9 @@ def _turn(name: str) -> int:
     return 2 * int(number) + {"resnets": 0, "attentions": 1}.get(kind, 1000)  # samplers come last
 
 
-def states(unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, where: Sequence[Where] = PLACES) -> tuple[State, ...]:
+def states(
+    unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, where: Sequence[Where] = PLACES
+) -> tuple[State, ...]:
     """All states that a page restores: those of the UNet, then those of the text encoders (Fig. 3), once for each of `where`.
 
     Args:
@@ -86,11 +94,16 @@ def states(unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, wher
             kept.append(state)
         seen[state.kind] += 1
     for place in where:
-        kept += [State(index=i, path=t.path, kind=t.kind, part=t.encoder, text=t, where=place) for i, t in enumerate(texts)]
+        kept += [
+            State(index=i, path=t.path, kind=t.kind, part=t.encoder, text=t, where=place)
+            for i, t in enumerate(texts)
+        ]
     return tuple(kept)
 
 
-def of_model(model: Model, *, stride: int = 1, where: Sequence[Where] = PLACES) -> tuple[State, ...]:
+def of_model(
+    model: Model, *, stride: int = 1, where: Sequence[Where] = PLACES
+) -> tuple[State, ...]:
     """`states` of a loaded model."""
     return states(model.unet, text_states(model.pipeline), stride=stride, where=where)
 

@@ -1,0 +1,127 @@
+"""``locolib localize``: LocoGen from the command line."""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import UserError
+from .options import Source
+
+
+def localize(
+    model: str,
+    attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
+    m: Annotated[
+        int | None, typer.Option(help="Window size; default: the paper's for this model.")
+    ] = None,
+    search: Annotated[bool, typer.Option("--search", help="Look for the smallest m.")] = False,
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    prompts: Annotated[
+        Path | None, typer.Option(help="CSV of prompts instead of the study's own.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
+    source: Source = None,
+) -> None:
+    """Run LocoGen: which layers of MODEL control an attribute?"""
+    from ..drawing.text import check_prompts
+    from ..experiments import locogen, profiles
+    from ..experiments.locogen import page as locogen_page
+    from ..models import find, load
+    from ..prompts import read
+    from ..store import Store
+    from .costs import cost
+
+    spec, chosen = find(model), profiles.profile(profile)
+    if m is not None and search:
+        raise UserError("Give either --m or --search, not both.")
+    size = spec.m.get(attribute, 2) if m is None else m
+    locogen.windows(spec.layers, size)
+    known = read(attribute, prompts)
+    request = locogen_page.request(chosen, spec, known)
+    loaded, store = load(model, source=source), Store()
+    check_prompts(loaded, known, str(prompts or ""))
+    if not as_json:
+        typer.echo(
+            cost(
+                loaded,
+                request,
+                sizes=range(1, spec.layers // 4 + 1) if search else [size],
+                store=store,
+            )
+        )
+    sweeps = (
+        locogen.search(loaded, request, store=store)
+        if search
+        else [locogen.sweep(loaded, request, size, store=store)]
+    )
+    typer.echo(
+        json.dumps(_answer(sweeps[-1]), allow_nan=False)
+        if as_json
+        else "\n".join(map(_chart, sweeps))
+    )
+
+
+def _answer(sweep: Any) -> dict[str, Any]:
+    verdict = sweep.verdict
+    found = {
+        "model": sweep.model,
+        "attribute": sweep.attribute,
+        "start": verdict.start,
+        "m": verdict.m,
+        "share": verdict.share.value,
+        "low": verdict.share.low,
+        "high": verdict.share.high,
+        "verdict": verdict.verdict,
+        "argbest": sweep.argbest,
+        "needed": verdict.needed,
+        "images": len(sweep.table),
+        "plateau": list(verdict.plateau),
+    }
+    return _plain(found)
+
+
+def _plain(value: Any) -> Any:
+    """The same without NaN and infinity, which JSON does not have: null stands there."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _chart(sweep: Any) -> str:
+    """A table of windows with a bar for each share, and the answer in words."""
+    from ..experiments.locogen import label
+
+    verdict = sweep.verdict
+    lines = [
+        f"{sweep.model}, {sweep.attribute}, m = {sweep.m}",
+        f"{'window':>7} {'score':>7} {'share':>6} {'target':>7}",
+    ]
+    for row in sweep.curve.itertuples():
+        bar = "#" * round(40 * max(0.0, min(1.0, row.share)))
+        mark = " destroyed" if row.destroyed else ""
+        lines.append(
+            f"{row.layers:>7} {row.score:7.2f} {row.share:6.2f} {100 * row.picks_target:6.0f}% |{bar}{mark}"
+        )
+    more = (
+        f"; about {verdict.needed} held-out prompts are needed to settle it"
+        if verdict.needed
+        else ""
+    )
+    if verdict.verdict == "inconclusive" and not verdict.needed:
+        more = "; windows of this size do not settle it, larger ones may"
+    window = label(tuple(range(verdict.start, verdict.start + verdict.m)))
+    lines.append(
+        f"{verdict.verdict}: layers {window}, share {verdict.share} on the held-out prompts, "
+        f"lead over the best disjoint window {verdict.margin}{more}"
+    )
+    lines.append(
+        f"the paper's rule (plain {'argmax' if sweep.attribute == 'fact' else 'argmin'}) says start {sweep.argbest}\n"
+    )
+    return "\n".join(lines)
