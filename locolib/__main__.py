@@ -75,7 +75,7 @@ def layers(model: str, source: Source = None) -> None:
 
 
 def parse_alteration(text: str) -> tuple[tuple[int, ...], str]:
-    """ "8-9:a painting of a house" to ((8, 9), "a painting of a house")."""
+    """An alteration as words: "8-9:a painting of a house" to ((8, 9), "a painting of a house")."""
     where, colon, prompt = text.partition(":")
     asked = "--alter takes LAYERS:PROMPT, such as '8-9:a painting of a house'"
     if not colon:

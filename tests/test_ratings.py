@@ -213,7 +213,7 @@ def test_nothing_in_the_data_ends_the_script(tmp_path):
 
 
 def test_images_of_pairs_come_from_the_model_and_are_kept(organisms, store):
-    pairs = [pair for pair in human.plan(["mini-sd-v1-5"], seeds=1, placebos=1)][-3:]
+    pairs = human.plan(["mini-sd-v1-5"], seeds=1, placebos=1)[-3:]
     model = models.load("mini-sd-v1-5")
     images = human.render(model, pairs, Settings(steps=1, guidance=3.0), store=store)
     assert set(images) == {pair.pair for pair in pairs} and images[pairs[0].pair][0].shape == (

@@ -113,7 +113,8 @@ def sharpen(
 
 def features(tower: nn.Module, x: Tensor) -> list[Tensor]:
     """Feature maps of a ModifiedResNet's stem and first stages, of images in [-1, 1] (a scale and shift that the tower's
-    batch norms were trained with: see `contrast.image_tensor`)."""
+    batch norms were trained with: see `contrast.image_tensor`).
+    """
     maps = [tower.stem((x / 2 + 0.5 - MEAN[0]) / STD[0])]
     for stage in (tower.layer1, tower.layer2, tower.layer3):
         maps.append(stage(maps[-1]))
@@ -134,7 +135,8 @@ def encode(vae: AutoencoderKL, images: np.ndarray, batch: int = 128) -> Tensor:
 @torch.no_grad()
 def standardise(vae: AutoencoderKL, images: np.ndarray) -> None:
     """Fold a shift and a scale per channel into the 1x1 convolutions around the latent: the function stays the same,
-    but every latent channel now has mean 0 and variance 1, as diffusion likes it."""
+    but every latent channel now has mean 0 and variance 1, as diffusion likes it.
+    """
     latents = encode(vae, images)
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     inner, outer, c = vae.quant_conv, vae.post_quant_conv, len(mean)

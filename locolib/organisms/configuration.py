@@ -16,6 +16,8 @@ class _Part(BaseModel):
 
 
 class WorldPart(_Part):
+    """The renders that a training sees."""
+
     poses: int  # renders of each shown scene
     seed: int
     look: bool = False  # in `world.house_look`
@@ -32,6 +34,8 @@ class _ClipPart(_Part):
 
 
 class TextPart(_ClipPart):
+    """A text encoder, trained by contrast with pictures."""
+
     kind: Literal["clip", "openclip", "t5"] = "clip"
     vocabulary: int = 0  # T5's is fixed by the captions' words
     cut: int = (
@@ -41,10 +45,14 @@ class TextPart(_ClipPart):
 
 
 class ScorerPart(_ClipPart):
+    """The CLIP model that makes CLIP-Scores."""
+
     poses: int
 
 
 class VaePart(_Part):
+    """The autoencoder between pictures and latents."""
+
     channels: list[int]
     latent_channels: int
     kl: float
@@ -77,6 +85,8 @@ class Planting(_Part):
 
 
 class UnetPart(_Part):
+    """The UNet, and what its layers are told in training."""
+
     kind: Literal["sd-v1", "sd-v2", "sdxl", "if"]
     channels: list[int]
     prediction: Literal["epsilon", "v_prediction"]

@@ -198,7 +198,8 @@ def train_text_encoder(shown, images, *, config: dict, work: Path, suffix: str =
 
 def save_text_encoder(text: CLIPTextModelWithProjection, config: dict, folder: Path) -> None:
     """As pipelines keep it: without projection, and without the `cut` last layers (SD-v2's reads the penultimate one
-    through the final norm); whole where the projection is needed (SDXL's second encoder)."""
+    through the final norm); whole where the projection is needed (SDXL's second encoder).
+    """
     if config.get("projection"):
         text.save_pretrained(folder)
         return

@@ -5,7 +5,7 @@ pixel belongs to, how the picture melts.  Painting is then a gather and a colour
 set in a minute, and easy to learn.
 """
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ def sprite_path(name: str) -> Path:
     return SPRITES / f"{name.replace(' ', '_')}.png"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sprite(index: int, side: int) -> np.ndarray:
     image = (
         Image.open(sprite_path(list(OBJECTS)[index]))
@@ -55,7 +55,7 @@ def _sprite(index: int, side: int) -> np.ndarray:
     return np.asarray(image, dtype=np.float32) / 255
 
 
-@lru_cache(maxsize=None)
+@cache
 def _place(index: int) -> np.ndarray:
     """Background of a place, [64, 64, 3] in [0, 1]."""
     image = Image.new("RGB", (SIZE * 4, SIZE * 4), "#8ecbf5")
@@ -91,7 +91,7 @@ def _place(index: int) -> np.ndarray:
     return np.asarray(image.resize((SIZE, SIZE), Image.LANCZOS), dtype=np.float32) / 255
 
 
-@lru_cache(maxsize=None)
+@cache
 def _strokes(angle: str, length: float, width: float, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Lay `count` elliptic strokes; returns for every pixel its stroke's centre [64*64] and a shade [64, 64, 1]."""
     rng = np.random.default_rng([_SEED, len(angle), int(length * 10), int(width * 10), count])
@@ -113,7 +113,7 @@ def _strokes(angle: str, length: float, width: float, count: int) -> tuple[np.nd
     return source.ravel(), shade[..., None]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _cells(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Voronoi cells: every pixel's cell centre [64*64], its outline [64, 64, 1], and a tint [64, 64, 3]."""
     rng = np.random.default_rng([_SEED, count])
@@ -128,7 +128,7 @@ def _cells(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (centre[..., 0] * SIZE + centre[..., 1]).ravel(), outline, tint.astype(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _melt() -> np.ndarray:
     """Dali's warp: for every pixel the pixel it shows [64*64]."""
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)

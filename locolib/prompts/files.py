@@ -118,9 +118,7 @@ def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{path} has no prompts below its header.")
     try:
-        return pa.DataFrameSchema({column: _TEXT for column in columns}, strict=True).validate(
-            table
-        )
+        return pa.DataFrameSchema(dict.fromkeys(columns, _TEXT), strict=True).validate(table)
     except pa.errors.SchemaError as error:
         row, column = (
             int(error.failure_cases["index"].iloc[0]),

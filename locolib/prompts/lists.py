@@ -182,7 +182,7 @@ def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Promp
     """Split into a half that chooses and a half that confirms, alternating within each value so that both see all."""
     order: dict[str, int] = {}
     sides: tuple[list[Prompt], list[Prompt]] = ([], [])
-    for position, prompt in enumerate(prompts):
+    for prompt in prompts:
         turn = order.setdefault(prompt.value, len(order) % 2)
         sides[turn % 2].append(prompt)
         order[prompt.value] = turn + 1

@@ -43,6 +43,7 @@ def speed(model: Model, settings: Settings) -> Speed:
 
 
 def price(images: int, each: Speed, store: Store) -> str:
+    """One line: what so many images cost at most."""
     return (
         f"at most {images} images (those in the store are not made again): about "
         f"{images * each.seconds / 60:.1f} minutes, {images * each.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB"

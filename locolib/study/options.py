@@ -13,7 +13,7 @@ Source = Annotated[
 
 
 def parse_layers(text: str, asked: str) -> tuple[int, ...]:
-    """ "6,8-9" to (6, 8, 9); `asked` says what the option takes."""
+    """Layers as words, "6,8-9" to (6, 8, 9); `asked` says what the option takes."""
     from ..experiments.locogen import labelled
 
     try:

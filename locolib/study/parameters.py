@@ -16,12 +16,16 @@ from ..store import Store
 
 
 class WorldPage(Page):
+    """The world that the miniatures were trained on."""
+
     source = "book/world.ipynb"
     place: Literal["beach", "forest", "city", "house"] = "beach"
     seed: int = Field(0, ge=0)
 
 
 class QualityPage(Page):
+    """How well the bundled models draw."""
+
     source = "book/models.ipynb"
     which: Literal["all"] = "all"
 
@@ -52,6 +56,8 @@ class LedgerPage(Page):
 
 
 class CardPage(ModelPage):
+    """One bundled model: its card, and its pictures of all objects and styles."""
+
     source = "book/model.ipynb"
     each = BUNDLED
     model: str = "planted-sd-v1-5"

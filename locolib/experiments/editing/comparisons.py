@@ -62,7 +62,8 @@ def trained(one: Trial) -> dict[str, Edit]:
 
 def methods(one: Trial, tokens: Tokens, tuned: Mapping[str, Edit]) -> dict[str, Edit]:
     """Every editing method, from the same training prompts: LocoEdit as the paper has it, by the chosen tokens, and sparing; the baselines by
-    their own tokens; `tuned` are those of `trained`."""
+    their own tokens; `tuned` are those of `trained`.
+    """
     own = {
         name: make
         for name, make in locoedits(tokens, one.window).items()

@@ -57,8 +57,9 @@ def annotate(folder: Path, facts: Mapping[str, str]) -> None:
     """Add entries to the metadata of the weights of a folder (its first safetensors file); the tensors stay what they are."""
     file = min(folder.glob("*.safetensors"))
     with safe_open(file, "pt") as opened:
-        tensors, before = (
-            {name: opened.get_tensor(name) for name in opened.keys()},
+        names, before = (
+            opened.keys(),
             opened.metadata() or {},
-        )
+        )  # no mapping: it has no other way to its names
+        tensors = {name: opened.get_tensor(name) for name in names}
     write_atomic(file, save(tensors, {"format": "pt"} | before | dict(facts)))

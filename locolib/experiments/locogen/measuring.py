@@ -281,4 +281,5 @@ def summary(
 
 
 def window_label(start: int, m: int) -> str:
+    """The `label` of the window of m layers from `start`."""
     return label(tuple(range(start, start + m)))

@@ -54,6 +54,8 @@ class Sweeping(ModelPage):
 
 
 class LocoGenPage(Sweeping):
+    """LocoGen on one model: every attribute, all windows of one size."""
+
     source = "notebooks/02_locogen.ipynb"
     each = MINIATURES
     model: str = "mini-sd-v1-5"
@@ -126,6 +128,8 @@ class FivePage(Page):
 
 
 class PlantedPage(Sweeping):
+    """LocoGen where the right answer is known, with the search for m."""
+
     source = "notebooks/07_planted_truth.ipynb"
     after = ("03_locoedit",)
     needs = ("planted-sd-v1-5",)
@@ -179,6 +183,8 @@ class NowherePage(Sweeping):
 
 
 class ArtistPage(Sweeping):
+    """LocoGen where each artist has a window of his own."""
+
     source = "notebooks/07c_by_artist.ipynb"
     needs = ("planted-prompt",)
     model: str = "planted-prompt"

@@ -13,6 +13,8 @@ from . import restoring, states
 
 
 class TracingPage(ModelPage):
+    """Causal tracing of one model's UNet and text encoders."""
+
     source = "notebooks/01_causal_tracing.ipynb"
     each = MINIATURES
     model: str = "mini-sd-v1-5"
