@@ -87,7 +87,7 @@ def read_and_cut(model: Model, prompt: str) -> tuple[str, str]:
 
 
 def special(model: Model, prompt: str) -> str:
-    """A special token that is written out in a prompt, such as "<|endoftext|>": the tokenizer takes it for its own."""
+    """A special token that is written out in a prompt, such as ``<|endoftext|>``: the tokenizer takes it for its own."""
     known = {
         mark for mark in model.tokenizer.all_special_tokens if len(mark) > 1
     }  # one sign, "!", is only a padding's name

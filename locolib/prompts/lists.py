@@ -12,7 +12,7 @@ import pandas as pd
 from .. import UserError
 from .files import _checked
 
-Item = TypeVar("Item")
+Chosen = TypeVar("Chosen")
 ATTRIBUTES = ("style", "object", "fact", "place")
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "prompts"
 
@@ -228,7 +228,7 @@ def others(prompts: Sequence[Prompt], value: str) -> dict[str, tuple[Prompt, ...
     }
 
 
-def choose(prompts: Sequence[Item], count: int) -> tuple[Item, ...]:
+def choose(prompts: Sequence[Chosen], count: int) -> tuple[Chosen, ...]:
     """`count` prompts spread evenly over the list, so that few prompts still show several values; 0 means all."""
     if not 0 < count < len(prompts):
         return tuple(prompts)

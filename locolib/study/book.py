@@ -17,6 +17,7 @@ from .. import UserError
 from ..experiments.page import absent
 from ..models import find
 from ..store import write_atomic
+from . import api
 from . import where as where_page
 from .mending import mended
 from .pages import HOME, PAGES, Run
@@ -58,6 +59,10 @@ def tidy(
             cell.outputs = _settled(cell.outputs)
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
+    if used := api.linked(where_page.called_in(notebook)):
+        notebook.cells.append(
+            nbformat.v4.new_markdown_cell(f"### Functions of this page\n\n{used}")
+        )
     if model:
         _name_after(notebook, model)
     return notebook
@@ -210,6 +215,8 @@ def _pages_of_the_book(root: Path) -> None:
             not file.exists() or NOT_RUN.encode() in file.read_bytes()
         ):  # what other pages quote may be new
             _write(file, nbformat.writes(stub(page)).encode())
+    for name, text in api.documents().items():
+        _write(root / "book" / "api" / name, text.encode())
     _write(root / "book" / "where.md", where_page.page(lambda page: copies(page, root)).encode())
     os.utime(
         root / "book" / "intro.md"

@@ -131,11 +131,16 @@ def _imports(nodes: Sequence[ast.stmt]) -> dict[str, str]:
     }
 
 
+def called_in(notebook: nbformat.NotebookNode) -> set[str]:
+    """The dotted names of locolib that a notebook's code uses."""
+    cells = (cell.source for cell in notebook.cells if cell.cell_type == "code")
+    code = ast.parse("\n".join(cells)).body
+    return called(code, _imports(code))
+
+
 @cache
 def _called_on(page: str) -> set[str]:
-    cells = nbformat.read(HOME / PAGES[page].source, as_version=4).cells
-    code = ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code")).body
-    return called(code, _imports(code))
+    return called_in(nbformat.read(HOME / PAGES[page].source, as_version=4))
 
 
 @cache

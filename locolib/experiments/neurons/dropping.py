@@ -49,7 +49,7 @@ def drops(
     top: Sequence[int] = NEURONS,
     random: Sequence[int] = NEURONS[-1:],
 ) -> Drops:
-    """Interventions by name: "30", "50", "100" of the highest |z|, and "random 100": as many drawn at random."""
+    """Interventions by name: "30", "50", "100" of the highest ``|z|``, and "random 100": as many drawn at random."""
     seed = int(key({"random": request.artist})[:8], 16)
     chosen = {str(count): ranking.top(count) for count in top}
     chosen |= {f"random {count}": ranking.random(count, seed) for count in random}
@@ -57,7 +57,7 @@ def drops(
 
 
 def doses(ranking: Ranking, other: Ranking, request: Request) -> Drops:
-    """All of `drops` up to all neurons, and as many of the highest |z| of another artist ("other 100")."""
+    """All of `drops` up to all neurons, and as many of the highest ``|z|`` of another artist ("other 100")."""
     every = drops(ranking, request, top=(*NEURONS[:-1], *DOSES), random=DOSES)
     return dict(every) | {
         f"other {name}": made for name, made in drops(other, request, top=DOSES, random=()).items()

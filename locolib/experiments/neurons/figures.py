@@ -126,11 +126,11 @@ def dose(table: pd.DataFrame, *, scorer: str) -> Figure:
 
 @styled
 def z_histogram(ax: Axes, found: np.ndarray, null: np.ndarray, cut: float, *, title: str) -> Axes:
-    """How |z| is distributed over the neurons, and over those of prompts that were dealt into two groups at random.
+    """How ``|z|`` is distributed over the neurons, and over those of prompts that were dealt into two groups at random.
 
     Args:
-        found, null: |z| of neurons.
-        cut: the smallest |z| among the 100 in 1280 that are dropped, a mean over artists and matrices.
+        found, null: ``|z|`` of neurons.
+        cut: the smallest ``|z|`` among the 100 in 1280 that are dropped, a mean over artists and matrices.
     """
     bins = np.linspace(0, max(found.max(), null.max()), 41)
     for sizes, colour, label in (

@@ -100,7 +100,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Neurons of several matrices by |z|.
+    """Neurons of several matrices by ``|z|``.
 
     Attributes:
         z: by matrix (layer, "key" or "value"): z-score of each neuron, 0 where it does not vary at all.
@@ -111,7 +111,7 @@ class Ranking:
     neutral: Mapping[Matrix, np.ndarray]
 
     def top(self, count: int) -> dict[Matrix, tuple[int, ...]]:
-        """`count` in 1280 of each matrix's neurons, at least one: those with the largest |z|."""
+        """`count` in 1280 of each matrix's neurons, at least one: those with the largest ``|z|``."""
         return {m: _first(np.argsort(-np.abs(z), kind="stable"), count) for m, z in self.z.items()}
 
     def random(self, count: int, seed: int) -> dict[Matrix, tuple[int, ...]]:
@@ -204,7 +204,7 @@ def rank(known: Activations, request: Request, *, shuffled: int | None = None) -
     """Rank the neurons of the layers' W_K and W_V by how far prompts with the style differ from prompts without.
 
     Args:
-        shuffled: a seed; deal the prompts into the two groups at random: what |z| is when there is nothing to find.
+        shuffled: a seed; deal the prompts into the two groups at random: what ``|z|`` is when there is nothing to find.
     """
     one, other = (
         known.of(texts, artist=request.artist, at=request.at) for texts in request.selection()

@@ -28,12 +28,12 @@ def numbers(ranking: Ranking) -> pd.DataFrame:
 
 
 def sizes(rankings: Mapping[str, Ranking]) -> np.ndarray:
-    """|z| of all neurons of several rankings."""
+    """``|z|`` of all neurons of several rankings."""
     return np.abs(np.concatenate([z for ranking in rankings.values() for z in ranking.z.values()]))
 
 
 def cut(rankings: Mapping[str, Ranking]) -> float:
-    """The smallest |z| among the neurons that are dropped, a mean over artists and matrices."""
+    """The smallest ``|z|`` among the neurons that are dropped, a mean over artists and matrices."""
     return float(
         np.mean(
             [
