@@ -54,7 +54,7 @@ def documents() -> dict[str, str]:
     made = {"index.md": INTRO}
     for room, title in ROOMS.items():
         blocks = [
-            f"## `{name.removeprefix('locolib.')}`\n\n"
+            f"## {name.rpartition('.')[2]}\n\n`{name}`\n\n"
             f"```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :member-order: bysource\n```\n"
             for name in modules(room)
         ]

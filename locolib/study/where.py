@@ -206,43 +206,29 @@ def page(copies: Callable[[str], Sequence[str]]) -> str:
         copies: the models of whose copy of a page there is an executed one (`book.copies`).
     """
     lines = [
-        "# Where is it in the code?",
-        "",
-        "Every equation, algorithm, figure and table of the paper {cite}`basu2024`: the functions whose documentation says that they "
-        "compute or draw it, the pages that show it, and a test of each.",
-        "",
-        "```{list-table}",
-        ":header-rows: 1",
-        ":class: where",
-        "",
-        "* - In the paper",
-        "  - Function",
-        "  - Page",
-        "  - Test",
+        "# Where is it in the code?\n",
+        "Every equation, algorithm, figure and table of the paper {cite}`basu2024`: the functions whose documentation "
+        "says that they compute or draw it, the pages that show it, and a test of each.\n",
     ]
     for (what, found), group in groupby(
         places().items(), key=lambda pair: (ITEMS[pair[0]], pair[1])
     ):
         items = [item for item, _ in group]
-        functions = " ".join(f"{{py:obj}}`{place.name} <{place.path}>`" for place in found)
-        shown = list(
-            dict.fromkeys(
-                page
-                for place in found
-                if place.module.startswith(("experiments.", "study."))
-                for page in place.pages()
-            )
+        functions = ", ".join(f"{{py:obj}}`{place.name} <{place.path}>`" for place in found)
+        shown = dict.fromkeys(
+            page
+            for place in found
+            if place.module.startswith(("experiments.", "study."))
+            for page in place.pages()
         )
-        tests = " ".join(
-            f"`{test}`" for test in dict.fromkeys(place.test() for place in found) if test
-        )
+        below = "none: it trains the models" if "organisms" in found[0].module else "all"
+        pages = ", ".join(_linked(page, copies(page)) for page in shown) or below
+        tests = ", ".join(f"`{test}`" for test in dict.fromkeys(p.test() for p in found) if test)
         lines += [
-            f"* - **{_named(items)}**: {what}",
-            f"  - {functions}",
-            f"  - {', '.join(_linked(page, copies(page)) for page in shown) or 'all that draw pictures'}",
-            f"  - {tests}",
+            f"**{_named(items)}**: {what}",
+            f": {functions}\n\n  Pages: {pages}\n\n  Tested by {tests}\n",
         ]
-    return "\n".join([*lines, "```", ""])
+    return "\n".join(lines)
 
 
 def _named(items: Sequence[str]) -> str:
