@@ -26,7 +26,7 @@ def rows():
         "by eye": [],
     }
     return {
-        (model, switch): switchboard._row(switch, "says", "does", "a", "b", "c", *of)
+        (model, switch): switchboard._row(switch, "says", "does", ("a", "b"), "c", *of)
         for model in ("one", "two")
         for switch, of in values.items()
     }

@@ -134,15 +134,14 @@ class KeysValues:
         for module, before in zip(self.modules, self._before):
             module.set_processor(before)
         for processor in self._readers:
-            del processor.key, processor.value
-            processor.bias = None
+            processor.text = processor.bias = None
 
     def load(
         self, keys: Sequence[PerLayer], values: Sequence[PerLayer], bias: Tensor | None = None
     ) -> None:
         """Give each layer its K and V, [rows, heads, tokens, d]; `bias` [1, tokens] is added to all attention logits."""
         for processor, key, value in zip(self._readers, keys, values, strict=True):
-            processor.key, processor.value, processor.bias = key, value, bias
+            processor.text, processor.bias = (key, value), bias
 
     def set(self, states: Sequence[TextStates], bias: Tensor | None = None) -> None:
         """Project each layer's own text states [rows, tokens, width] (with gradients: training uses this)."""

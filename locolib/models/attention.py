@@ -57,9 +57,13 @@ def project(module: nn.Module, states: TextStates) -> tuple[KeyOrValue, KeyOrVal
 class FromMemory:
     """An attention processor that reads the text's keys and values instead of computing them."""
 
-    key: KeyOrValue
-    value: KeyOrValue
-    bias: Tensor | None = None  # [1, tokens], added to the logits
+    def __init__(self) -> None:
+        self.text: tuple[KeyOrValue, KeyOrValue] | None = None  # keys and values
+        self.bias: Tensor | None = None  # [1, tokens], added to the logits
+
+    def _text(self) -> tuple[KeyOrValue, KeyOrValue]:
+        assert self.text is not None, "no keys and values are loaded"
+        return self.text
 
     def __call__(
         self,
@@ -69,7 +73,7 @@ class FromMemory:
         attention_mask: Any = None,
         temb: Any = None,
     ) -> Queries:
-        return self._attend(module, module.to_q(hidden_states), self.key, self.value, self.bias)
+        return self._attend(module, module.to_q(hidden_states), *self._text(), self.bias)
 
     @staticmethod
     def _attend(
@@ -92,7 +96,7 @@ class FromMemoryAndImage(FromMemory):
     ) -> Maps:
         flat = hidden_states.flatten(2)
         own = module.group_norm(flat).transpose(1, 2)
-        key, value, bias = self.key, self.value, self.bias
+        (key, value), bias = self._text(), self.bias
         if not module.only_cross_attention:
             key = torch.cat([key, split_heads(module, module.to_k(own))], dim=2)
             value = torch.cat([value, split_heads(module, module.to_v(own))], dim=2)
