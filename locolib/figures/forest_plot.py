@@ -64,65 +64,49 @@ def forest(
         at = dict(zip(names, np.cumsum([0.0, *high[:-1]]) + np.array(high) / 2))
         figure, axes = _axes(list(parts), sum(high))
         for ax, (column, label) in zip(axes, parts.items()):
-            for one in (one for one in names if one in controls):
-                ax.axhspan(
-                    at[one] - high[names.index(one)] / 2,
-                    at[one] + high[names.index(one)] / 2,
-                    color="#EEEEEE",
-                    linewidth=0,
-                    zorder=0,
-                )
+            _ground(ax, [one in controls for one in names], high, between=bool(group))
             if lines and column in lines:
                 ax.axvline(lines[column], color="black", linestyle="--", linewidth=1, zorder=1)
             ax.set_xlabel(textwrap.fill(label, 21 if len(parts) > 1 else 44))
-            ax.set_ylim(sum(high), 0)
-            ax.grid(visible=False, axis="y")
-            for edge in np.cumsum(high[:-1]) if group else ():
-                ax.axhline(edge, color="#E0E0E0", linewidth=0.8, zorder=0)
             ax.locator_params(axis="x", nbins=3 if len(parts) > 1 else 7)
             if limits and column in limits:
                 ax.set_xlim(*limits[column])
             for i, one in enumerate(groups):
                 part = rows if one is None else rows[rows[group] == one]
                 shift = 0.2 * (i - (len(groups) - 1) / 2)
-                for _, row in part.iterrows():
-                    _draw(
-                        ax,
-                        row,
-                        column,
-                        at[row[name]] + shift,
-                        colour=_colour(one, i),
-                        mark=MARKS[i % len(MARKS)],
-                        hollow=row[name] in controls or one in controls,
-                        grouped=one is not None,
-                    )
+                heights = {label: y + shift for label, y in at.items()}
+                _dots(ax, part, column, heights, name=name, group=one, i=i, controls=controls)
         for ax in axes:
             ax.set_yticks(list(at.values()), told)
             for tick, one in zip(ax.get_yticklabels(), names):
                 tick.set_color(GREY if one in controls else "black")
-        handles = _legend(
-            rows,
-            groups,
-            name=name,
-            group=group,
-            n=n,
-            controls=controls,
-            reference=reference if lines else "",
-        )
-        if handles:
-            figure.legend(
-                handles=handles,
-                loc="outside lower left",
-                ncols=1 if max(len(str(h.get_label())) for h in handles) > 24 else 2,
-                frameon=False,
-            )
-        figure.suptitle(
-            textwrap.fill(f"{title}; {_counted(rows, group, n, units)}95% intervals, {scorer}", 58),
-            x=0.01,
-            ha="left",
-            fontsize=13,
-        )
+        shown = reference if lines else ""
+        named: dict[str, Any] = {"name": name, "group": group, "n": n, "controls": controls}
+        handles = _legend(rows, groups, reference=shown, **named)
+        words = f"{title}; {_counted(rows, group, n, units)}95% intervals, {scorer}"
+        _around(figure, handles, textwrap.fill(words, 58))
     return figure
+
+
+def _around(figure: Figure, handles: Sequence[Line2D], words: str) -> None:
+    """The legend below the panels, if there is one, and the title above them."""
+    if handles:
+        wide = max(len(str(handle.get_label())) for handle in handles) > 24
+        columns = 1 if wide else 2
+        figure.legend(handles=handles, loc="outside lower left", ncols=columns, frameon=False)
+    figure.suptitle(words, x=0.01, ha="left", fontsize=13)
+
+
+def _ground(ax: Axes, controls: Sequence[bool], high: Sequence[float], *, between: bool) -> None:
+    """What lies behind the dots: a grey ground for controls, lines between names of several groups."""
+    edges = np.cumsum([0.0, *high])
+    for control, above, below in zip(controls, edges, edges[1:]):
+        if control:
+            ax.axhspan(above, below, color="#EEEEEE", linewidth=0, zorder=0)
+    for edge in edges[1:-1] if between else ():
+        ax.axhline(edge, color="#E0E0E0", linewidth=0.8, zorder=0)
+    ax.set_ylim(edges[-1], 0)
+    ax.grid(visible=False, axis="y")
 
 
 def _axes(parts: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
@@ -146,6 +130,24 @@ def _colour(group: object, i: int) -> str:
     return PALETTE["1"] if group is None else PALETTE.get(str(group), PALETTE[str(1 + i % 3)])
 
 
+def _dots(
+    ax: Axes,
+    rows: pd.DataFrame,
+    column: str,
+    at: Mapping[str, float],
+    *,
+    name: str,
+    group: Any,
+    i: int,
+    controls: Collection[str],
+) -> None:
+    """The dots of one group, its i-th colour and mark; `at` has the height of each name."""
+    look: dict[str, Any] = {"colour": _colour(group, i), "mark": MARKS[i % len(MARKS)]}
+    for _, row in rows.iterrows():
+        hollow = row[name] in controls or group in controls
+        _draw(ax, row, column, at[row[name]], hollow=hollow, grouped=group is not None, **look)
+
+
 def _draw(
     ax: Axes,
     row: pd.Series,
@@ -160,31 +162,13 @@ def _draw(
     """One row's dot and bar."""
     value, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
     colour = GREY if hollow and not grouped else colour
-    if not np.isfinite(value):
-        ax.text(
-            0.02,
-            y,
-            "not defined",
-            transform=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=11,
-            color=GREY,
-            style="italic",
-        )
-        return
     ends = ax.get_xlim() if not ax.get_autoscalex_on() else (-np.inf, np.inf)
+    if not np.isfinite(value):
+        _beside(ax, y, "not defined", left=True, color=GREY, style="italic")
+        return
     if not ends[0] <= value <= ends[1]:
         left = value < ends[0]
-        ax.text(
-            0.02 if left else 0.98,
-            y,
-            f"◂ {value:.3g}" if left else f"{value:.3g} ▸",
-            transform=ax.get_yaxis_transform(),
-            va="center",
-            ha="left" if left else "right",
-            fontsize=11,
-            color=colour,
-        )
+        _beside(ax, y, f"◂ {value:.3g}" if left else f"{value:.3g} ▸", left=left, color=colour)
         return
     if np.isfinite([low, high]).all():
         ax.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt", zorder=2)
@@ -214,6 +198,23 @@ def _draw(
     )
 
 
+def _beside(ax: Axes, y: float, words: str, *, left: bool, **look: Any) -> None:
+    """Words at the edge of a panel, in the place of a dot."""
+    text = ax.text(0.02 if left else 0.98, y, words, fontsize=11, va="center", **look)
+    text.set(transform=ax.get_yaxis_transform(), ha="left" if left else "right")
+
+
+def _handle(colour: str, mark: str, face: str, words: str) -> Line2D:
+    """A dot with its bar, for the legend."""
+    look: dict[str, Any] = {
+        "markerfacecolor": face,
+        "markeredgewidth": 1.6,
+        "linewidth": 2,
+        "markersize": 7,
+    }
+    return Line2D([], [], color=colour, marker=mark, label=words, **look)
+
+
 def _legend(
     rows: pd.DataFrame,
     groups: Sequence[Any],
@@ -237,32 +238,9 @@ def _legend(
             face, told = (
                 ("white", f"{one} (control)") if one in controls else (_colour(one, i), str(one))
             )
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    color=_colour(one, i),
-                    marker=MARKS[i % len(MARKS)],
-                    markerfacecolor=face,
-                    markeredgewidth=1.6,
-                    linewidth=2,
-                    markersize=7,
-                    label=f"{told}{many}",
-                )
-            )
+            handles.append(_handle(_colour(one, i), MARKS[i % len(MARKS)], face, f"{told}{many}"))
     if set(controls) & set(rows[name]):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=GREY,
-                marker="o",
-                markerfacecolor="white",
-                markeredgewidth=1.6,
-                linewidth=2,
-                label="control (hollow)",
-            )
-        )
+        handles.append(_handle(GREY, "o", "white", "control (hollow)"))
     if reference:
         handles.append(
             Line2D(

@@ -20,6 +20,47 @@ METHODS = {
 SHEET = "before_after.png"
 
 
+# What the options are called and say; the command's own signature stays readable.
+Attribute = Annotated[str, typer.Option(help="style, object, fact or place.")]
+Value = Annotated[
+    str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")
+]
+Out = Annotated[Path, typer.Option(help="Folder to write.")]
+Layers = Annotated[
+    str,
+    typer.Option(
+        help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all."
+    ),
+]
+Method = Annotated[
+    str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")
+]
+Keys = Annotated[
+    str,
+    typer.Option(
+        help="Which give the keys: auto (what fits the method), subject, last (the authors' code), onward, eos or all."
+    ),
+]
+Lambda = Annotated[float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")]
+Prompts = Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.",
+    ),
+]
+Pictures = Annotated[
+    int,
+    typer.Option(
+        help="Pictures, before and after, for each of the three questions by which the edit is judged."
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write the edit even if it does not do what was asked.")
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What the command was asked, checked before a model is loaded.
@@ -49,62 +90,62 @@ class Asked:
 
 def edit(
     model: str,
-    attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
-    value: Annotated[
-        str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
-    layers: Annotated[
-        str,
-        typer.Option(
-            help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all."
-        ),
-    ] = "auto",
-    method: Annotated[
-        str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")
-    ] = "spares",
-    tokens: Annotated[
-        str,
-        typer.Option(
-            help="Which give the keys: auto (what fits the method), subject, last (the authors' code), onward, eos or all."
-        ),
-    ] = "auto",
-    lambda_: Annotated[
-        float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")
-    ] = 0.01,
-    prompts: Annotated[
-        Path | None, typer.Option(help="CSV of prompts instead of the study's own.")
-    ] = None,
-    kind: Annotated[
-        str,
-        typer.Option(
-            "--as",
-            help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.",
-        ),
-    ] = "lora",
-    pictures: Annotated[
-        int,
-        typer.Option(
-            help="Pictures, before and after, for each of the three questions by which the edit is judged."
-        ),
-    ] = 24,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write the edit even if it does not do what was asked.")
-    ] = False,
+    attribute: Attribute,
+    value: Value,
+    out: Out,
+    layers: Layers = "auto",
+    method: Method = "spares",
+    tokens: Keys = "auto",
+    lambda_: Lambda = 0.01,
+    prompts: Prompts = None,
+    kind: Kind = "lora",
+    pictures: Pictures = 24,
+    force: Force = False,
     source: Source = None,
 ) -> None:
     """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
 
     Before anything is written the edit is judged by pictures: is the value gone, are other values kept, are other pictures unmoved?
     """
-    from ..drawing.provenance import processor
     from ..drawing.sampling import Settings
-    from ..drawing.text import check_prompts, check_tokens
-    from ..experiments import editing, locogen
+    from ..drawing.text import check_prompts
     from ..experiments.editing import judge
     from ..models import find, load
     from ..prompts import about, read
     from ..store import Store, check_out
+
+    _check_options(method, tokens, kind, pictures)
+    check_out(out)
+    spec, known = find(model), read(attribute, prompts)
+    asked = Asked(
+        method=method,
+        tokens=tokens,
+        attribute=attribute,
+        value=value,
+        lambda_=lambda_,
+        known=known,
+        chosen=about(known, value),
+        where=str(prompts or ""),
+        window=_window(layers, spec.layers, lambda_),
+        locate=layers == "auto",
+        pictures=pictures,
+    )
+    loaded, store = load(model, source=source), Store()
+    check_prompts(loaded, known, asked.where)
+    settings = Settings(steps=spec.steps, guidance=spec.guidance)
+    window = _located(loaded, asked, store) if asked.locate else asked.window
+    change, used = _solved(loaded, asked, window, settings, store)
+    _say(change, used, window, asked)
+    found = judge(loaded, known, value, change, settings, store=store, most=pictures)
+    typer.echo("\n".join(found.lines()))
+    _draw(found, out / SHEET)
+    _refuse(found, asked, force)
+    _write(loaded, change, out, kind, _facts(loaded, asked, change, used, window) | found.facts())
+
+
+def _check_options(method: str, tokens: str, kind: str, pictures: int) -> None:
+    """Refuse options that do not go together, before anything is read."""
+    from ..drawing.text import check_tokens
 
     if kind not in ("lora", "pipeline"):
         raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
@@ -118,63 +159,65 @@ def edit(
         raise UserError(
             f"--pictures must be at least 1, not {pictures}: an edit is judged before it is written."
         )
-    check_out(out)
-    spec, known = find(model), read(attribute, prompts)
-    window = (
-        tuple(range(spec.layers))
-        if layers in ("auto", "all")
-        else parse_layers(layers, "--layers takes auto, all, or layers such as 8-9 or 6,8-9")
-    )
-    editing.check_layers(window, spec.layers)
-    editing.check_lambda(lambda_)
     if tokens != "auto":
         check_tokens(tokens)
-    asked = Asked(
-        method=method,
-        tokens=tokens,
-        attribute=attribute,
-        value=value,
-        lambda_=lambda_,
-        known=known,
-        chosen=about(known, value),
-        where=str(prompts or ""),
-        window=window,
-        locate=layers == "auto",
-        pictures=pictures,
-    )
-    loaded, store = load(model, source=source), Store()
-    check_prompts(loaded, known, asked.where)
-    settings = Settings(steps=spec.steps, guidance=spec.guidance)
-    window = _located(loaded, asked, store) if asked.locate else window
-    change, used = _solved(loaded, asked, window, settings, store)
+
+
+def _window(layers: str, count: int, lambda_: float) -> tuple[int, ...]:
+    """The layers that are named; all of them where LocoGen is yet to find them."""
+    from ..experiments import editing
+
+    every = "--layers takes auto, all, or layers such as 8-9 or 6,8-9"
+    window = tuple(range(count)) if layers in ("auto", "all") else parse_layers(layers, every)
+    editing.check_layers(window, count)
+    editing.check_lambda(lambda_)
+    return window
+
+
+def _say(change: Any, used: str, window: tuple[int, ...], asked: Asked) -> None:
+    """What was solved, and what is odd about it."""
+    from ..drawing.provenance import processor
+    from ..experiments import locogen
+
     typer.echo(
         f"{change.method}, tokens {used}: layers {locogen.label(window)}, {len(asked.chosen)} prompts, largest relative size "
         f"{change.size:.2f}, condition number {change.condition:.1e}, {change.seconds:.2f} s on {processor()}"
     )
     if change.warning():
         typer.echo(f"Warning: {change.warning()}", err=True)
-    found = judge(loaded, known, value, change, settings, store=store, most=pictures)
-    typer.echo("\n".join(found.lines()))
-    out.mkdir(parents=True, exist_ok=True)
-    _draw(found, out / SHEET)
-    typer.echo(f"{out / SHEET}: pictures before and after")
+
+
+def _refuse(found: Any, asked: Asked, force: bool) -> None:
+    """Refuse an edit that does not do what was asked; with `force` only warn."""
     if (wrong := found.problems()) and not force:
         raise UserError(
             f"No edit was written, as it does not do what was asked: {'; '.join(wrong)}. {_advice(asked)} --force writes it all the same."
         )
     for problem in wrong:
         typer.echo(f"Warning: {problem}", err=True)
-    facts = {
-        "model": loaded.name,
-        "attribute": attribute,
+
+
+def _facts(
+    model: Any, asked: Asked, change: Any, used: str, window: Sequence[int]
+) -> dict[str, Any]:
+    """What the file's metadata say of the edit itself."""
+    return {
+        "model": model.name,
+        "attribute": asked.attribute,
         "method": change.method,
         "tokens": used,
         "layers": list(window),
-        "lambda": lambda_,
-    } | found.facts()
-    rank = editing.save_lora(loaded, change, out) if kind == "lora" else 0
+        "lambda": asked.lambda_,
+    }
+
+
+def _write(model: Any, change: Any, out: Path, kind: str, facts: dict[str, Any]) -> None:
+    """Write the edit, with facts in its metadata."""
+    from ..experiments import editing
+
+    rank = editing.save_lora(model, change, out) if kind == "lora" else 0
     if not rank:
-        editing.save_pipeline(loaded, change, out)
+        editing.save_pipeline(model, change, out)
     editing.annotate(out if kind == "lora" else out / "unet", {"locolib": json.dumps(facts)})
     typer.echo(f"{out}: written" + (f", LoRA of rank {rank}" if rank else ""))
 
@@ -240,7 +283,9 @@ def _draw(found: Any, path: Path) -> None:
     from ..experiments.editing.figures import judged
     from ..store import write_atomic
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     buffer, figure = io.BytesIO(), judged(found)
     figure.savefig(buffer, format="png", dpi=150)
     plt.close(figure)
     write_atomic(path, buffer.getvalue())
+    typer.echo(f"{path}: pictures before and after")

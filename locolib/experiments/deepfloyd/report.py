@@ -60,66 +60,80 @@ def claims(
     beside: str,
 ) -> list[Claim]:
     """The paper's claims of Section 6.2 and App. M, each judged by what was measured; the causal model is the control."""
+    pair = model, beside
+    return [*_of_edits(tried, *pair), _of_attention(maps, *pair), *_of_positions(carried, *pair)]
+
+
+def _shares(
+    tables: Mapping[str, pd.DataFrame], row: str, model: str, beside: str
+) -> dict[str, str]:
+    """Number and control of a claim: a row's share in both models."""
+    one, other = (interval(tables[name].loc[row]) for name in (model, beside))
+    return {"number": f"share {one}", "control": f"causal model {other}"}
+
+
+def _of_edits(tried: Mapping[str, pd.DataFrame], model: str, beside: str) -> list[Claim]:
+    """Whether LocoEdit fails where it should, and works where it should."""
     at = {name: table.set_index("name") for name, table in tried.items()}
-    ahead = {
-        name: float(reading.looking_ahead(weights).mean()) for name, (weights, _) in maps.items()
-    }
-    group = {name: table.set_index("group") for name, table in carried.items()}
-    working = {
-        name: {tokens: works(table, tokens) for tokens in TOKENS} for name, table in tried.items()
-    }
-    bidirectional, causal = working[model], working[beside]
-    before, last = group[model].loc["before the subject"], group[beside].loc[LAST]
+    both, causal = (
+        {tokens: works(tried[name], tokens) for tokens in TOKENS} for name in (model, beside)
+    )
 
     def listed(of: Mapping[Tokens, str]) -> str:
-        yes, open_ = (
-            [tokens for tokens, known in of.items() if known == answer] for answer in (HELD, OPEN)
-        )
+        yes, open_ = ([t for t, known in of.items() if known == answer] for answer in (HELD, OPEN))
         return f"works with: {', '.join(yes) or 'none'}; not settled: {', '.join(open_) or 'none'}"
-
-    def shares(tables: Mapping[str, pd.DataFrame], row: str) -> dict[str, str]:
-        return {
-            "number": f"share {interval(tables[model].loc[row])}",
-            "control": f"causal model {interval(tables[beside].loc[row])}",
-        }
 
     return [
         Claim(
             text="LocoEdit of the subject's last token fails in the bidirectional model and works in the causal one",
             section="6.2, App. M",
-            **shares(at, "subject"),
+            **_shares(at, "subject", model, beside),
             outcome=settled(
-                bidirectional["subject"] == FAILED and causal["subject"] == HELD,
-                bidirectional["subject"] == HELD or causal["subject"] == FAILED,
+                both["subject"] == FAILED and causal["subject"] == HELD,
+                both["subject"] == HELD or causal["subject"] == FAILED,
             ),
         ),
         Claim(
             text="no choice of tokens makes LocoEdit work in the bidirectional model",
             section="App. M, Fig. 61",
-            number=listed(bidirectional),
+            number=listed(both),
             control=f"causal model {listed(causal)}",
-            outcome=settled(
-                set(bidirectional.values()) == {FAILED}, HELD in bidirectional.values()
-            ),
+            outcome=settled(set(both.values()) == {FAILED}, HELD in both.values()),
         ),
-        Claim(
-            text="the bidirectional encoder looks at later tokens, the causal one does not",
-            section="App. M, Fig. 62",
-            number=f"{ahead[model]:.2f} of the attention",
-            control=f"causal model {ahead[beside]:.2f}",
-            outcome=settled(ahead[model] > 0.05 and ahead[beside] < 1e-6, True),
-        ),
+    ]
+
+
+def _of_attention(maps: Mapping[str, tuple[Tensor, list[str]]], model: str, beside: str) -> Claim:
+    """Whether the encoders look ahead."""
+    one, other = (float(reading.looking_ahead(maps[name][0]).mean()) for name in (model, beside))
+    return Claim(
+        text="the bidirectional encoder looks at later tokens, the causal one does not",
+        section="App. M, Fig. 62",
+        number=f"{one:.2f} of the attention",
+        control=f"causal model {other:.2f}",
+        outcome=settled(one > 0.05 and other < 1e-6, True),
+    )
+
+
+def _of_positions(carried: Mapping[str, pd.DataFrame], model: str, beside: str) -> list[Claim]:
+    """Which tokens carry the attribute."""
+    group = {name: table.set_index("group") for name, table in carried.items()}
+    before, last = (
+        interval(group[model].loc["before the subject"]),
+        interval(group[beside].loc[LAST]),
+    )
+    return [
         Claim(
             text="tokens other than the subject's carry the attribute in the bidirectional model: those before it",
             section="6.2 (the group is ours)",
-            **shares(group, "before the subject"),
-            outcome=above(interval(before), 0.05),
+            **_shares(group, "before the subject", model, beside),
+            outcome=above(before, 0.05),
         ),
         Claim(
             text="the subject's last token carries the attribute in the causal model",
             section="6.2",
-            number=f"share {interval(group[beside].loc[LAST])}",
+            number=f"share {last}",
             control=f"bidirectional model {interval(group[model].loc[LAST])}",
-            outcome=above(interval(last), 0.5),
+            outcome=above(last, 0.5),
         ),
     ]

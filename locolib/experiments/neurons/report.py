@@ -154,78 +154,60 @@ def enough(table: pd.DataFrame, doses: Sequence[int]) -> str:
     return " ".join(lines)
 
 
+def _lead(text: str, section: str, found: Interval, control: str) -> Claim:
+    """A claim that a lead in shares lies above 0 (it does not where it lies below what counts as little)."""
+    number, outcome = f"a lead of {shown(found)} in shares", above(found, little=LITTLE)
+    return Claim(text=text, section=section, number=number, control=control, outcome=outcome)
+
+
 def claims(table: pd.DataFrame) -> list[Claim]:
     """What Section 7 claims of 100 neurons, and two questions of ours about 640, half of all."""
     most, half, few = str(MOST), str(HALF), str(NEURONS[0])
-    share, lead, points = "a share of {}", "a lead of {} in shares", "{} points of its score"
-    random = [
-        f"random ones: {share.format(shown(removed(table, f'random {count}')))}"
-        for count in (most, half)
-    ]
-    other = f"another artist's: {share.format(shown(removed(table, f'other {half}')))}"
-    parts = [
-        (
-            f"{most} in {WIDTH} neurons of the layers remove more than half of the style",
-            "7, Figs. 9 and 10",
-            removed(table, most),
-            0.5,
-            LITTLE,
-            share,
-            random[0],
+    by = {
+        but: shown(removed(table, but))
+        for but in (f"random {most}", f"random {half}", f"other {half}")
+    }
+    null, null_half = (f"random ones: a share of {by[f'random {count}']}" for count in (most, half))
+    cost, null_cost = (change(table, "clean", name) for name in (most, f"random {most}"))
+
+    whole, ours = removed(table, most), "7 (this number is ours)"
+    return [
+        Claim(
+            text=f"{most} in {WIDTH} neurons of the layers remove more than half of the style",
+            section="7, Figs. 9 and 10",
+            number=f"a share of {shown(whole)}",
+            control=null,
+            outcome=above(whole, 0.5, little=LITTLE),
         ),
-        (
+        _lead(
             f"{most} chosen neurons remove more of the style than random ones",
             "7 (the control is ours)",
             removed(table, most, f"random {most}"),
-            0.0,
-            LITTLE,
-            lead,
-            random[0],
+            null,
         ),
-        (
+        _lead(
             f"{most} neurons remove more of the style than {few}",
             "7, Fig. 10",
             removed(table, most, few),
-            0.0,
-            LITTLE,
-            lead,
-            random[0],
+            null,
         ),
-        (
-            f"dropping {most} neurons costs some of the object",
-            "7",
-            change(table, "clean", most),
-            0.0,
-            1.0,
-            points,
-            f"random ones: {points.format(shown(change(table, 'clean', f'random {most}')))}",
-        ),
-        (
-            f"{half} chosen neurons remove more of the style than random ones",
-            "7 (this number is ours)",
-            removed(table, half, f"random {half}"),
-            0.0,
-            LITTLE,
-            lead,
-            random[1],
-        ),
-        (
-            f"an artist's own {half} neurons remove more of the style than another's",
-            "7 (this number is ours)",
-            removed(table, half, f"other {half}"),
-            0.0,
-            LITTLE,
-            lead,
-            other,
-        ),
-    ]
-    return [
         Claim(
-            text=text,
-            section=section,
-            number=what.format(shown(found)),
-            control=null,
-            outcome=above(found, limit, little=little),
-        )
-        for text, section, found, limit, little, what, null in parts
+            text=f"dropping {most} neurons costs some of the object",
+            section="7",
+            number=f"{shown(cost)} points of its score",
+            control=f"random ones: {shown(null_cost)} points of its score",
+            outcome=above(cost, little=1.0),
+        ),
+        _lead(
+            f"{half} chosen neurons remove more of the style than random ones",
+            ours,
+            removed(table, half, f"random {half}"),
+            null_half,
+        ),
+        _lead(
+            f"an artist's own {half} neurons remove more of the style than another's",
+            ours,
+            removed(table, half, f"other {half}"),
+            f"another artist's: a share of {by[f'other {half}']}",
+        ),
     ]

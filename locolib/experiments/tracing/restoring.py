@@ -7,6 +7,7 @@ much of what was lost comes back: the state's *indirect effect*, here as a share
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any
 
 import pandas as pd
 
@@ -118,30 +119,26 @@ def trace(
     texts = scorer.texts([prompt.original for prompt, _ in of])
     keys = [image_key(model, made, request.settings) for made in rows]
     scores = clip_score(images.reshape(len(of), len(restored), -1), texts[:, None]).ravel()
-    table = pd.DataFrame(
-        [
-            (getattr(state, "name", state), prompt.attribute, prompt.original, seed)
-            for prompt, seed in of
-            for state in restored
-        ],
-        columns=["state", "attribute", "prompt", "seed"],
-    )
-    table = table.assign(score=scores, image=keys)
-    store.put_run(
-        name,
-        table,
-        provenance(
-            model,
-            request.settings,
-            scorer,
-            prompts=len(request.prompts),
-            seeds=request.seeds,
-            minutes=(monotonic() - started) / 60,
-            noise=request.size,
-        ),
-        keys,
-    )
+    table = _named(of, restored).assign(score=scores, image=keys)
+    how: dict[str, Any] = {
+        "prompts": len(request.prompts),
+        "seeds": request.seeds,
+        "noise": request.size,
+    }
+    minutes = (monotonic() - started) / 60
+    facts = provenance(model, request.settings, scorer, minutes=minutes, **how)
+    store.put_run(name, table, facts, keys)
     return table
+
+
+def _named(of: Sequence[tuple[Prompt, int]], restored: Sequence[State | str]) -> pd.DataFrame:
+    """Which image is which, in the order of the rows of `trace`."""
+    told = [
+        (getattr(state, "name", state), prompt.attribute, prompt.original, seed)
+        for prompt, seed in of
+        for state in restored
+    ]
+    return pd.DataFrame(told, columns=["state", "attribute", "prompt", "seed"])
 
 
 def effects(table: pd.DataFrame, chosen: Sequence[State | str]) -> Effects:
