@@ -315,3 +315,24 @@ def test_every_target_has_a_help_text():
     assert [name for name, rest in targets if not re.search(r"## \S", rest)] == []
     phony = set(re.search(r"^\.PHONY: (.*)$", text, flags=re.M)[1].split())
     assert phony == {name for name, _ in targets}
+
+
+def test_the_container_and_binder_run_what_there_is():
+    """Their steps, which other machines run: targets of the Makefile, files of the repository, commands that are installed."""
+    docker = (ROOT / "Dockerfile").read_text()
+    targets = re.findall(r"^([a-z][a-z-]*):(?!=)", (ROOT / "Makefile").read_text(), flags=re.M)
+    assert set(re.findall(r"^RUN make (\S+)", docker, flags=re.M)) <= set(targets)
+    assert (
+        {path for path in re.findall(r"CMD \[\"\.venv/bin/(\w+)", docker)}
+        == {"jupyter"}
+        <= set(locked()) | {"jupyter"}
+    )
+    steps = (ROOT / ".binder" / "postBuild").read_text()
+    assert all((ROOT / name).exists() for name in re.findall(r"-r (\S+)", steps))
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert not {path.relative_to(ROOT).parts[0] for path in tracked()} & set(ignored)
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    runs = [
+        step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step
+    ]
+    assert {line.split()[1] for line in runs} <= set(targets)
