@@ -322,11 +322,8 @@ def test_the_container_and_binder_run_what_there_is():
     docker = (ROOT / "Dockerfile").read_text()
     targets = re.findall(r"^([a-z][a-z-]*):(?!=)", (ROOT / "Makefile").read_text(), flags=re.M)
     assert set(re.findall(r"^RUN make (\S+)", docker, flags=re.M)) <= set(targets)
-    assert (
-        {path for path in re.findall(r"CMD \[\"\.venv/bin/(\w+)", docker)}
-        == {"jupyter"}
-        <= set(locked()) | {"jupyter"}
-    )
+    assert re.findall(r"CMD \[\"\.venv/bin/(\w+)", docker) == ["jupyter"]
+    assert "jupyterlab" in locked()
     steps = (ROOT / ".binder" / "postBuild").read_text()
     assert all((ROOT / name).exists() for name in re.findall(r"-r (\S+)", steps))
     ignored = (ROOT / ".dockerignore").read_text().split()
