@@ -19,6 +19,8 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         used = f"{seeds[0]} to {seeds[-1]}, one for each image"
     else:
         used = f"{asked.seeds} of each prompt, from {locogen.SEED} on; each further prompt begins {locogen.SEED} higher"
+    digits, _, changed = commit().partition("+")
+    plus = f"+{changed}" if changed else ""
     facts = {
         "model": model.spec.title,
         "weights": model.fingerprint,
@@ -31,7 +33,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         "device": str(model.device),
         "processor": processor(),
         "date": date.today().isoformat(),
-        "commit": commit(),
+        "commit": f"{digits[:12]}{plus}",
     }
     if store.used:
         facts["minutes of generating and scoring, when it was done"] = round(
