@@ -150,7 +150,7 @@ def study_folder(tmp_path_factory) -> Path:
 def smoke(random_organisms, study_folder) -> Callable[[], str]:
     """``smoke()`` runs the smoke study of the random models, in one folder for all tests, and returns what it printed."""
     root = study_folder / "build"
-    code = f"from pathlib import Path; from locolib.study import study; study(profile='smoke', root=Path({str(root)!r}))"
+    code = f"from pathlib import Path; from locolib.study.runner import study; study(profile='smoke', root=Path({str(root)!r}))"
 
     def run() -> str:
         environment = os.environ | {

@@ -84,12 +84,13 @@ def test_key_does_not_depend_on_the_order_of_entries():
 
 SCRIPT = """
 import sys
-from locolib import models, runs, sampling
-from locolib.memory import Row
+from locolib import models, store
+from locolib.drawing import sampling
+from locolib.drawing.memory import Row
 model = models.load("planted-sd-v1-5", source=sys.argv[1])
 rows = [Row(prompt=f"a cat {i}", seed=i) for i in range(int(sys.argv[3]))]
 print("go", flush=True)
-sampling.generate(model, rows, sampling.Settings(steps=2, guidance=2.0, batch=4), store=runs.Store(sys.argv[2]))
+sampling.generate(model, rows, sampling.Settings(steps=2, guidance=2.0, batch=4), store=store.Store(sys.argv[2]))
 """
 
 
@@ -320,7 +321,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from locolib import UserError
-from locolib.runs import write_atomic
+from locolib.store import write_atomic
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as on a full disk: part of it is written
 try:
     write_atomic(Path(sys.argv[1]), bytes(5000))
