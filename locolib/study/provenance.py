@@ -12,6 +12,8 @@ from ..experiments import locogen
 from ..models import Model, load_scorer
 from ..store import Store
 
+DIGITS = 10  # of a hash: with more of them the table of five models would be wider than its page
+
 
 def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] = ()) -> pd.Series:
     """What a page was computed with: its foot.  `seeds` are those of the images where the page does not sweep."""
@@ -23,7 +25,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
     plus = f"+{changed}" if changed else ""
     facts = {
         "model": model.spec.title,
-        "weights": model.fingerprint,
+        "weights": model.fingerprint[:DIGITS],
         "scorer": load_scorer(model.spec.scorer).name,
         "seeds": used,
         "sampler": model.sampler.upper(),
@@ -33,7 +35,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         "device": str(model.device),
         "processor": processor(),
         "date": date.today().isoformat(),
-        "commit": f"{digits[:12]}{plus}",
+        "commit": f"{digits[:DIGITS]}{plus}",
     }
     if store.used:
         facts["minutes of generating and scoring, when it was done"] = round(
