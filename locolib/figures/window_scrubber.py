@@ -22,7 +22,7 @@ SMALL, LARGE = (
     256,
 )  # pixels: up to SMALL an image is kept as it is, a larger one is shrunk to LARGE at most
 STILLS = 4  # windows shown where scripts are off
-Strip = tuple[str, Sequence[tuple[str, np.ndarray]]]  # as `answers.strip` returns it
+Strip = tuple[str, Sequence[tuple[str, np.ndarray]]]  # as `locogen.strips.strip` returns it
 
 
 def scrubber(

@@ -1,10 +1,10 @@
 """The API reference: a page of the book for each room of the library, made by Sphinx from the docstrings."""
 
-import ast
 from collections.abc import Collection
-from pathlib import Path
+from functools import cache
 
 from .pages import HOME
+from .where import documented
 
 PACKAGE = HOME / "locolib"
 ROOMS = {
@@ -69,12 +69,8 @@ def linked(names: Collection[str]) -> str:
     return ", ".join(f"{{py:obj}}`{name.rpartition('.')[2]} <{name}>`" for name in known)
 
 
+@cache
 def _documented() -> set[str]:
     """Public functions and classes of the rooms, by dotted name."""
-    found = set()
-    for name in (name for room in ROOMS for name in modules(room)):
-        path = Path(HOME, *name.split(".")).with_suffix(".py")
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                found.add(f"{name}.{node.name}")
-    return found
+    shown = {name for room in ROOMS for name in modules(room)}
+    return {place.path for place, _ in documented() if f"locolib.{place.module}" in shown}

@@ -101,7 +101,7 @@ def places(rows: Sequence[Mapping[str, Any]], layers: Mapping[str, int]) -> HTML
     """Where LocoGen finds what in several models, beside the paper's layers: a line of layers for each model and attribute, and words.
 
     Args:
-        rows: of `answers.hit`, with the model's title.
+        rows: of `locogen.report.hit`, with the model's title.
         layers: by that title, how many there are.
     """
     keys = (

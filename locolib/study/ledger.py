@@ -131,7 +131,7 @@ def question(page: str) -> str:
 
 
 def records(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """The claims of `ledger.table` as plain data, in the order of the page, an object each.
+    """The claims of `claims.table` as plain data, in the order of the page, an object each.
 
     Returns:
         claim, section (of the paper), question, outcome, number (as the page tells it), value, low, high, unit (of its interval;
@@ -140,7 +140,7 @@ def records(claims: pd.DataFrame) -> list[dict[str, Any]]:
     order = [*(page for pages in QUESTIONS.values() for page in pages), *PAGES]
     rows = sorted(
         claims.to_dict("records"), key=lambda row: order.index(row["page"])
-    )  # within a page as `ledger.table` has them
+    )  # within a page as `claims.table` has them
     return [_record(row) for row in rows]
 
 

@@ -22,7 +22,7 @@ COLOURS = (PALETTE["2"], PALETTE["1"])
 def strips(
     trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], titles: Mapping[str, str]
 ) -> list[Any]:
-    """One held-out prompt of each model for `pictures.image_rows`."""
+    """One held-out prompt of each model for `figures.image_rows`."""
     rows = []
     for name, one in trials.items():
         table = tried[name].set_index("name")

@@ -30,7 +30,7 @@ def outcome_bars(
     """A value of each edit with its 95% interval, horizontally, one colour for each attribute or condition (Figs. 8 and 57 of the paper).
 
     Args:
-        tables: of `outcomes.Trial.tried` by attribute; `column` and its _low and _high are drawn.
+        tables: of `trials.Trial.tried` by attribute; `column` and its _low and _high are drawn.
         title, what: what is drawn, and the axis's label.
         order: names to draw, from above; default: those of the first table.
     """

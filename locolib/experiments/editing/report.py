@@ -196,7 +196,7 @@ def _harmless(attribute: str, generic: pd.DataFrame) -> Claim:
 
 
 def does_most(attribute: str, edited: pd.Series, apart: pd.Series, how: str = "") -> Claim:
-    """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `outcomes.Trial.tried`)."""
+    """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `trials.Trial.tried`)."""
     return Claim(
         text=f"{attribute}: editing the located layers{how} does most of what altering them does",
         section="6.2, Fig. 8 (the half is ours)",

@@ -183,6 +183,6 @@ def _rate(hits: int, of: int) -> Interval:
 
 
 def summary(table: pd.DataFrame, generic: pd.DataFrame) -> pd.DataFrame:
-    """`rates` of each method over all values it edited, with how far generic pictures moved (of `outcomes.generic`)."""
+    """`rates` of each method over all values it edited, with how far generic pictures moved (of `trials.generic`)."""
     moved = generic.set_index("name")[["moved", "moved_low", "moved_high", "prompts"]]
     return rates(table).join(moved, on="name")

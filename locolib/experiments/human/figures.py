@@ -18,7 +18,7 @@ def rate_bars(rates: pd.DataFrame, *, titles: dict[str, str] | None = None) -> F
     """Shares of ratings of at least 2, 3, 4 and 5 by attribute and model, with Wilson's 95% intervals; crosses: the paper's.
 
     Args:
-        rates: of `rating_analysis.rates`.  Where they are simulated, the figure says so, and its bars are hatched.
+        rates: of `report.rates`.  Where they are simulated, the figure says so, and its bars are hatched.
         titles: what groups are called.
     """
     axes = panels(2, height=3.1)

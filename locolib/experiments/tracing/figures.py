@@ -130,7 +130,7 @@ def short(state: State) -> str:
 def strip(
     store: Store, table: pd.DataFrame, prompt: str, shown: Sequence[State]
 ) -> tuple[str, list[tuple[str, np.ndarray]]]:
-    """One prompt's images for `pictures.image_rows`: clean, corrupted, and with each of `shown` restored.
+    """One prompt's images for `figures.image_rows`: clean, corrupted, and with each of `shown` restored.
 
     Raises:
         UserError: the store has lost one of them.
