@@ -58,6 +58,29 @@ class Claim:
     outcome: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How often a rule that turns numbers into an outcome is wrong, measured on simulated tables of the size that pages use.
+
+    Attributes:
+        rule: its name; `says`: when it says that a claim held, in words.
+        null: the world in which the claim is false, and `alternative`: one in which it is true, in words.
+        n: units of a table.
+        false_positive: how often it says "held" in the null.
+        false_negative: how often it does not say "held" in the alternative ("not settled" among them).
+        worlds: tables that were simulated of each.
+    """
+
+    rule: str
+    says: str
+    null: str
+    alternative: str
+    n: int
+    false_positive: float
+    false_negative: float
+    worlds: int
+
+
 def settled(yes: bool, no: bool) -> str:
     """An outcome from two tests: that it held, and that it did not; where neither is sure it is not settled."""
     return HELD if yes else FAILED if no else OPEN

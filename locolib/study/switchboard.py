@@ -60,11 +60,8 @@ def window_size(model: Model, asked: Request, *, store: Store) -> Row:
         (done.curve.layers[own], label(sets[best])),
         (scores.share(done.effects, own), scores.share(found, best)),
     )
-    difference = scores.resample(
-        lambda a, b, full: (b - a) / full,
-        done.effects.windows[:, own],
-        found.windows[:, best],
-        found.full,
+    difference = scores.ratio(
+        found.windows[:, best] - done.effects.windows[:, own], found.full, found.strata
     )
     return _row(
         "layers in a window",

@@ -18,7 +18,7 @@ from ...drawing.sampling import Settings, generate, image_key
 from ...drawing.text import Corrupted
 from ...models import Model, load_scorer
 from ...prompts import Prompt
-from ...scores import NOTHING, Effects, Interval, clip_score, columns, mean, resample, share
+from ...scores import NOTHING, Effects, Interval, clip_score, columns, mean, ratio, share
 from ...store import Store, key
 from .states import State
 
@@ -202,20 +202,18 @@ def at_random(table: pd.DataFrame, chosen: Sequence[State]) -> Interval:
     """The share to expect of a state drawn at random from `chosen`: their mean."""
     found = effects(table, chosen)
     return (
-        resample(lambda back, full: back.mean(-1) / full, found.windows, found.full)
-        if lost(table).low > 0
-        else NOTHING
+        ratio(found.windows.mean(-1), found.full, found.strata) if lost(table).low > 0 else NOTHING
     )
 
 
 def runner_up(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Interval:
-    """What the best other state brings back as a part of what one state does, the maximum taken inside each resample."""
+    """What the best other state brings back as a part of what one state does; the best other one is the best on average."""
     if lost(table).low <= 0:
         return NOTHING
     others = [i for i in range(len(chosen)) if i != index]
-    return resample(
-        lambda back: back[..., others].max(-1) / back[..., index], effects(table, chosen).windows
-    )
+    back = effects(table, chosen).windows
+    best = others[int(back[:, others].mean(0).argmax())]
+    return ratio(back[:, best], back[:, index])
 
 
 def by_size(
