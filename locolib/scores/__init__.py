@@ -1,5 +1,6 @@
 """What a number is: CLIP-Score, effects, shares, intervals whose coverage was measured, and LocoGen's verdict (Section 5.1.2)."""
 
+from .coverage import SIZES
 from .intervals import (
     ENOUGH,
     NOTHING,
@@ -38,6 +39,7 @@ __all__ = [
     "Interval",
     "MATTERS",
     "NOTHING",
+    "SIZES",
     "Verdict",
     "WRITTEN",
     "clip_score",

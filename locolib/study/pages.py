@@ -18,7 +18,15 @@ from ..experiments.page import MINIATURES, Page, here
 from ..experiments.profiles import Profile
 from ..experiments.tracing.page import TracingPage
 from ..models import find
-from .parameters import CardPage, LedgerPage, QualityPage, SwitchPage, WorldPage
+from .parameters import (
+    CardPage,
+    LedgerPage,
+    QualityPage,
+    ReproductionPage,
+    RulesPage,
+    SwitchPage,
+    WorldPage,
+)
 
 HOME = Path(__file__).resolve().parents[2]  # of notebooks/ and book/
 # The pages' tables are shown whole: all their rows and columns, and cells that are sentences.
@@ -39,7 +47,9 @@ PAGES: dict[str, type[Page]] = {
     "07_planted_truth": PlantedPage,
     "07b_no_window": NowherePage,
     "07c_by_artist": ArtistPage,
+    "rules": RulesPage,
     "ledger": LedgerPage,
+    "reproduction": ReproductionPage,
 }  # in order
 
 

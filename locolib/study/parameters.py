@@ -1,13 +1,13 @@
-"""What the pages of the book that are no experiment may be asked: world, models, ledger, switchboard."""
+"""What the pages of the book that are no experiment may be asked: world, models, rules, ledger, report, switchboard."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from .. import prompts as prompts_
 from ..experiments.deepfloyd.page import LimitsPage
-from ..experiments.locogen.page import count
+from ..experiments.locogen.page import Sweeping, count
 from ..experiments.page import BUNDLED, ModelPage, Page, bundled
 from ..experiments.profiles import Profile
 from ..models import Spec, find
@@ -37,7 +37,7 @@ class LedgerPage(Page):
     """It reads what other pages kept, so it is run whenever one of them was."""
 
     source = "book/ledger.ipynb"
-    after = (
+    after: ClassVar[tuple[str, ...]] = (
         "01_causal_tracing",
         "02b_five_models",
         "03_locoedit",
@@ -53,6 +53,31 @@ class LedgerPage(Page):
 
     def reads(self) -> list[Path]:
         return sorted((Store().root / "claims").glob("*.json"))
+
+
+class ReproductionPage(LedgerPage):
+    """The same claims as a reproducibility report."""
+
+    source = "book/reproduction.ipynb"
+    after: ClassVar[tuple[str, ...]] = (*LedgerPage.after, "ledger")
+
+
+class RulesPage(Sweeping):
+    """How often intervals and rules are wrong, on simulated tables and on one that was measured."""
+
+    source = "book/rules.ipynb"
+    after = ("07_planted_truth",)
+    needs = ("planted-sd-v1-5",)
+    model: str = "planted-sd-v1-5"
+    prompts: int = Field(16, ge=0)
+    worlds: int = Field(400, ge=1)
+
+    def images(self) -> int:
+        return count(self.request("style"), find(self.model).layers + 1)
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
+        return {"worlds": 20 if chosen.name == "smoke" else 400, "prompts": chosen.prompts}
 
 
 class CardPage(ModelPage):
