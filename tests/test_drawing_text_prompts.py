@@ -69,6 +69,7 @@ def test_every_prompt_of_the_study_holds_its_subject_and_is_read_whole(any_model
         assert (
             read_and_cut(any_model, prompt.original)[1]
             == read_and_cut(any_model, prompt.target)[1]
+            == read_and_cut(any_model, prompt.edit_target)[1]
             == ""
         )
 
@@ -179,6 +180,14 @@ def test_special_tokens_are_those_of_the_models_own_tokenizer(any_model):
             "column 'target': .* and 'house a house a house by claude' stands behind them",
         ),
         ({"subject": "mone"}, "column 'subject': 'mone' is no whole word of the original"),
+        (
+            {"edit_target": "a painting <|endoftext|> of a house"},
+            "column 'edit_target': planted-sd-v1-5 reads '<|endoftext|>'",
+        ),
+        (
+            {"target_subject": "paint"},
+            "column 'target_subject': 'paint' is no whole word of what an edit is told",
+        ),
     ],
     ids=[
         "end in the original",
@@ -189,6 +198,8 @@ def test_special_tokens_are_those_of_the_models_own_tokenizer(any_model):
         "half the value behind",
         "target behind",
         "half a word",
+        "end in the edit's target",
+        "half a word of the target",
     ],
 )
 def test_a_prompt_of_which_what_counts_is_not_read_is_refused(model, changes, words):

@@ -14,7 +14,7 @@ from locolib.drawing.sampling import Settings, denoise
 from locolib.drawing.text import pairs, positions, token_ids
 from locolib.experiments import editing
 from locolib.experiments.editing import locoedit
-from locolib.prompts import Prompt
+from locolib.prompts import Prompt, reworded
 from locolib.prompts import read as read_prompts
 
 pytestmark = pytest.mark.computing
@@ -163,6 +163,29 @@ def test_pairs_of_tokens(model):
         onward[0] == pairs(model, STYLE[0], "subject")[0]
         and onward[1] == pairs(model, STYLE[0], "eos")[0]
     )
+
+
+WORDS = {"6.1": "painting", "5.1.1": "painting", "plain": "house", "bare": "painting"}
+
+
+@pytest.mark.parametrize("wording", WORDS)
+def test_a2_the_subject_is_paired_with_the_targets_subject(model, wording):
+    """Section 6.1: "gogh" acts like "painting" in every prompt, and not like "house", "field", "garden"."""
+    for prompt in reworded(STYLE[:1] if wording == "plain" else STYLE, wording):
+        ((here, there),) = pairs(model, prompt, "subject")
+        ids = token_ids(model, prompt.original), token_ids(model, prompt.edit_target)
+        assert [ids[0][here]] == [model.pieces("van gogh")[-1][0]]
+        assert [ids[1][there]] == [model.pieces(WORDS[wording])[-1][0]]
+    assert [line[1] for line in editing.told(model, STYLE, "subject")] == [
+        prompt.original.replace("van gogh", "a painting") for prompt in STYLE
+    ]
+
+
+def test_a2_a_subject_that_occurs_twice_is_the_one_in_the_artists_place(model):
+    (prompt,) = reworded([MONET], "5.1.1")
+    assert prompt.edit_target == "painting style painting of a cat"
+    ((_, there),) = pairs(model, prompt, "subject")
+    assert there == pairs(model, MONET, "subject")[0][0]
 
 
 @pytest.mark.parametrize(

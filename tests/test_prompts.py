@@ -1,12 +1,29 @@
 """Prompt files: what the paper prints is there, and each mistake names file, row and column."""
 
 import warnings
+from collections import Counter
 
 import pytest
 
 from locolib import Notice, UserError
 from locolib.organisms.captions import OBJECTS, subject
-from locolib.prompts import ATTRIBUTES, COLUMNS, FOLDER, about, halves, others, read, read_generic
+from locolib.prompts import (
+    ATTRIBUTES,
+    COLUMNS,
+    FOLDER,
+    WORDINGS,
+    Prompt,
+    about,
+    choose,
+    generic_halves,
+    halves,
+    others,
+    read,
+    read_generic,
+    read_styled,
+    revalued,
+    reworded,
+)
 
 GOOD = "original,target,scored,subject,value,source\na cat by monet,a cat,a cat by monet,monet,monet,ours\n"
 
@@ -266,3 +283,139 @@ def test_the_worlds_generic_prompts_are_its_objects():
     assert {text.rsplit(" in a ", 1)[0] for text in read_generic()} == {
         subject(i, article=True) for i in range(len(OBJECTS))
     }
+
+
+# --- some of a list
+
+
+LISTS = {
+    **{attribute: read(attribute) for attribute in ATTRIBUTES},
+    **{path.name: read_styled(path) for path in sorted(FOLDER.glob("neuron_*.csv"))},
+}
+
+
+def value_of(prompt):
+    return prompt.value if isinstance(prompt, Prompt) else prompt.artist
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a1_as_many_prompts_as_values_show_every_value(name):
+    """Six objects that are all snoopy, six facts that are all of one monarch: what an even spread over the rows can give."""
+    prompts = LISTS[name]
+    known = Counter(map(value_of, prompts))
+    for count in range(1, len(prompts) + 1):
+        shown = Counter(map(value_of, choose(prompts, count)))
+        assert len(shown) == min(count, len(known)) and sum(shown.values()) == count
+        assert all(shown[value] >= min(known[value], count // len(known)) for value in known), (
+            "each about as often"
+        )
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a1_fewer_prompts_are_the_first_of_more(name):
+    every = choose(LISTS[name], 0)
+    assert sorted(map(repr, every)) == sorted(map(repr, LISTS[name]))
+    assert all(choose(LISTS[name], n) == every[:n] for n in range(1, len(every) + 1))
+    assert choose(LISTS[name], len(every) + 5) == every
+
+
+def test_a1_every_file_of_prompts_is_tried_here():
+    others = {
+        "generic.csv",
+        "generic_world.csv",
+        "human_study.csv",
+    }  # of no value each, or asked whole
+    tried = {name if "." in name else f"{name}.csv" for name in LISTS}
+    assert {path.name for path in FOLDER.glob("*.csv")} - others == tried
+
+
+@pytest.mark.parametrize("file, objects", [("generic.csv", 80), ("generic_world.csv", 40)])
+def test_a1_few_generic_prompts_show_many_objects_in_every_place(file, objects):
+    for half in generic_halves([], FOLDER / file):
+        for count in range(1, len(half) + 1):
+            split = [text.rsplit(" in a ", 1) for text in choose(half, count)]
+            assert len({thing for thing, _ in split}) == min(count, objects // 2)
+            assert len({place for _, place in split}) == min(count, 4)
+        assert len(set(half)) == len(half) == 2 * objects
+
+
+# --- what an edit is told
+
+
+def test_a2_a_style_is_edited_in_the_papers_words():
+    """Section 6.1: "a house in the style of van gogh" becomes "a house in the style of a painting", subject to subject."""
+    first = read("style")[0]
+    assert first.edit_target == "a house in the style of a painting"
+    assert {prompt.target_subject for prompt in read("style")} == {"painting"}
+    assert reworded(read("style"), "6.1") == read("style")
+    assert "edit_target" not in repr(first)  # it changes no picture of LocoGen, nor their keys
+
+
+def test_a2_wordings():
+    first = read("style")[:1]
+    told = {name: reworded(first, name)[0] for name in WORDINGS}
+    assert {name: (p.edit_target, p.target_subject) for name, p in told.items()} == {
+        "6.1": ("a house in the style of a painting", "painting"),
+        "5.1.1": ("a house in the style of painting", "painting"),
+        "plain": ("a painting of a house", ""),
+        "bare": ("a painting", "painting"),
+    }
+    assert {(p.original, p.target) for p in told.values()} == {(first[0].original, first[0].target)}
+    for wording in WORDINGS:
+        assert reworded(read("object"), wording) == read("object")
+    with pytest.raises(UserError, match="6.1, 5.1.1, plain, bare"):
+        reworded(first, "7")
+
+
+def test_a2_what_an_edit_is_told_is_the_same_for_another_artist():
+    other = revalued(read("style")[0], "monet")
+    assert other.original == "a house in the style of monet"
+    assert (other.edit_target, other.target_subject) == (
+        "a house in the style of a painting",
+        "painting",
+    )
+
+
+@pytest.mark.parametrize(
+    "cells, told",
+    [
+        ({}, ("a cat", "")),
+        ({"edit_target": "a cat by a painting"}, ("a cat by a painting", "")),
+        (
+            {"edit_target": "a cat by a painting", "target_subject": "Painting"},
+            ("a cat by a painting", "Painting"),
+        ),
+        ({"target_subject": "cat"}, ("a cat", "cat")),
+        ({"edit_target": "", "target_subject": ""}, ("a cat", "")),
+    ],
+)
+def test_a2_two_columns_may_be_there(tmp_path, cells, told):
+    path = tmp_path / "own.csv"
+    header, row = GOOD.splitlines()
+    path.write_text(f"{','.join([header, *cells])}\n{','.join([row, *cells.values()])}\n")
+    (prompt,) = read("style", path)
+    assert (prompt.edit_target, prompt.target_subject) == told
+
+
+@pytest.mark.parametrize(
+    "cells, words",
+    [
+        (
+            {"target_subject": "painting"},
+            "row 2, column 'target_subject': 'painting' does not occur in what an edit is told",
+        ),
+        (
+            {"edit_target": "a cat by a painting", "target_subject": "dog"},
+            "row 2, column 'target_subject': 'dog' does not occur",
+        ),
+        ({"edit_target": "a cat by monet"}, "row 2, column 'edit_target': .* same as the original"),
+        ({"goal": "a cat"}, "may have edit_target and target_subject.* unknown columns .*goal"),
+    ],
+)
+def test_a2_what_is_wrong_in_them_is_named(tmp_path, cells, words):
+    path = tmp_path / "own.csv"
+    header, row = GOOD.splitlines()
+    path.write_text(f"{','.join([header, *cells])}\n{','.join([row, *cells.values()])}\n")
+    with pytest.raises(UserError, match=words) as caught:
+        read("style", path)
+    assert "\n" not in str(caught.value)

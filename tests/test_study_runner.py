@@ -15,7 +15,7 @@ from locolib.experiments import profiles
 from locolib.experiments.locogen import page as locogen_page
 from locolib.experiments.locogen import report, report_by_model
 from locolib.models import MODELS
-from locolib.prompts import ATTRIBUTES, choose, read
+from locolib.prompts import ATTRIBUTES, read
 from locolib.store import Store, write_atomic
 from locolib.study import book, pages, runner
 
@@ -169,11 +169,6 @@ def test_the_comparison_asks_for_the_very_images_of_the_models_pages():
             chosen, MODELS[name], read("style")
         )
     assert five.images() == 0
-
-
-def test_few_prompts_are_spread_over_the_values():
-    prompts = choose(read("style"), 4)
-    assert len({p.value for p in prompts}) == 4
 
 
 # --- which pages there are

@@ -70,13 +70,18 @@ def positions(model: Model, prompt: str, subject: str) -> Positions:
 
 def _at(model: Model, prompt: str, subject: str) -> tuple[int, ...]:
     """Positions of the subject's tokens where they occur last in a prompt, before its end; none where they do not."""
-    ids, wanted = token_ids(model, prompt), [number for number, _, _ in model.pieces(subject)]
-    starts = [
-        i
+    every = _everywhere(model, prompt, subject)
+    return every[-1] if every else ()
+
+
+def _everywhere(model: Model, prompt: str, words: str) -> list[tuple[int, ...]]:
+    """Positions of some words' tokens in a prompt, before its end, once for each time that they occur."""
+    ids, wanted = token_ids(model, prompt), [number for number, _, _ in model.pieces(words)]
+    return [
+        tuple(range(i, i + len(wanted)))
         for i in range(ids.index(model.tokenizer.eos_token_id) - len(wanted) + 1)
         if wanted and ids[i : i + len(wanted)] == wanted
     ]
-    return tuple(range(starts[-1], starts[-1] + len(wanted))) if starts else ()
 
 
 def read_and_cut(model: Model, prompt: str) -> tuple[str, str]:
@@ -123,12 +128,12 @@ def check_prompts(model: Model, prompts: Sequence[Prompt], where: str = "") -> N
 
     Raises:
         UserError: one contains a special token; the value or the subject stands behind the last token that the encoder reads,
-            or the target's end does, unless the original ends so too; the subject is no tokens of the original; or the
-            original and the target are the same tokens.
+            or the target's end does, unless the original ends so too; the subject is no tokens of the original, or the target's
+            subject none of what an edit is told; or the original and the target are the same tokens.
     """
     for i, prompt in enumerate(prompts):
         place = f"{where}, row {prompt.row or i + 2}" if where else f"Prompt {prompt.original!r}"
-        for column in ("original", "target"):
+        for column in ("original", "target", "edit_target"):
             text = getattr(prompt, column)
             if mark := special(model, text):
                 raise UserError(
@@ -143,16 +148,20 @@ def check_prompts(model: Model, prompts: Sequence[Prompt], where: str = "") -> N
                 f"{place}, column 'target': to the tokenizer of {model.name} {prompt.target!r} is the same as the original, "
                 "so altering it can have no effect; name another target."
             )
-        if not _at(model, prompt.original, prompt.subject):
-            raise UserError(
-                f"{place}, column 'subject': {prompt.subject!r} is no whole word of the original to the tokenizer of {model.name}; name whole words."
-            )
+        for column, words, text, of in (
+            ("subject", prompt.subject, prompt.original, "the original"),
+            ("target_subject", prompt.target_subject, prompt.edit_target, "what an edit is told"),
+        ):
+            if (words or column == "subject") and not _at(model, text, words):
+                raise UserError(
+                    f"{place}, column {column!r}: {words!r} is no whole word of {of} to the tokenizer of {model.name}; name whole words."
+                )
 
 
 def _lost(model: Model, prompt: Prompt, column: str) -> str:
-    """Words that count and that the model never reads, of the original or the target: "" where it reads them."""
+    """Words that count and that the model never reads, of the original or a target: "" where it reads them."""
     text, behind = read_and_cut(model, getattr(prompt, column))
-    if column == "target":  # what both prompts end in says nothing of how they differ
+    if column != "original":  # what both prompts end in says nothing of how they differ
         return (
             "" if model.spelt(prompt.original).rstrip().lower().endswith(behind.lower()) else behind
         )
@@ -173,29 +182,21 @@ def check_tokens(tokens: str) -> None:
 
 
 def pairs(model: Model, prompt: Prompt, tokens: Tokens) -> list[tuple[int, int]]:
-    """(position in the original, position in the target) of each token that an edit maps, and what it should act like.
+    """(position in the original, position in the edit's target) of each token that an edit maps, and what it should act like.
 
-    The subject's last token is paired with the target's last word, or with what stands in its place: where words follow the
+    The subject's last token is paired with the last token of the target's subject (Section 6.1: c_i^t of T_i^t).  Where a
+    prompt names no such subject it is the target's last word, or what stands in the subject's place: where words follow the
     subject in both prompts, they are paired with each other.
     """
     check_tokens(tokens)
-    here, there = token_ids(model, prompt.original), token_ids(model, prompt.target)
+    here, there = token_ids(model, prompt.original), token_ids(model, prompt.edit_target)
     end = model.tokenizer.eos_token_id
     subject, eos, target_eos = (
         positions(model, prompt.original, prompt.subject).last_subject,
         here.index(end),
         there.index(end),
     )
-    after = 0  # words that follow the subject and end the target too
-    first = int(
-        there[0] == model.tokenizer.bos_token_id
-    )  # T5 has no start token; one word is left for the subject in any case
-    while (
-        after < min(eos - 1 - subject, target_eos - 1 - first)
-        and here[eos - 1 - after] == there[target_eos - 1 - after]
-    ):
-        after += 1
-    last = target_eos - 1 - after
+    last = _instead(model, prompt, here[subject + 1 : eos], there[:target_eos])
     if tokens == "subject":
         return [(subject, last)]
     if tokens == "last":
@@ -205,6 +206,29 @@ def pairs(model: Model, prompt: Prompt, tokens: Tokens) -> list[tuple[int, int]]
     if tokens == "all":
         return [(i, i) for i in range(len(here))]
     return [(subject + i, last + i) for i in range(min(len(here) - subject, len(there) - last))]
+
+
+def _instead(model: Model, prompt: Prompt, behind: list[int], there: list[int]) -> int:
+    """Position in the edit's target of the token that stands for the subject's last one.
+
+    Args:
+        behind: ids of the original's tokens that follow the subject.
+        there: ids of the target's tokens before its end.
+    """
+    # T5 has no start token; one word is left for the subject in any case
+    first = int(there[:1] == [model.tokenizer.bos_token_id])
+    after = 0  # words that follow the subject and end the target too
+    while (
+        after < min(len(behind), len(there) - 1 - first)
+        and behind[len(behind) - 1 - after] == there[len(there) - 1 - after]
+    ):
+        after += 1
+    place = len(there) - 1 - after
+    if not prompt.target_subject:
+        return place
+    named = positions(model, prompt.edit_target, prompt.target_subject).last_subject
+    every = _everywhere(model, prompt.edit_target, prompt.target_subject)
+    return place if any(at[-1] == place for at in every) else named
 
 
 @dataclass(frozen=True, kw_only=True)

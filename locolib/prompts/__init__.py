@@ -1,26 +1,21 @@
 """Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C, J and K.1 of the paper)."""
 
+from .asking import WORDINGS, Wording, about, choose, halves, others, revalued, reworded, swapped
 from .files import composed, read_csv
 from .lists import (
     ATTRIBUTES,
     COLUMNS,
     FOLDER,
     GENERIC_COLUMNS,
+    OPTIONAL,
     STYLED_COLUMNS,
     Prompt,
     Styled,
-    about,
-    choose,
     generic_halves,
     generic_of,
-    halves,
-    in_turn,
-    others,
     read,
     read_generic,
     read_styled,
-    revalued,
-    swapped,
 )
 
 __all__ = [
@@ -28,21 +23,24 @@ __all__ = [
     "COLUMNS",
     "FOLDER",
     "GENERIC_COLUMNS",
+    "OPTIONAL",
     "Prompt",
     "STYLED_COLUMNS",
     "Styled",
+    "WORDINGS",
+    "Wording",
     "about",
     "choose",
     "composed",
     "generic_halves",
     "generic_of",
     "halves",
-    "in_turn",
     "others",
     "read",
     "read_csv",
     "read_generic",
     "read_styled",
     "revalued",
+    "reworded",
     "swapped",
 ]

@@ -18,10 +18,13 @@ _TEXT = pa.Column(str, [pa.Check(lambda s: s.str.strip().str.len() > 0, error="i
 
 
 def _checked(
-    path: Path, columns: Sequence[str], rules: Sequence[tuple[str, str, Callable[..., Any]]]
+    path: Path,
+    columns: Sequence[str],
+    rules: Sequence[tuple[str, str, Callable[..., Any]]],
+    optional: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The rows of a file, of which every rule holds; the index is `read_csv`'s."""
-    table = _filled(path, columns)
+    table = _filled(path, columns, optional)
     for column, problem, rule in rules:
         wrong = [i for i, good in enumerate(rule(table)) if not good]
         if wrong:
@@ -32,8 +35,10 @@ def _checked(
     return table
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """A CSV file as text, with exactly these columns, separated by commas, semicolons or tabs, as its header is.
+
+    It may have the columns of `optional` too; where it has not, their cells are empty.
 
     What spreadsheets add is no part of it: a byte-order mark, a line "sep=;", empty rows, empty cells behind the last column,
     spaces around a cell.  Accents are composed (NFC), as tokenizers read them; a `Notice` says so where that changed anything.
@@ -42,7 +47,10 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     Raises:
         UserError: it is not there, cannot be read, has other columns, or a row with more cells than the header.
     """
-    needed = f"must have exactly the columns {', '.join(columns)}, separated by commas"
+    exactly = "the columns" if optional else "exactly the columns"
+    besides = f" (and may have {' and '.join(optional)})" if optional else ""
+    needed = f"must have {exactly} {', '.join(columns)}{besides}, separated by commas"
+    allowed = [*columns, *optional]
     try:
         text = re.sub(
             r"\Asep=.\n", "", Path(path).read_text(encoding="utf-8-sig"), flags=re.IGNORECASE
@@ -75,9 +83,9 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     header = cells[0]
     missing, unknown = (
         [c for c in columns if c not in header],
-        [c for c in header if c not in columns],
+        [c for c in header if c not in allowed],
     )
-    if missing or unknown or len(header) != len(columns):
+    if missing or unknown or len(header) != len(set(header)):
         twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
         raise UserError(
             f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}."
@@ -89,7 +97,8 @@ def read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
                 f"{path}, row {i + 2} has {len(line)} cells for {len(header)} columns; put text that contains {separator!r} in quotes."
             )
     filled = [line + [""] * (len(header) - len(line)) for line in rows.values()]
-    return pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)[list(columns)]
+    table = pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)
+    return table.reindex(columns=allowed, fill_value="")
 
 
 def _trimmed(row: list[str]) -> list[str]:
@@ -112,13 +121,13 @@ def composed(text: str, where: Path | str) -> str:
     return found
 
 
-def _filled(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """`read_csv` of a file of which no cell is empty."""
-    table = read_csv(path, columns)
+def _filled(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """`read_csv` of a file of which no cell is empty but those of optional columns."""
+    table = read_csv(path, columns, optional)
     if table.empty:
         raise UserError(f"{path} has no prompts below its header.")
     try:
-        return pa.DataFrameSchema(dict.fromkeys(columns, _TEXT), strict=True).validate(table)
+        return pa.DataFrameSchema(dict.fromkeys(columns, _TEXT)).validate(table)
     except pa.errors.SchemaError as error:
         row, column = (
             int(error.failure_cases["index"].iloc[0]),

@@ -1,18 +1,15 @@
 """Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C, J and K.1 of the paper)."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
 from .. import UserError
 from .files import _checked
 
-Chosen = TypeVar("Chosen")
 ATTRIBUTES = ("style", "object", "fact", "place")
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "prompts"
 
@@ -30,6 +27,11 @@ class Prompt:
         value: the attribute's value in `original`.
         source: where the paper prints it, or "ours".
         row: of the file that it was read from, whose header is row 1; no part of what the prompt is.
+        edit_target: T_i^t of Section 6.1, what an edit makes the original act like; `target`, unless it is said.
+        target_subject: its words whose last token is what the subject's last token should act like; unless it is said, those
+            that stand in the subject's place (`text.pairs`).
+
+    `edit_target` and `target_subject` change no picture of LocoGen, so they are no part of what names its results.
     """
 
     attribute: str
@@ -40,9 +42,16 @@ class Prompt:
     value: str
     source: str
     row: int = field(default=0, compare=False, repr=False)
+    edit_target: str = field(default="", repr=False)
+    target_subject: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.edit_target:
+            object.__setattr__(self, "edit_target", self.target)
 
 
 COLUMNS = ("original", "target", "scored", "subject", "value", "source")
+OPTIONAL = ("edit_target", "target_subject")  # a cell that is empty or not there says nothing
 _WITHIN = [
     (
         "subject",
@@ -61,6 +70,15 @@ _WITHIN = [
         lambda d: (d.scored == d.original) | (d.scored == d.target),
     ),
     ("original", "is listed twice", lambda d: ~_alike(d.original).duplicated()),
+    ("edit_target", "is the same as the original prompt", lambda d: d.edit_target != d.original),
+    (
+        "target_subject",
+        "does not occur in what an edit is told (the edit_target, or else the target)",
+        lambda d: [
+            subject.lower() in (told or target).lower()
+            for subject, told, target in zip(d.target_subject, d.edit_target, d.target)
+        ],
+    ),
 ]
 
 
@@ -116,7 +134,7 @@ _GENERIC = [
 
 
 def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
-    """Prompts of one attribute, from ``data/prompts/<attribute>.csv`` or from a file with the same columns.
+    """Prompts of one attribute, from ``data/prompts/<attribute>.csv`` or from a file with the same columns (`COLUMNS`; `OPTIONAL`).
 
     Values that differ only in capitals are one value, called as the first of them is.
 
@@ -126,7 +144,7 @@ def read(attribute: str, path: Path | str | None = None) -> tuple[Prompt, ...]:
     if attribute not in ATTRIBUTES:
         raise UserError(f"Unknown attribute {attribute!r}; choose one of {', '.join(ATTRIBUTES)}.")
     path = Path(path) if path else FOLDER / f"{attribute}.csv"
-    table = _checked(path, COLUMNS, _WITHIN)
+    table = _checked(path, COLUMNS, _WITHIN, OPTIONAL)
     first = dict(reversed([(value.lower(), value) for value in table.value]))
     return tuple(
         Prompt(attribute=attribute, row=i + 2, **row | {"value": first[row["value"].lower()]})
@@ -165,7 +183,8 @@ def generic_halves(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Generic prompts in two halves that share no object, without those that name one of some words: one is told, one is asked.
 
-    Which half an object is in does not depend on `without`.
+    Which half an object is in does not depend on `without`.  Neighbours differ in their object and in their place, so the first
+    few of a half show many objects, and four of them all four places.
     """
     rows = _checked(Path(path), GENERIC_COLUMNS, _GENERIC).to_dict("records")
     order = {name: i for i, name in enumerate(dict.fromkeys(row["object"] for row in rows))}
@@ -173,74 +192,20 @@ def generic_halves(
         row for row in rows if not any(word.lower() in row["prompt"].lower() for word in without)
     ]
     told, asked = (
-        tuple(row["prompt"] for row in rows if order[row["object"]] % 2 == half) for half in (0, 1)
+        _in_turn([row for row in rows if order[row["object"]] % 2 == half]) for half in (0, 1)
     )
     return told, asked
 
 
-def halves(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
-    """Split into a half that chooses and a half that confirms, alternating within each value so that both see all."""
-    order: dict[str, int] = {}
-    sides: tuple[list[Prompt], list[Prompt]] = ([], [])
-    for prompt in prompts:
-        turn = order.setdefault(prompt.value, len(order) % 2)
-        sides[turn % 2].append(prompt)
-        order[prompt.value] = turn + 1
-    return tuple(sides[0]), tuple(sides[1])
-
-
-def revalued(prompt: Prompt, value: str) -> Prompt:
-    """The same prompt with another value of its attribute: "a cat in the style of monet" to "... of van gogh"."""
-    original, scored, subject = (
-        swapped(text, prompt.value, value)
-        for text in (prompt.original, prompt.scored, prompt.subject)
+def _in_turn(rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    """Generic prompts, each object once before any comes again, and then in its next place."""
+    places: dict[str, list[str]] = {}
+    for row in rows:
+        places.setdefault(row["object"], []).append(row["prompt"])
+    most = max(map(len, places.values()), default=0)
+    return tuple(
+        texts[(turn + i) % len(texts)]
+        for turn in range(most)
+        for i, texts in enumerate(places.values())
+        if turn < len(texts)
     )
-    return replace(prompt, value=value, original=original, scored=scored, subject=subject)
-
-
-def swapped(text: str, old: str, new: str) -> str:
-    """The text with one value in the place of another, however its letters are written: tokenizers read both alike."""
-    return re.sub(re.escape(old), lambda _: new, text, flags=re.IGNORECASE)
-
-
-def about(prompts: Sequence[Prompt], value: str) -> tuple[Prompt, ...]:
-    """The prompts about one value of an attribute: for style all prompts with that artist, else those that name the value.
-
-    Raises:
-        UserError: no prompt names it.
-    """
-    known = list(dict.fromkeys(prompt.value for prompt in prompts))
-    if value not in known:
-        raise UserError(
-            f"Unknown value {value!r} of {prompts[0].attribute}; the prompts know {', '.join(known)}."
-        )
-    if prompts[0].attribute == "style":
-        return tuple(dict.fromkeys(revalued(prompt, value) for prompt in prompts))
-    return tuple(prompt for prompt in prompts if prompt.value == value)
-
-
-def others(prompts: Sequence[Prompt], value: str) -> dict[str, tuple[Prompt, ...]]:
-    """The prompts `about` each other value of the attribute: those that an edit of `value` must leave alone."""
-    return {
-        other: about(prompts, other)
-        for other in dict.fromkeys(prompt.value for prompt in prompts)
-        if other != value
-    }
-
-
-def choose(prompts: Sequence[Chosen], count: int) -> tuple[Chosen, ...]:
-    """`count` prompts spread evenly over the list, so that few prompts still show several values; 0 means all."""
-    if not 0 < count < len(prompts):
-        return tuple(prompts)
-    return tuple(prompts[i * len(prompts) // count] for i in range(count))
-
-
-def in_turn(prompts: Sequence[Prompt], count: int) -> tuple[Prompt, ...]:
-    """`count` prompts that take the values in turn, so that even three prompts show three of them; 0 means all."""
-    seen: Counter[str] = Counter()
-    turns = []
-    for prompt in prompts:
-        turns.append(seen[prompt.value])
-        seen[prompt.value] += 1
-    order = sorted(range(len(prompts)), key=turns.__getitem__)
-    return tuple(prompts[i] for i in order[: count or None])

@@ -182,10 +182,12 @@ def staying(model: Model, texts: Sequence[str]) -> list[Told]:
 
 
 def told(model: Model, prompts: Sequence[Prompt], tokens: Tokens) -> list[Told]:
-    """Prompts, their targets, and the paired positions of `tokens`."""
+    """Prompts, what an edit makes them act like (T_i^t of Section 6.1), and the paired positions of `tokens`."""
     if not prompts:
         raise UserError("There are no prompts to edit with.")
-    return [(prompt.original, prompt.target, pairs(model, prompt, tokens)) for prompt in prompts]
+    return [
+        (prompt.original, prompt.edit_target, pairs(model, prompt, tokens)) for prompt in prompts
+    ]
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import numpy as np
 from ...drawing.memory import Row
 from ...drawing.sampling import Settings, generate
 from ...models import Model, Scorer, load_scorer
-from ...prompts import Prompt, about, choose, generic_halves, generic_of, in_turn, others
+from ...prompts import Prompt, about, choose, generic_halves, generic_of, others
 from ...scores import NOTHING, Interval, mean, wilson
 from ...store import Store
 from ..locogen import SEED, candidates
@@ -134,11 +134,8 @@ def judge(
     """
     scorer = load_scorer(model.spec.scorer)
     told = choose(about(known, value), most)
-    rest = in_turn(
-        [prompt for prompts in others(known, value).values() for prompt in prompts], most
-    )
-    plain = generic_halves([value], generic_of(model.spec.bundled))[1]
-    plain = tuple(plain[i * len(plain) // most] for i in range(min(most, len(plain))))
+    rest = choose([prompt for prompts in others(known, value).values() for prompt in prompts], most)
+    plain = choose(generic_halves([value], generic_of(model.spec.bundled))[1], most)
 
     def both(texts: Sequence[str], label: str) -> tuple[np.ndarray, np.ndarray]:
         if not texts:

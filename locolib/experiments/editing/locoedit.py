@@ -64,7 +64,13 @@ def kept(
         prompt.original for other in ATTRIBUTES if other != attribute for prompt in read(other)
     ]
     told, asked = generic_halves([value], generic_of(bundled))
-    texts = [*stay, *(prompt.target for prompt in train), *besides, *told, ""]
+    texts = [
+        *stay,
+        *(text for prompt in train for text in (prompt.target, prompt.edit_target)),
+        *besides,
+        *told,
+        "",
+    ]
     return tuple(
         text
         for text in dict.fromkeys(texts)

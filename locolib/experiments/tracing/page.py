@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...models import Spec, find
-from ...prompts import in_turn, read
+from ...prompts import choose, read
 from .. import locogen
 from ..page import MINIATURES, ModelPage
 from ..profiles import Profile
@@ -37,7 +37,7 @@ class TracingPage(ModelPage):
 
     def request(self) -> restoring.Request:
         wanted = ("style", "object", "fact") if self.attribute == "all" else (self.attribute,)
-        chosen = tuple(prompt for name in wanted for prompt in in_turn(read(name), self.prompts))
+        chosen = tuple(prompt for name in wanted for prompt in choose(read(name), self.prompts))
         return restoring.Request(
             prompts=chosen,
             seeds=locogen.seeds(self.seeds),
