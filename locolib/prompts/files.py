@@ -81,15 +81,7 @@ def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -
     if not any(cells):
         raise UserError(f"{path} is not a readable CSV file (it is empty); it {needed}.")
     header = cells[0]
-    missing, unknown = (
-        [c for c in columns if c not in header],
-        [c for c in header if c not in allowed],
-    )
-    if missing or unknown or len(header) != len(set(header)):
-        twice = [] if missing or unknown else sorted({c for c in header if header.count(c) > 1})
-        raise UserError(
-            f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{f', columns named twice {twice}' if twice else ''}."
-        )
+    _check_header(path, header, columns, allowed, needed)
     rows = {i: line for i, line in enumerate(cells[1:]) if line}
     for i, line in rows.items():
         if len(line) > len(header):
@@ -99,6 +91,20 @@ def read_csv(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -
     filled = [line + [""] * (len(header) - len(line)) for line in rows.values()]
     table = pd.DataFrame(filled, columns=header, index=list(rows), dtype=str)
     return table.reindex(columns=allowed, fill_value="")
+
+
+def _check_header(
+    path: Path, header: list[str], columns: Sequence[str], allowed: Sequence[str], needed: str
+) -> None:
+    """Refuse a header that lacks a column, has one that is not allowed, or has one twice."""
+    missing = [c for c in columns if c not in header]
+    unknown = [c for c in header if c not in allowed]
+    twice = sorted({c for c in header if header.count(c) > 1})
+    if missing or unknown or twice:
+        named = f", columns named twice {twice}" if twice and not (missing or unknown) else ""
+        raise UserError(
+            f"{path} {needed}; missing columns {missing}, unknown columns {unknown}{named}."
+        )
 
 
 def _trimmed(row: list[str]) -> list[str]:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .. import scores
-from ..drawing.text import Tokens
 from ..experiments import locogen, neurons
 from ..experiments.editing import Trial, locoedit
 from ..experiments.locogen import Request, label
 from ..models import Model
-from ..prompts import FOLDER, read_styled
+from ..prompts import FOLDER, read_styled, reworded
 from ..scores import Interval
 from ..store import Store
 
@@ -165,19 +164,19 @@ def keys_of_edit(one: Trial) -> Row:
     )
 
 
-def target_of_edit(one: Trial, tokens: Tokens) -> Row:
-    """LocoEdit's target: the prompt without the artist, against the bare "a painting" for every key."""
-    bare = [replace(prompt, target="a painting") for prompt in one.train]
-    paper = one.row("", one.measured(one.locoedit(tokens)))
-    code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens=tokens)))
+def target_of_edit(one: Trial) -> Row:
+    """LocoEdit's target: "in the style of a painting" by the subject's token, against the bare "a painting" by the last."""
+    bare = reworded(one.train, "bare")
+    paper = one.row("", one.measured(one.locoedit("subject")))
+    code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens="last")))
     says = [
         f"share {scores.interval(r)}; target picked {scores.interval(r, 'target')}"
         for r in (paper, code)
     ]
     return _row(
         "target of LocoEdit",
-        "the prompt without the attribute",
-        'the bare "a painting" for each key',
+        'the subject, to that of "in the style of a painting" (Section 6.1)',
+        'the last token, to that of the bare "a painting"',
         says,
         f"{code['target'] - paper['target']:+.2f} of the images show the target",
         _value("share of the effect", "share", paper, code),

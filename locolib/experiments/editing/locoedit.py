@@ -13,7 +13,16 @@ from collections.abc import Sequence
 
 from ...drawing.text import Tokens
 from ...models import Model
-from ...prompts import ATTRIBUTES, Prompt, generic_halves, generic_of, others, read, revalued
+from ...prompts import (
+    ATTRIBUTES,
+    Prompt,
+    generic_halves,
+    generic_of,
+    others,
+    read,
+    revalued,
+    reworded,
+)
 from .edits import Edit, closed_form, staying, told
 
 LAMBDA = 0.01  # lambda_K and lambda_V of App. H
@@ -89,9 +98,11 @@ def sparing(
 ) -> Edit:
     """W_K and W_V of `layers` such that each original acts there like its target, while every text of `keep` acts as it does.
 
+    A style becomes the prompt without the artist (ours): these are captions that every model has seen, "in the style of a
+    painting" is none that a planted model knows.
+
     Raises:
         UserError: no prompts, a layer outside the model, unknown tokens, lambda not above 0.
     """
-    return closed_form(
-        model, SPARES, [*told(model, prompts, tokens), *staying(model, keep)], layers, lambda_
-    )
+    lines = told(model, reworded(prompts, "plain"), tokens)
+    return closed_form(model, SPARES, [*lines, *staying(model, keep)], layers, lambda_)
