@@ -38,6 +38,7 @@ class Edit:
         sizes: relative size of each, its Frobenius norm divided by the weight's.
         condition: condition number of the system that was solved (the largest, over layers); NaN where nothing was solved.
         seconds: what it took.
+        losses: of a method that trains: step -> loss (see `fine_tuning`).
     """
 
     method: str
@@ -45,6 +46,7 @@ class Edit:
     sizes: Mapping[str, float] = field(repr=False)
     condition: float
     seconds: float
+    losses: Mapping[int, float] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> float:
@@ -75,6 +77,7 @@ def edit(
     *,
     condition: float = math.nan,
     seconds: float,
+    losses: Mapping[int, float] | None = None,
 ) -> Edit:
     """An `Edit` with its relative sizes."""
     sizes = {
@@ -87,6 +90,7 @@ def edit(
         sizes=sizes,
         condition=condition,
         seconds=seconds,
+        losses=losses or {},
     )
 
 
