@@ -38,18 +38,18 @@ def versions() -> dict[str, str]:
 def provenance(
     model: Model,
     settings: Settings,
-    scorer: Scorer,
+    scorer: Scorer | None = None,
     *,
     prompts: int,
     seeds: Sequence[int],
     minutes: float,
     **more: Any,
 ) -> dict[str, Any]:
-    """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``."""
+    """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``; no `scorer` where none looked."""
     return {
         "model": model.name,
         "weights": model.fingerprint,
-        "scorer": scorer.name,
+        **({"scorer": scorer.name} if scorer else {}),
         "prompts": prompts,
         "seeds": list(seeds),
         "steps": settings.steps,

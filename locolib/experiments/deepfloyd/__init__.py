@@ -3,6 +3,16 @@
 The one room that uses another's method: what fails there is LocoEdit, so it asks `editing`.
 """
 
-from .reading import GROUPS, another, attention, by_position, by_tokens, groups, looking_ahead
+from .reading import (
+    BUT_LAST,
+    GROUPS,
+    LAST,
+    another,
+    attention,
+    by_position,
+    by_tokens,
+    groups,
+    looking_ahead,
+)
 
-__all__ = ["GROUPS", "another", "attention", "by_position", "by_tokens", "groups", "looking_ahead"]
+__all__ = ["BUT_LAST", "GROUPS", "LAST", "another", "attention", "by_position", "by_tokens", "groups", "looking_ahead"]

@@ -70,7 +70,7 @@ def position_bars(
         carried,
         titles,
         column="share",
-        names=list(reading.GROUPS),
+        names=[*reading.GROUPS, reading.BUT_LAST],
         title=f"Which positions carry the style,\n{scorer}",
         what="share of the effect of all positions",
     )

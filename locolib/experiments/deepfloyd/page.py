@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ... import prompts as prompts_
 from ...drawing.sampling import Settings
+from ...drawing.text import TOKENS
 from ...models import Model, Spec, find
 from ...prompts import read
 from ...store import Store
@@ -13,6 +14,7 @@ from .. import editing, locogen
 from ..locogen.page import Sweeping, count
 from ..page import Page
 from ..profiles import Profile
+from . import reading
 
 
 class LimitsPage(Page):
@@ -59,12 +61,11 @@ class LimitsPage(Page):
         )
 
     def images(self) -> int:
+        """Those of the sweeps are not among them: the models' own pages make them before."""
         prompts_.about(read("style"), self.artist)
-        sweeps = sum(
-            count(self.of(name).request("style"), find(name).layers + 1 + 8)
-            for name in self.about()
-        )
-        return sweeps + 2 * self.pictures * 8
+        positions = len(reading.GROUPS) + 3  # and none, all, and all but the last
+        traced = sum(count(self.of(name).request("style"), positions) for name in self.about())
+        return traced + len(self.about()) * self.pictures * (len(TOKENS) + 3)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

@@ -17,19 +17,21 @@ from ...drawing.sampling import generate
 from ...drawing.text import TOKENS, positions, token_ids
 from ...models import Model, encoders, load_scorer
 from ...prompts import Prompt, revalued
-from ...scores import NOTHING, clip_score, ratio
+from ...scores import NOTHING, clip_score, mean, ratio
 from ...store import Store
 from ..editing import Trial
 from ..locogen import Request, by_unit, changes
 
+LAST = "the subject's last token"
 GROUPS = (
     "before the subject",
     "the subject but its last token",
-    "the subject's last token",
+    LAST,
     "words after it",
     "end of text",
     "padding",
 )
+BUT_LAST = f"all but {LAST}"  # the paper's claim is about these together
 
 
 @torch.no_grad()
@@ -61,9 +63,9 @@ def looking_ahead(weights: Tensor) -> Tensor:
 
 
 def groups(model: Model, prompt: str, subject: str) -> dict[str, tuple[int, ...]]:
-    """Token positions of a prompt by `GROUPS`, in the order in which the encoder reads them."""
+    """Token positions of a prompt by `GROUPS`, in the order in which the encoder reads them, then those of `BUT_LAST`."""
     at = positions(model, prompt, subject)
-    return dict(
+    found = dict(
         zip(
             GROUPS,
             (
@@ -76,6 +78,8 @@ def groups(model: Model, prompt: str, subject: str) -> dict[str, tuple[int, ...]
             ),
         )
     )
+    rest = sorted(i for name, where in found.items() if name != LAST for i in where)
+    return found | {BUT_LAST: tuple(rest)}
 
 
 def another(prompts: Sequence[Prompt], value: str, tokens: Mapping[str, int]) -> str:
@@ -95,7 +99,8 @@ def by_position(model: Model, asked: Request, value: str, *, store: Store) -> pd
         asked: prompts of one attribute; all are given `value`, and the other value has as many tokens.
 
     Returns:
-        A row for each group of positions: group, share (of altering all positions, with _low and _high), units, images.
+        A row for each group of `GROUPS` and for `BUT_LAST`: group, share (of altering all positions, with _low and _high), units,
+        images, other (whose name was put in).
     """
     every = tuple(dict.fromkeys(revalued(prompt, value) for prompt in asked.prompts))
     count = {
@@ -105,23 +110,24 @@ def by_position(model: Model, asked: Request, value: str, *, store: Store) -> pd
     other = another(asked.prompts, value, count)
     request, layers = replace(asked, prompts=every), tuple(range(model.spec.layers))
     tables = []
-    for group in ("", "all", *GROUPS):
+    for group in ("", "all", *GROUPS, BUT_LAST):
         rows = []
         for i, prompt in enumerate(every):
             where = groups(model, prompt.original, value).get(group, ())
             told = Altered(layers=layers, prompt=revalued(prompt, other).original, positions=where)
-            nothing = not group or (group != "all" and not where)
+            clean = not group or (group != "all" and not where)
             rows += [
-                Row(prompt=prompt.original, seed=seed, changes=() if nothing else (told,))
+                Row(prompt=prompt.original, seed=seed, changes=() if clean else (told,))
                 for seed in request.seeds_of(i)
             ]
         tables.append(_scored(model, request, rows, store).assign(layers=group))
     table = pd.concat(tables)
     effect = changes(by_unit(table)[1], asked.attribute)
     whole = effect["all"].to_numpy()
+    nothing = mean(whole).low <= 0 or whole.mean() <= 0  # no ratio to what is not there
     found = {
-        group: ratio(effect[group].to_numpy(), whole) if whole.mean() > 0 else NOTHING
-        for group in GROUPS
+        group: NOTHING if nothing else ratio(effect[group].to_numpy(), whole)
+        for group in (*GROUPS, BUT_LAST)
     }
     return pd.DataFrame(
         [

@@ -8,7 +8,7 @@ from time import monotonic
 
 import numpy as np
 
-from ...drawing.provenance import processor, versions
+from ...drawing.provenance import provenance
 from ...drawing.sampling import Settings, generate, image_key
 from ...figures import data_uri
 from ...models import Model
@@ -39,18 +39,13 @@ def render(
     name = f"{model.name}-human_study-{key({'images': keys})[:12]}"
     images = generate(model, rows, settings, store=store, label=f"{model.name} human study")
     if store.run(name) is None:
-        facts = {
-            "model": model.name,
-            "weights": model.fingerprint,
-            "prompts": len({pair.number for pair in mine}),
-            "seeds": sorted({pair.seed for pair in mine}),
-            "steps": settings.steps,
-            "guidance": settings.guidance,
-            "device": str(model.device),
-            "processor": processor(),
-            "minutes": round((monotonic() - started) / 60, 2),
-            **versions(),
-        }
+        facts = provenance(
+            model,
+            settings,
+            prompts=len({pair.number for pair in mine}),
+            seeds=sorted({pair.seed for pair in mine}),
+            minutes=(monotonic() - started) / 60,
+        )
         store.put_run(name, table(mine), facts, keys)
     return {pair.pair: (images[i], images[i + len(mine)]) for i, pair in enumerate(mine)}
 

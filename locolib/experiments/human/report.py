@@ -1,19 +1,20 @@
-"""What ratings say (App. J): rates beside the paper's, agreement, simulated ratings, and what a scorer sees in the pairs."""
+"""What ratings say (App. J): rates beside the paper's, placebos, simulated ratings, and the conclusion (a scorer's answers: `witness`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
 
-from ...models import Scorer, find
-from ...scores import Interval, columns, wilson
+from ...claims import OPEN, above, settled
+from ...models import find
+from ...scores import Interval
 from ...store import key
+from . import crossed
 from .files import COLUMNS
 from .pairs import ATTRIBUTES, SCALE, Pair, order, table
-from .rating_page import Sides
 
+MARGIN = 0.1  # rates that differ by less count as the same: one rating in ten
 AT_LEAST = (2, 3, 4, 5)
 # App. J as printed: (ratings, per cent of them that are at least 2, 3, 4, 5).  The counts follow from 5 raters and 132 pairs.
 PAPER: dict[tuple[str, str], tuple[int, tuple[float, ...]]] = {
@@ -60,16 +61,26 @@ def _of(ratings: pd.DataFrame, pairs: Sequence[Pair], *, placebo: bool) -> pd.Da
     return ratings.merge(known[known.placebo == placebo], on="pair")
 
 
-def rates(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
+def rates(
+    ratings: pd.DataFrame,
+    pairs: Sequence[Pair],
+    confirmed: Collection[tuple[str, str]] | None = None,
+) -> pd.DataFrame:
     """Shares of ratings of at least 2, 3, 4 and 5, of all, by attribute and by model, as App. J lists them; then of placebos.
 
+    Args:
+        confirmed: (model, attribute) of the windows that LocoGen localised; None: they are the paper's, and it was not asked.
+
     Returns:
-        A row for each: by (all, attribute, model, placebo), group, at_least, count, n, rate with Wilson's 95% interval (low,
-        high), paper and paper_n (NaN and 0 where it prints none), simulated.  An interval takes ratings as independent,
-        which those of one pair are not: it is too narrow.
+        A row for each: by (all, windows, attribute, model, placebo), group, at_least, count, n, pairs, raters, rate with its 95%
+        interval by pair and rater (low, high; `crossed.rate`), paper and paper_n (NaN and 0 where it prints none), simulated.
     """
     real, empty = _of(ratings, pairs, placebo=False), _of(ratings, pairs, placebo=True)
     parts = [("all", "all", real)]
+    if confirmed is not None:
+        places = {pair.pair for pair in pairs if (pair.model, pair.attribute) in set(confirmed)}
+        sure = real.pair.isin(places)
+        parts += [("windows", "confirmed", real[sure]), ("windows", "not confirmed", real[~sure])]
     parts += [("attribute", name, real[real.attribute == name]) for name in ATTRIBUTES]
     names = dict.fromkeys(find(pair.model).original or pair.model for pair in pairs)
     parts += [("model", name, real[real.model == name]) for name in names]
@@ -84,8 +95,8 @@ def rates(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
 
 
 def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict[str, Any]:
-    count = int((part.rating >= AT_LEAST[i]).sum())
-    found, (n, percent) = wilson(count, len(part)), PAPER.get((by, group), (0, ()))
+    hits = crossed.matrix(part) >= AT_LEAST[i]
+    found, (n, percent) = crossed.rate(hits), PAPER.get((by, group), (0, ()))
     paper = (
         {"paper": percent[i] / 100, "paper_n": n}
         if i < len(percent)
@@ -95,62 +106,42 @@ def _rate(by: str, group: str, part: pd.DataFrame, i: int) -> dict[str, Any]:
         "by": by,
         "group": group,
         "at_least": AT_LEAST[i],
-        "count": count,
-        "n": len(part),
+        "count": int(hits.sum()),
+        "n": hits.size,
+        "pairs": hits.shape[1],
+        "raters": hits.shape[0],
         "rate": found.value,
         "low": found.low,
         "high": found.high,
     } | paper
 
 
+def beyond_placebo(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> Interval | None:
+    """How many more ratings are above 1 than of placebo pairs; None where there are none.
+
+    Each placebo pair is compared with the real pairs of its own model and prompt, rater by rater.
+    """
+    empty = _of(ratings, pairs, placebo=True)
+    if empty.empty:
+        return None
+    known = {pair.pair: (pair.model, pair.number) for pair in pairs}
+    real = _of(ratings, pairs, placebo=False)
+    seen = (real.rating > 1).groupby([real.pair.map(known), real.rater]).mean()
+    hits = [seen[known[row.pair], row.rater] for row in empty.itertuples()]
+    return crossed.difference(crossed.matrix(empty.assign(more=hits - (empty.rating > 1)), "more"))
+
+
 def _percent(row: Any) -> str:
     """A rate with its interval: "92.6% [90.3, 94.3]"."""
-    return f"{100 * row.rate:.1f}% [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+    ends = (
+        "(n too small)" if np.isnan(row.low) else f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
+    )
+    return f"{100 * row.rate:.1f}% {ends}"
 
 
-def matrix(ratings: pd.DataFrame) -> np.ndarray:
-    """Ratings as [raters, pairs], NaN where one is missing."""
-    return ratings.pivot_table(values="rating", index="rater", columns="pair").to_numpy(float)
-
-
-def alpha(values: np.ndarray) -> float:
-    """Krippendorff's alpha, ordinal, of ratings [raters, pairs] with NaN for missing: 1 full agreement, 0 chance.
-
-    1 - D_o / D_e of Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability": observed over expected disagreement of
-    two ratings of a pair, where two grades differ by the square of how many ratings lie between them, half of each end counted.
-    NaN where it is not defined: no pair has two ratings, or all ratings are the same.
-    """
-    both = values[:, (~np.isnan(values)).sum(0) >= 2]
-    grades = np.unique(both[~np.isnan(both)])
-    if len(grades) < 2:
-        return float("nan")
-    counts = (both[:, :, None] == grades).sum(0).astype(float)  # [pairs, grades]
-    each = 1 / (counts.sum(1) - 1)
-    coincidences = (counts * each[:, None]).T @ counts - np.diag(each @ counts)  # [grades, grades]
-    total = coincidences.sum(0)
-    middle = np.cumsum(total) - total / 2  # where a grade stands among all ratings
-    distance = (middle[:, None] - middle) ** 2
-    expected = (np.outer(total, total) * distance).sum() / (total.sum() - 1)
-    return float(1 - (coincidences * distance).sum() / expected)
-
-
-def agreement(
-    ratings: pd.DataFrame, pairs: Sequence[Pair], *, draws: int = 500, seed: int = 0
-) -> Interval:
-    """`alpha` on the real pairs, with a 95% interval from a bootstrap over pairs.  The paper reports no agreement."""
-    values = matrix(_of(ratings, pairs, placebo=False))
-    value = alpha(values)
-    if np.isnan(value):
-        return Interval(value=value, low=value, high=value)
-    found = bootstrap(
-        (np.arange(values.shape[1]),),
-        lambda drawn: alpha(values[:, drawn.astype(int)]),
-        n_resamples=draws,
-        vectorized=False,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(value=value, low=float(found.low), high=float(found.high))
+def agreement(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> Interval:
+    """`crossed.alpha` on the real pairs, with its interval.  The paper reports no agreement."""
+    return crossed.agreement(crossed.matrix(_of(ratings, pairs, placebo=False)))
 
 
 def simulate(pairs: Sequence[Pair], raters: Sequence[str], seed: int) -> pd.DataFrame:
@@ -187,86 +178,59 @@ def simulate(pairs: Sequence[Pair], raters: Sequence[str], seed: int) -> pd.Data
     return pd.concat(parts, ignore_index=True)[[*COLUMNS, "simulated"]]
 
 
-def machine(pairs: Sequence[Pair], images: Mapping[str, Sides], scorer: Scorer) -> pd.DataFrame:
-    """What a scorer sees in the pairs: in which images it finds the target prompt nearer than the original one.
-
-    No rater and no rating: it stands beside them, and says where to expect a change.
-
-    Returns:
-        The plan's table with the columns clean and altered (bool).
-    """
-    texts = list(dict.fromkeys(text for pair in pairs for text in (pair.original, pair.target)))
-    known = dict(zip(texts, scorer.texts(texts)))
-    nearer = np.array([known[pair.target] - known[pair.original] for pair in pairs])
-    sides = [
-        scorer.images(np.stack([images[pair.pair][side] for pair in pairs])) for side in (0, 1)
-    ]
-    clean, altered = ((seen * nearer).sum(-1) > 0 for seen in sides)
-    return table(pairs).assign(clean=clean, altered=altered)
-
-
-def seen(found: pd.DataFrame) -> pd.DataFrame:
-    """A table of `machine` in numbers, real pairs by attribute and by model, and placebos: of how many images the target is nearer.
-
-    Returns:
-        pairs, image (clean, altered), n, nearer with _low and _high (Wilson's).
-    """
-    real = found[~found.placebo]
-    parts = {"all pairs": real} | {name: real[real.attribute == name] for name in ATTRIBUTES}
-    parts |= {name: real[real.model == name] for name in dict.fromkeys(real.model)} | {
-        "placebo pairs": found[found.placebo]
-    }
-    return pd.DataFrame(
-        [
-            {"pairs": name, "image": image, "n": len(part)}
-            | columns({"nearer": _share(part[image])})
-            for name, part in parts.items()
-            if len(part)
-            for image in ("clean", "altered")
-        ]
+def as_seen(found: Interval, paper: float) -> str:
+    """Whether a rate is the paper's: its whole interval lies within `MARGIN` of it, or all of it beyond."""
+    low, high = paper - MARGIN, paper + MARGIN
+    return settled(
+        found.low > low and found.high < high,
+        found.high < low or found.low > high,
     )
 
 
-def _share(answers: pd.Series) -> Interval:
-    return wilson(int(answers.sum()), len(answers))
+def in_window(more: Interval) -> str:
+    """Whether real pairs are seen to change more often than placebos: surely, or by less than `MARGIN`."""
+    return above(more, little=MARGIN)
 
 
-def conclusion(found: pd.DataFrame, agree: Interval) -> str:
-    """What ratings say about the paper's 92.58% and about placebos, as Markdown; of simulated ones: that they say nothing."""
+def conclusion(found: pd.DataFrame, agree: Interval, more: Interval | None) -> str:
+    """What ratings say about the paper's 92.58% and about placebos, as Markdown; of simulated ones: that they say nothing.
+
+    Args:
+        found: of `rates`; where it tells confirmed windows apart, the paper's claim, which is about those, is judged on them.
+        more: of `beyond_placebo`.
+    """
     if found.simulated.any():
         return (
             "- **Not tested**: nobody has rated these pairs yet; the ratings above are simulated and show only what the analysis "
             "will look like."
         )
-    first = {
-        row.by: row for row in found[found.at_least == 2].itertuples()
-    }  # of attributes and models the last: not needed
-    whole, claimed = first["all"], PAPER["all", "all"][1][0]
-    lines = [
-        f"- **{_held(100 * whole.high >= claimed)}**: {_percent(whole)} of {whole.n} ratings are above 1; "
-        f"the paper has {claimed}%. Agreement of the raters: alpha = {agree}."
-    ]
-    if empty := first.get("placebo"):
+    first = {row.group: row for row in found[found.at_least == 2].itertuples()}
+    lines = [_beside_paper(first), f"- Agreement of the raters: alpha = {agree}."]
+    if more is not None:
         lines.append(
-            f"- **{_held(empty.high < whole.low)}**: the change is in the window; "
-            f"of placebo pairs {_percent(empty)} of {empty.n} ratings are above 1."
+            f"- **{in_window(more).capitalize()}**: the change is in the window. The rate is higher than that of placebo pairs of the same "
+            f"prompt and model by {more}; of placebo pairs {_percent(first['placebo'])} of {first['placebo'].n} ratings are above 1."
         )
     return "\n".join(lines)
 
 
-def _held(so: bool) -> str:
-    return "Held" if so else "Did not hold"
+def _beside_paper(first: Mapping[str, Any]) -> str:
+    """The rate of ratings above 1 beside the paper's, and at which windows."""
+    paper, whole = PAPER["all", "all"][1][0], first["all"]
+    told = f"{_percent(whole)} of {whole.n} ratings ({whole.pairs} pairs, {whole.raters} raters) are above 1; the paper has {paper}%"
+    rule = f"{100 * MARGIN:.0f} points more or less count as the same"
+    if not {"confirmed", "not confirmed"} & set(first):
+        outcome = as_seen(_rated(whole), paper / 100)
+        return f"- **{outcome.capitalize()}**: {told} ({rule}). The windows are the paper's; LocoGen was not asked."
+    if (sure := first.get("confirmed")) is None:
+        return f"- **{OPEN.capitalize()}**: LocoGen confirmed none of these windows. {told}."
+    outcome = as_seen(_rated(sure), paper / 100)
+    apart = f"; at windows that LocoGen did not confirm {_percent(first['not confirmed'])}" if "not confirmed" in first else ""
+    return (
+        f"- **{outcome.capitalize()}**: where LocoGen confirmed its window {_percent(sure)} of {sure.n} ratings ({sure.pairs} pairs, {sure.raters} "
+        f"raters) are above 1{apart}. The paper has {paper}% ({rule}). Together: {told}."
+    )
 
 
-def expectation(found: pd.DataFrame) -> str:
-    """What a scorer saw (a table of `machine`), as a sentence."""
-    real, empty = found[~found.placebo], found[found.placebo]
-    said = (
-        f"It finds the target prompt nearer in {_share(real.altered)} of the {len(real)} altered images, "
-        f"and in {_share(real.clean)} of the clean ones"
-    )
-    return said + (
-        f"; of the {len(empty)} altered images of placebo pairs in {_share(empty.altered)}."
-        if len(empty)
-        else "."
-    )
+def _rated(row: Any) -> Interval:
+    return Interval(value=row.rate, low=row.low, high=row.high)

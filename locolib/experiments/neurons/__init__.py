@@ -7,9 +7,12 @@ from .dropping import (
     by_unit,
     doses,
     drops,
+    few_doses,
     measure,
+    papers,
     readings,
     removed,
+    strata,
     summary,
 )
 from .ranking import NEURONS, WIDTH, Activations, Request, rank, z_scores
@@ -25,10 +28,13 @@ __all__ = [
     "by_unit",
     "doses",
     "drops",
+    "few_doses",
     "measure",
+    "papers",
     "rank",
     "readings",
     "removed",
+    "strata",
     "summary",
     "z_scores",
 ]

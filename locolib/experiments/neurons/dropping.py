@@ -17,7 +17,16 @@ from ...drawing.memory import Altered, Dropped, Row
 from ...drawing.provenance import provenance
 from ...drawing.sampling import generate, image_key
 from ...models import Model, Scorer, load_scorer
-from ...scores import NOTHING, Interval, clip_score, columns, mean, ratio, wilson
+from ...scores import (
+    ENOUGH,
+    NOTHING,
+    Interval,
+    clip_score,
+    columns,
+    mean,
+    proportion,
+    ratio,
+)
 from ...store import Store, key
 from .ranking import NEURONS, WIDTH, Activations, Ranking, Request, rank
 
@@ -31,10 +40,12 @@ DOSES = (
     WIDTH,
 )  # what it takes beyond the paper's numbers: to a quarter, a half, all of them
 HALF = 640
+FEW = (NEURONS[0], NEURONS[-1], 320, HALF)  # the numbers tried where several models stand side by side
+PAPER = "the paper's"  # the reading by which the paper's claims are judged
 # Where the paper and the authors' code differ, one by one and together; what is not named is the default.
 READINGS: dict[str, dict[str, Any]] = {
     "the paper's, held-out prompts": {},
-    "the paper's": {"overlap": True},
+    PAPER: {"overlap": True},
     "neutral mean": {"to": "neutral"},
     "end position": {"at": "end"},
     "end position, neutral mean": {"at": "end", "to": "neutral"},
@@ -61,6 +72,22 @@ def doses(ranking: Ranking, other: Ranking, request: Request) -> Drops:
     every = drops(ranking, request, top=(*NEURONS[:-1], *DOSES), random=DOSES)
     return dict(every) | {
         f"other {name}": made for name, made in drops(other, request, top=DOSES, random=()).items()
+    }
+
+
+def papers(known: Activations, request: Request) -> Drops:
+    """30 and 100 neurons as the paper chooses them, by all prompts, those that are tested among them: "the paper's: 30"."""
+    asked = replace(request, at="subject", to="zero", **READINGS[PAPER])
+    made = drops(rank(known, asked), asked, top=(NEURONS[0], NEURONS[-1]), random=())
+    return {f"{PAPER}: {name}": change for name, change in made.items()}
+
+
+def few_doses(ranking: Ranking, other: Ranking, request: Request) -> Drops:
+    """What of `doses` is asked where several models stand side by side: `FEW` numbers, and controls of 100 and of half."""
+    every = drops(ranking, request, top=FEW, random=(NEURONS[-1], HALF))
+    return dict(every) | {
+        f"other {name}": made
+        for name, made in drops(other, request, top=(HALF,), random=()).items()
     }
 
 
@@ -161,21 +188,34 @@ def _scores(
 
 
 def by_unit(table: pd.DataFrame, column: str = "style") -> tuple[str, pd.DataFrame]:
-    """What the bootstrap draws ("prompt", or "image" with fewer than 8 prompts), and mean scores [units, conditions]."""
-    prompts = table.prompt.nunique() >= 8
-    index = ["artist", "prompt"] if prompts else ["artist", "prompt", "seed"]
-    return "prompt" if prompts else "image", table.pivot_table(
+    """What is drawn ("prompt", or "image" where prompts are too few), and mean scores [units, conditions].
+
+    Prompts are drawn within artists and images within prompts (`strata`): what follows is about these artists.
+    """
+    prompts = table.groupby("artist").prompt.nunique()
+    enough = prompts.sum() - len(prompts) >= ENOUGH - 1
+    index = ["artist", "prompt"] if enough else ["artist", "prompt", "seed"]
+    return "prompt" if enough else "image", table.pivot_table(
         values=column, index=index, columns="condition", sort=False
     )
 
 
+def strata(scores: pd.DataFrame) -> list[str]:
+    """Within what each unit of `by_unit` was drawn: an artist, or an artist's prompt."""
+    return ["/".join(map(str, unit[:-1])) for unit in scores.index]
+
+
 def removed(table: pd.DataFrame, condition: str, but: str = "clean") -> Interval:
-    """How much of the style a condition removes, less what `but` does, as a share of what altering removes (NaN: nothing)."""
+    """How much of the style a condition removes, less what `but` does, as a share of what altering removes (NaN: nothing).
+
+    A difference is that of the same prompts and noise (paired).
+    """
     scores = by_unit(table)[1]
-    full = (scores["clean"] - scores["altered"]).to_numpy()
-    return (
-        ratio((scores[but] - scores[condition]).to_numpy(), full) if mean(full).low > 0 else NOTHING
-    )
+    full, within = (scores["clean"] - scores["altered"]).to_numpy(), strata(scores)
+    whole = mean(full, within)
+    if whole.low <= 0 or whole.value <= 0:
+        return NOTHING
+    return ratio((scores[but] - scores[condition]).to_numpy(), full, within)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -185,18 +225,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         condition, style, object, share, picks_object (each with _low and _high), unit, units, images.
     """
     unit, style = by_unit(table)
-    thing, rows = by_unit(table, "object")[1], []
+    thing, within, rows = by_unit(table, "object")[1], strata(style), []
     for name in style.columns:
-        hits = table[table.condition == name].picks_object
+        part = table[table.condition == name]
         parts = {
-            "style": mean(style[name].to_numpy()),
-            "object": mean(thing[name].to_numpy()),
+            "style": mean(style[name].to_numpy(), within),
+            "object": mean(thing[name].to_numpy(), within),
             "share": removed(table, name),
-            "picks_object": wilson(int(hits.sum()), len(hits)),
+            "picks_object": proportion(part.picks_object, part.artist + part.prompt),
         }
         rows.append(
             {"condition": name}
             | columns(parts)
-            | {"unit": unit, "units": len(style), "images": len(hits)}
+            | {"unit": unit, "units": len(style), "images": len(part)}
         )
     return pd.DataFrame(rows)

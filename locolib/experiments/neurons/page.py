@@ -1,33 +1,80 @@
 """What the notebook on neurons may be asked, and what that costs."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ... import UserError
-from ...models import Spec, find
-from ...prompts import FOLDER, choose, read_styled
+from ...models import Model, Spec, find
+from ...prompts import FOLDER, Styled, choose, read_styled
+from ...store import Store
 from .. import locogen
+from ..locogen.page import FivePage
 from ..page import ModelPage
 from ..profiles import Profile
 from . import dropping, ranking
 
 
 class NeuronPage(ModelPage):
-    """Neurons dropped in the layers that control style."""
+    """Neurons dropped in the layers that control style, in one model in full, and in others with fewer numbers of them."""
 
     source = "notebooks/04_neuron_editing.ipynb"
-    needs = ("planted-sd-v1-5",)
-    model: str = "planted-sd-v1-5"
+    after: ClassVar[tuple[str, ...]] = ("02_locogen",)
+    needs: ClassVar[tuple[str, ...]] = ("mini-sd-v1-5", "mini-sd-v2-1", "planted-sd-v1-5")
+    model: str = "mini-sd-v1-5"
+    others: str = "mini-sd-v2-1, planted-sd-v1-5"
     artist: str = "all"
     layers: str = "auto"
-    at: Literal["subject", "end"] = "subject"
-    to: Literal["zero", "neutral"] = "zero"
+    profile: Literal["smoke", "quick", "paper"] = "quick"
     prompts: int = Field(6, ge=0)
     seeds: int = Field(1, ge=1)
 
-    def where(self) -> tuple[int, ...]:
-        """The layers whose neurons are dropped: those named, or the known window of style."""
+    @field_validator("others")
+    @classmethod
+    def _known_others(cls, names: str) -> str:
+        return ", ".join(find(name.strip()).name for name in names.split(",") if name.strip())
+
+    def beside(self) -> tuple[str, ...]:
+        """The other models."""
+        return tuple(name for name in self.others.split(", ") if name and name != self.model)
+
+    def about(self) -> tuple[str, ...]:
+        return (self.model, *self.beside())
+
+    def of(self, name: str) -> "NeuronPage":
+        """The same about one model alone; layers that were named are those of this page's own."""
+        layers = self.layers if name == self.model else "auto"
+        return self.model_copy(update={"model": name, "others": "", "layers": layers})
+
+    def settings_of(self, name: str) -> Any:
+        return self.of(name).settings
+
+    def where(self, model: Model, store: Store) -> tuple[locogen.Window, str]:
+        """The layers whose neurons are dropped, and where they come from, in words.
+
+        Those named; of a planted model those planted; of a published one the paper's; of a miniature those that LocoGen finds
+        there, as the page of that model does in `profile`.
+        """
+        if named := self._named():
+            return named, "named on this page"
+        if model.spec.planted or not model.spec.bundled:
+            start, m = model.spec.paper["style"]
+            whose = "where it was planted" if model.spec.planted else "the paper's"
+            return tuple(range(start, start + m)), whose
+        asked = FivePage(profile=self.profile).asked(model.name)
+        done = locogen.sweep(
+            model,
+            asked.request("style"),
+            asked.sizes()["style"],
+            store=store,
+            stride=asked.stride,
+        )
+        verdict = done.verdict
+        window = tuple(range(verdict.start, verdict.start + done.m))
+        return window, f"LocoGen's window, {verdict.verdict}"
+
+    def _named(self) -> locogen.Window:
+        """The layers that the page names; none where they are left to the model."""
         spec = find(self.model)
         if self.layers != "auto":
             try:
@@ -36,17 +83,20 @@ class NeuronPage(ModelPage):
                 raise UserError(
                     f'Layers are named as "8-9", "3" or "0,4-5", or left "auto", not {self.layers!r}.'
                 ) from None
-        if "style" not in spec.paper:
+        if "style" not in spec.paper and (spec.planted or not spec.bundled):
             raise UserError(
                 f'No window of {spec.title} is known for style; let LocoGen find one, and name its layers, such as "8-9".'
             )
-        return tuple(range(spec.paper["style"][0], sum(spec.paper["style"])))
+        return ()
 
-    def requests(self) -> dict[str, ranking.Request]:
-        """What is asked about each artist whose prompts there are."""
-        listed = read_styled(
+    def _listed(self) -> tuple[Styled, ...]:
+        return read_styled(
             FOLDER / f"neuron_{'world' if find(self.model).bundled else 'paper'}.csv"
         )
+
+    def requests(self, layers: locogen.Window) -> dict[str, ranking.Request]:
+        """What is asked about each artist whose prompts there are, of these layers."""
+        listed = self._listed()
         of = {
             name: tuple(p for p in listed if p.artist == name)
             for name in dict.fromkeys(p.artist for p in listed)
@@ -56,9 +106,7 @@ class NeuronPage(ModelPage):
                 artist=name,
                 prompts=listed,
                 tests=choose(own, self.prompts),
-                layers=self.where(),
-                at=self.at,
-                to=self.to,
+                layers=layers,
                 seeds=locogen.seeds(self.seeds),
                 settings=self.settings,
             )
@@ -67,23 +115,31 @@ class NeuronPage(ModelPage):
 
     def shown(self) -> list[str]:
         """The artists of whom images are made."""
-        known = list(self.requests())
+        known = list(dict.fromkeys(p.artist for p in self._listed()))
         if self.artist not in ("all", *known):
             raise UserError(
                 f"There are no prompts of {self.artist!r}; choose all, or one of {', '.join(known)}."
             )
         return known if self.artist == "all" else [self.artist]
 
+    def _tests(self) -> int:
+        """Images of one condition."""
+        self._named()
+        asked = self.requests((0,))
+        return sum(len(asked[name].tests) for name in self.shown()) * self.seeds
+
     def images(self) -> int:
-        sets = (
-            1
-            + len(ranking.NEURONS)
-            + 3 * len(dropping.DOSES)
-            - 2
-            + 3 * (len(dropping.READINGS) - 1)
-        )  # clean and altered among them
-        return sum(len(self.requests()[name].tests) for name in self.shown()) * self.seeds * sets
+        """Those of the sweeps that find windows are not among them: the models' own pages make them before."""
+        most, controls = len(ranking.NEURONS) - 1 + len(dropping.DOSES), 2 * len(dropping.DOSES) - 2
+        whole = 2 + most + controls + 3 * (len(dropping.READINGS) - 1) + 1  # clean, altered
+        few = 2 + len(dropping.FEW) + 3 + 2
+        return whole * self._tests() + few * sum(self.of(name)._tests() for name in self.beside())
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"prompts": chosen.few, "seeds": chosen.seeds, "steps": chosen.steps}
+        return {
+            "profile": chosen.name,
+            "prompts": min(chosen.few, 6),
+            "seeds": chosen.seeds,
+            "steps": chosen.steps,
+        }

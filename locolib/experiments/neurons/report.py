@@ -7,24 +7,13 @@ import numpy as np
 import pandas as pd
 
 from ...claims import Claim, above
-from ...scores import Interval, columns, mean, wilson
-from .dropping import HALF, READINGS, by_unit, removed
+from ...models import Spec
+from ...scores import Interval, columns, mean
+from .dropping import HALF, PAPER, READINGS, by_unit, removed, strata
 from .ranking import NEURONS, WIDTH, Ranking
 
 MOST = NEURONS[-1]  # the paper's largest number of neurons
 LITTLE = 0.1  # a difference of less than a tenth of what altering the layers removes counts as none
-
-
-def numbers(ranking: Ranking) -> pd.DataFrame:
-    """How many neurons are dropped, a row for each matrix."""
-    tops = {f"{count} of {WIDTH}": ranking.top(count) for count in (*NEURONS, HALF)}
-    return pd.DataFrame(
-        [
-            {"layer": layer, "matrix": f"W_{matrix[0].upper()}", "neurons": len(z)}
-            | {name: len(chosen[layer, matrix]) for name, chosen in tops.items()}
-            for (layer, matrix), z in ranking.z.items()
-        ]
-    )
 
 
 def sizes(rankings: Mapping[str, Ranking]) -> np.ndarray:
@@ -49,9 +38,9 @@ def standing_out(rankings: Mapping[str, Ranking], null: Mapping[str, Ranking]) -
     """How many neurons tell prompts with a style from prompts without, as sentences."""
     found, chance = sizes(rankings), sizes(null)
     limit = float(np.quantile(chance, 0.95))
-    part = wilson(int((found > limit).sum()), len(found))
+    part = (found > limit).mean()
     return (
-        f"Of {len(found)} scores (of all artists, matrices and neurons) a proportion of {part} is above {limit:.1f}, below "
+        f"Of {len(found)} scores (of all artists, matrices and neurons) a part of {part:.2f} is above {limit:.1f}, below "
         f"which 95% lie when prompts are dealt at random. The median of |z| is {np.median(found):.1f} (dealt at random: "
         f"{np.median(chance):.1f}). The highest {MOST} in {WIDTH}, the most that are dropped, "
         f"begin at {cut(rankings):.1f} on average."
@@ -79,9 +68,9 @@ def in_common(rankings: Mapping[str, Ranking], count: int = MOST) -> pd.DataFram
 
 
 def overlap(shared: pd.DataFrame) -> str:
-    """The mean over pairs of artists of a table of `in_common`."""
+    """The mean over pairs of artists of a table of `in_common`, and its ends: of these artists, so without an interval."""
     pairs = np.array([shared.loc[one, other] for one, other in combinations(shared, 2)])
-    return f"{mean(pairs)} (n = {len(pairs)} pairs of artists)"
+    return f"{pairs.mean():.2f} ({pairs.min():.2f} to {pairs.max():.2f} in {len(pairs)} pairs of artists)"
 
 
 def shown(found: Interval) -> str:
@@ -92,7 +81,7 @@ def shown(found: Interval) -> str:
 def change(table: pd.DataFrame, condition: str, but: str = "clean") -> Interval:
     """How many points the object's score is higher than in another condition."""
     scores = by_unit(table, "object")[1]
-    return mean((scores[condition] - scores[but]).to_numpy())
+    return mean((scores[condition] - scores[but]).to_numpy(), strata(scores))
 
 
 def said(table: pd.DataFrame, condition: str) -> str:
@@ -104,7 +93,8 @@ def said(table: pd.DataFrame, condition: str) -> str:
 def units(table: pd.DataFrame) -> str:
     """What the intervals are over, and how many there are."""
     unit, scores = by_unit(table)
-    return f"{len(scores)} {unit}s of {table.artist.nunique()} artists"
+    artists = table.artist.nunique()
+    return f"{len(scores)} {unit}s of {'these' if artists > 1 else 'this'} {artists} artist{'s' * (artists > 1)}"
 
 
 def by_reading(table: pd.DataFrame) -> pd.DataFrame:
@@ -154,60 +144,108 @@ def enough(table: pd.DataFrame, doses: Sequence[int]) -> str:
     return " ".join(lines)
 
 
-def _lead(text: str, section: str, found: Interval, control: str) -> Claim:
-    """A claim that a lead in shares lies above 0 (it does not where it lies below what counts as little)."""
-    number, outcome = f"a lead of {shown(found)} in shares", above(found, little=LITTLE)
+def by_model(tables: Mapping[str, pd.DataFrame], conditions: Sequence[str]) -> pd.DataFrame:
+    """A row for each model and each number of dropped neurons: share (removed) and object (change), with _low and _high."""
+    return pd.DataFrame(
+        [
+            {"model": name, "dropped": what, "n": len(by_unit(table)[1])}
+            | columns({"share": removed(table, what), "object": change(table, what)})
+            for name, table in tables.items()
+            for what in conditions
+        ]
+    )
+
+
+def caveat(spec: Spec) -> str:
+    """What a planted model's answer is worth, in words; empty for others."""
+    return (
+        "; planted: style was put into these layers so that any one of them is enough, and few neurons may do little for that reason"
+        if spec.planted
+        else ""
+    )
+
+
+def outcome_of_half(share: Interval) -> str:
+    """Whether neurons remove more than half of the style."""
+    return above(share, 0.5)
+
+
+def outcome_of_lead(lead: Interval) -> str:
+    """Whether a lead in shares lies above 0: it does not where it is surely less than `LITTLE`."""
+    return above(lead, little=LITTLE)
+
+
+def outcome_of_cost(points: Interval) -> str:
+    """Whether the object loses points: it does not where it surely loses less than one."""
+    return above(points, little=1.0)
+
+
+def _removes_half(text: str, section: str, share: Interval, control: str) -> Claim:
+    number, outcome = f"a share of {shown(share)}", outcome_of_half(share)
     return Claim(text=text, section=section, number=number, control=control, outcome=outcome)
 
 
-def claims(table: pd.DataFrame) -> list[Claim]:
-    """What Section 7 claims of 100 neurons, and two questions of ours about 640, half of all."""
-    most, half, few = str(MOST), str(HALF), str(NEURONS[0])
-    by = {
-        but: shown(removed(table, but))
-        for but in (f"random {most}", f"random {half}", f"other {half}")
-    }
-    null, null_half = (f"random ones: a share of {by[f'random {count}']}" for count in (most, half))
-    cost, null_cost = (change(table, "clean", name) for name in (most, f"random {most}"))
+def _lead(text: str, section: str, found: Interval, control: str) -> Claim:
+    number, outcome = f"a lead of {shown(found)} in shares", outcome_of_lead(found)
+    return Claim(text=text, section=section, number=number, control=control, outcome=outcome)
 
-    whole, ours = removed(table, most), "7 (this number is ours)"
-    return [
-        Claim(
-            text=f"{most} in {WIDTH} neurons of the layers remove more than half of the style",
-            section="7, Figs. 9 and 10",
-            number=f"a share of {shown(whole)}",
-            control=null,
-            outcome=above(whole, 0.5, little=LITTLE),
-        ),
-        _lead(
-            f"{most} chosen neurons remove more of the style than random ones",
-            "7 (the control is ours)",
-            removed(table, most, f"random {most}"),
-            null,
-        ),
-        _lead(
-            f"{most} neurons remove more of the style than {few}",
+
+def claims(table: pd.DataFrame, spec: Spec, layers: str) -> list[Claim]:
+    """What Section 7 claims of 100 neurons, chosen as the paper does, and questions of ours.
+
+    Args:
+        layers: whose neurons were dropped and where these come from, in words.
+    """
+    most, half = str(MOST), str(HALF)
+    paper = {count: f"{PAPER}: {count}" for count in (NEURONS[0], MOST)}
+    about = f"; layers {layers}, {units(table)}{caveat(spec)}"
+    null, null_half = (
+        f"random ones: a share of {shown(removed(table, f'random {count}'))}{about}"
+        for count in (most, half)
+    )
+    other = f"another artist's: a share of {shown(removed(table, f'other {half}'))}{about}"
+    cost = change(table, "clean", paper[MOST])
+    null_cost = f"random ones: {shown(change(table, 'clean', f'random {most}'))} points of its score{about}"
+    held, control, ours = "ours (other prompts choose)", "ours (the control)", "ours (the number)"
+    leads = (
+        (
+            f"{MOST} neurons remove more of the style than {NEURONS[0]}",
             "7, Fig. 10",
-            removed(table, most, few),
+            (paper[MOST], paper[NEURONS[0]]),
             null,
+        ),
+        (
+            f"{most} chosen neurons remove more of the style than random ones",
+            control,
+            (most, f"random {most}"),
+            null,
+        ),
+        (
+            f"{half} chosen neurons remove more of the style than random ones",
+            ours,
+            (half, f"random {half}"),
+            null_half,
+        ),
+        (
+            f"an artist's own {half} neurons remove more of the style than another's",
+            ours,
+            (half, f"other {half}"),
+            other,
+        ),
+    )
+    start = f"{MOST} in {WIDTH} neurons of the layers remove more than half of the style"
+    return [
+        _removes_half(start, "7, Figs. 9 and 10", removed(table, paper[MOST]), null),
+        _removes_half(f"{start}, of prompts that did not choose them", held, removed(table, most), null),
+        *(
+            _lead(text, section, removed(table, *pair), compared)
+            for text, section, pair, compared in leads
         ),
         Claim(
             text=f"dropping {most} neurons costs some of the object",
             section="7",
             number=f"{shown(cost)} points of its score",
-            control=f"random ones: {shown(null_cost)} points of its score",
-            outcome=above(cost, little=1.0),
-        ),
-        _lead(
-            f"{half} chosen neurons remove more of the style than random ones",
-            ours,
-            removed(table, half, f"random {half}"),
-            null_half,
-        ),
-        _lead(
-            f"an artist's own {half} neurons remove more of the style than another's",
-            ours,
-            removed(table, half, f"other {half}"),
-            f"another artist's: a share of {by[f'other {half}']}",
+            control=null_cost,
+            outcome=outcome_of_cost(cost),
         ),
     ]

@@ -1,0 +1,83 @@
+"""How often the rules on dropped neurons are wrong: simulated tables of the size that the page uses."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...claims import HELD, Rate
+from ...scores import Interval, mean, ratio
+from .report import LITTLE, outcome_of_cost, outcome_of_half, outcome_of_lead
+
+ARTISTS, PROMPTS = 6, 6  # artists, and prompts of each
+WITHIN = [artist for artist in range(ARTISTS) for _ in range(PROMPTS)]
+# Points that altering the layers removes from a prompt, how artists and prompts differ in it, and what else moves a score: as in
+# the tables of the miniatures.
+FULL, OF_ARTISTS, OF_PROMPTS, NOISE = 20.0, 5.0, 6.0, 5.0
+
+
+def rates(worlds: int = 400) -> list[Rate]:
+    """The error rates of the three rules of `report`."""
+    rng = np.random.default_rng(0)
+
+    def of(
+        rule: str,
+        says: str,
+        null: tuple[str, float],
+        alternative: tuple[str, float],
+        draw: Callable[[np.random.Generator, float], Interval],
+        outcome: Callable[[Interval], str],
+    ) -> Rate:
+        held = [
+            float(np.mean([outcome(draw(rng, true)) == HELD for _ in range(worlds)]))
+            for true in (null[1], alternative[1])
+        ]
+        return Rate(
+            rule=rule,
+            says=says,
+            null=null[0],
+            alternative=alternative[0],
+            n=len(WITHIN),
+            false_positive=held[0],
+            false_negative=1 - held[1],
+            worlds=worlds,
+        )
+
+    return [
+        of(
+            "dropped neurons remove more than half of the style",
+            "the share's interval lies above 0.5",
+            ("they remove half", 0.5),
+            ("they remove 0.8", 0.8),
+            _share,
+            outcome_of_half,
+        ),
+        of(
+            "some neurons remove more of the style than others",
+            "the interval of the difference of shares lies above 0",
+            ("they remove as much", 0.0),
+            (f"they remove {2 * LITTLE:.1f} more", 2 * LITTLE),
+            _share,
+            outcome_of_lead,
+        ),
+        of(
+            "dropping neurons costs some of the object",
+            "the interval of the points lost lies above 0",
+            ("nothing is lost", 0.0),
+            ("3 points are lost", 3.0),
+            _points,
+            outcome_of_cost,
+        ),
+    ]
+
+
+def _share(rng: np.random.Generator, true: float) -> Interval:
+    """A share that neurons remove, or by which they lead, in a simulated table."""
+    full = FULL + OF_ARTISTS * rng.normal(size=ARTISTS)[WITHIN]
+    full = full + OF_PROMPTS * rng.normal(size=len(WITHIN))
+    own = true * full + NOISE * rng.normal(size=len(WITHIN))
+    return ratio(own, full, WITHIN)
+
+
+def _points(rng: np.random.Generator, true: float) -> Interval:
+    """Points of the object's score that are lost in a simulated table."""
+    return mean(true + NOISE * rng.normal(size=len(WITHIN)), WITHIN)
