@@ -25,8 +25,11 @@ from locolib.experiments.neurons import (
     doses,
     dropping,
     drops,
+    few_doses,
     measure,
+    papers,
     rank,
+    rates,
     readings,
     removed,
     report,
@@ -38,6 +41,7 @@ from locolib.experiments.neurons import page as neurons_page
 from locolib.experiments.neurons.ranking import Ranking
 from locolib.experiments.neurons.report import in_common
 from locolib.figures import panels
+from locolib.models import find
 from locolib.organisms.captions import OBJECTS, PLACES, STYLES, Scene, caption
 from locolib.prompts import FOLDER, read_styled
 from locolib.scores import Interval
@@ -435,6 +439,8 @@ SHARES = {
     "other 640": 0.3,
     "random 640": 0.1,
     "altered": 1.0,
+    "the paper's: 30": 0.1,
+    "the paper's: 100": 0.6,
 }
 
 
@@ -488,9 +494,11 @@ def test_shares_are_of_what_altering_the_layers_removes():
     assert (
         found.object["100"] == pytest.approx(27.6)
         and found.picks_object["100"] == 0
-        and found.picks_object_high["100"] < 0.2
+        and found.picks_object_high["100"] < 0.3
     )
-    assert set(summary(made_up(units=3)).unit) == {"image"}
+    few = summary(made_up(units=3))
+    assert set(few.unit) == {"image"} and few.share_low.isna().all()  # n too small
+    assert set(summary(made_up(units=5)).unit) == {"prompt"}
 
 
 def test_a_lead_is_the_difference_of_two_shares():
@@ -505,21 +513,94 @@ def test_a_lead_is_the_difference_of_two_shares():
 
 def test_where_altering_removes_nothing_no_share_is_formed():
     found = made_up(full=0.0)
-    assert summary(found).share.isna().all() and report.claims(found)[0].outcome == "not settled"
+    assert summary(found).share.isna().all()
+    assert told(found)[0].outcome == "not settled"
     assert "not defined" in report.enough(found, (100, 640))
 
 
+def told(table, name="mini-sd-v1-5", **options):
+    return report.claims(table, find(name), "8-9 (LocoGen's window, localised)", **options)
+
+
+NONE = dict.fromkeys(("30", "100", "the paper's: 30", "the paper's: 100"), 0.0)
+
+
 def test_claims_are_judged_by_their_intervals():
-    held, nothing = (
-        report.claims(made_up(**shares))
-        for shares in ({}, {"30": 0.0, "100": 0.0, "640": 0.3, "other 640": 0.3})
-    )
-    assert [claim.outcome for claim in held] == ["held"] * 6
-    assert [claim.outcome for claim in nothing] == ["did not hold"] * 4 + ["held", "did not hold"]
+    held = told(made_up())
+    nothing = told(made_up(**NONE | {"640": 0.3, "other 640": 0.3}))
+    assert [claim.outcome for claim in held] == ["held"] * 7
+    assert [claim.outcome for claim in nothing] == [
+        *["did not hold"] * 4,
+        "held",
+        *["did not hold"] * 2,
+    ]
     assert all(
         "[" in claim.number and "[" in claim.control and "-0.00" not in claim.number
         for claim in [*held, *nothing]
     )
+
+
+def test_a17_neurons_the_papers_claims_are_of_neurons_chosen_as_the_paper_does():
+    table = made_up(**{"100": 0.0})  # those that other prompts choose do nothing, the paper's do
+    outcomes = {claim.text: (claim.section, claim.outcome) for claim in told(table)}
+    start = "100 in 1280 neurons of the layers remove more than half of the style"
+    assert outcomes[start] == ("7, Figs. 9 and 10", "held")
+    section, outcome = outcomes[f"{start}, of prompts that did not choose them"]
+    assert section.startswith("ours") and outcome == "did not hold"
+
+
+def test_a17_neurons_of_layers_that_locogen_did_not_confirm_settle_no_claim_of_the_paper():
+    for claim in told(made_up(), sure=False):
+        assert claim.outcome == ("not settled" if claim.section.startswith("7") else "held")
+
+
+def test_a17_neurons_a_planted_models_claims_say_what_they_are_worth():
+    planted = told(made_up(), "planted-sd-v1-5")
+    assert all("any one of them is enough" in claim.control for claim in planted)
+    assert all("planted" not in claim.control for claim in told(made_up()))
+    assert all("layers 8-9" in c.control and "10 prompts" in c.control for c in planted)
+
+
+def test_a17_neurons_natural_models_are_asked_beside_the_planted_one():
+    page = neurons_page.NeuronPage()
+    assert page.about() == ("mini-sd-v1-5", "mini-sd-v2-1", "planted-sd-v1-5")
+    assert [find(name).planted for name in page.about()] == [False, False, True]
+    assert 0 < page.of("mini-sd-v2-1").images() < page.images() < 2200
+    assert neurons_page.NeuronPage(layers="3").of("mini-sd-v2-1").layers == "auto"
+
+
+def test_a17_neurons_fewer_numbers_are_enough_for_the_claims(model, known):
+    asked = request()
+    made = few_doses(rank(known, asked), rank(known, request("van gogh")), asked)
+    made |= papers(known, asked)
+    table = made_up()
+    table = table[table.condition.isin([*made, "clean", "altered"])]
+    assert [claim.outcome for claim in told(table)] == ["held"] * 7
+    page = neurons_page.NeuronPage(prompts=2)
+    alone = page.of("mini-sd-v2-1")._tests()
+    assert page.images() == page._tests() * 36 + 2 * alone * (len(made) + 2)
+
+
+def test_a14_differences_are_of_the_same_prompts():
+    """Prompts that differ much in what there is to remove make shares unsure, but not the lead of what removes more of each."""
+    rng = np.random.default_rng(0)
+    table = made_up(units=12, **{"100": 0.5, "random 100": 0.4})
+    table["style"] += table.prompt.map(dict(zip(table.prompt.unique(), rng.normal(0, 30, 12))))
+    lead = removed(table, "100", "random 100")
+    assert 0.05 < lead.low < lead.value < lead.high < 0.15
+
+
+def test_prompts_are_drawn_within_artists():
+    """Artists that differ do not make the interval wider: it is about these artists."""
+    one, other = made_up(units=6), made_up(units=6, seed=1)
+    other = other.assign(artist="van gogh", style=other["style"] + 40)
+    found = summary(pd.concat([one, other])).set_index("condition").loc["clean"]
+    assert found.units == 12 and found.style_high - found.style_low < 2
+
+
+def test_the_rules_are_seldom_wrong():
+    for rate in rates.rates(200):
+        assert rate.false_positive <= 0.06 and rate.false_negative <= 0.2, rate
 
 
 @pytest.mark.parametrize(
@@ -573,20 +654,37 @@ def test_figures_show_every_condition(known):
 # --- the page
 
 
-def test_the_pages_layers_are_the_known_window_or_those_named():
-    assert neurons_page.NeuronPage().where() == (8, 9) and neurons_page.NeuronPage(
-        model="sdxl"
-    ).where() == (45, 46, 47)
-    assert neurons_page.NeuronPage(layers="3,7-9").where() == (3, 7, 8, 9)
+class Done:
+    """A sweep that settles on layers 11-13."""
+
+    m, verdict = 3, type("Verdict", (), {"start": 11, "verdict": "localised"})()
+
+
+def test_the_pages_layers_are_those_named_planted_of_the_paper_or_found(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        neurons_page.locogen, "sweep", lambda *args, **options: asked.append(args) or Done()
+    )
+
+    def where(name, **options):
+        known = type("Known", (), {"spec": find(name), "name": name})()
+        return neurons_page.NeuronPage(model=name, **options).where(known, None)
+
+    assert where("planted-sd-v1-5") == ((8, 9), "where it was planted", True)
+    assert where("sdxl") == ((45, 46, 47), "the paper's", True)
+    assert where("mini-sdxl", layers="3,7-9")[0] == (3, 7, 8, 9) and not asked
+    assert where("mini-sd-v1-5") == ((11, 12, 13), "LocoGen's window, localised", True)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"model": "mini-deepfloyd"}, "No window of DeepFloyd IF .miniature. is known"),
+        ({"model": "planted-none"}, "No window of planted everywhere .miniature. is known"),
         ({"layers": "eight"}, "not 'eight'"),
         ({"artist": "rembrandt"}, "no prompts of 'rembrandt'; choose all, or one of van gogh"),
-        ({"at": "start"}, "'at'.*'start'"),
+        ({"others": "mini-sd-v2-1, sd-v9"}, "Unknown model 'sd-v9'"),
+        ({"profile": "slow"}, "'profile'.*'slow'"),
     ],
     ids=str,
 )
@@ -598,13 +696,13 @@ def test_a_bad_parameter_of_the_page_is_one_sentence(given, message):
 
 @pytest.mark.parametrize("model, count", [("planted-sd-v1-5", 96), ("sd-v1-5", 57)])
 def test_a_model_gets_the_prompts_that_it_knows(model, count):
-    page = neurons_page.NeuronPage(model=model, prompts=0)
+    page = neurons_page.NeuronPage(model=model, prompts=0, others="")
     assert (
-        len(page.requests()["monet"].prompts) == count
-        and sum(len(asked.tests) for asked in page.requests().values()) == count
+        len(page.requests((8,))["monet"].prompts) == count
+        and sum(len(asked.tests) for asked in page.requests((8,)).values()) == count
     )
-    few = neurons_page.NeuronPage(model=model, prompts=2, artist="monet")
-    assert [len(few.requests()[name].tests) for name in few.shown()] == [
+    few = neurons_page.NeuronPage(model=model, prompts=2, artist="monet", others="")
+    assert [len(few.requests((8,))[name].tests) for name in few.shown()] == [
         2
     ] and 0 < few.images() < page.images() / 20
 

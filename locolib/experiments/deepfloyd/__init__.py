@@ -15,4 +15,14 @@ from .reading import (
     looking_ahead,
 )
 
-__all__ = ["BUT_LAST", "GROUPS", "LAST", "another", "attention", "by_position", "by_tokens", "groups", "looking_ahead"]
+__all__ = [
+    "BUT_LAST",
+    "GROUPS",
+    "LAST",
+    "another",
+    "attention",
+    "by_position",
+    "by_tokens",
+    "groups",
+    "looking_ahead",
+]

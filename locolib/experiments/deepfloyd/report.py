@@ -48,10 +48,7 @@ def worked(share: Interval, target: Interval, altered: float) -> str:
     It does not where either is surely less.
     """
     half = altered / 2
-    return settled(
-        share.low > 0.5 and target.low > half,
-        share.high < 0.5 or target.high < half,
-    )
+    return settled(share.low > 0.5 and target.low > half, share.high < 0.5 or target.high < half)
 
 
 def works(table: pd.DataFrame, tokens: str) -> str:
@@ -153,9 +150,7 @@ def _of_attention(maps: Mapping[str, tuple[Tensor, list[str]]], model: str, besi
 def _of_positions(carried: Mapping[str, pd.DataFrame], model: str, beside: str) -> list[Claim]:
     """Which tokens carry the attribute."""
     group = {name: table.set_index("group") for name, table in carried.items()}
-    others, before = (
-        interval(group[model].loc[name]) for name in (BUT_LAST, "before the subject")
-    )
+    others, before = (interval(group[model].loc[name]) for name in (BUT_LAST, "before the subject"))
     last = interval(group[beside].loc[LAST])
     return [
         Claim(

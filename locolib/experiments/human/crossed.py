@@ -54,7 +54,7 @@ def bounds_of_rate(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     worth, z = raters * pairs / effect, student.ppf(SIDES, np.where(plain > 0, free, pairs - 1))
     middle = (rate + z**2 / (2 * worth)) / (1 + z**2 / worth)
     half = z / (1 + z**2 / worth) * np.sqrt(rate * (1 - rate) / worth + (z / (2 * worth)) ** 2)
-    return middle - half, middle + half
+    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
 
 
 def bounds_of_difference(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from .files import COLUMNS
 from .pairs import ATTRIBUTES, SCALE, Pair, order, table
 
 MARGIN = 0.1  # rates that differ by less count as the same: one rating in ten
+APART = 0.2  # real pairs and placebos that differ by less count as the same: a dozen placebos cannot tell less
 AT_LEAST = (2, 3, 4, 5)
 # App. J as printed: (ratings, per cent of them that are at least 2, 3, 4, 5).  The counts follow from 5 raters and 132 pairs.
 PAPER: dict[tuple[str, str], tuple[int, tuple[float, ...]]] = {
@@ -133,9 +134,7 @@ def beyond_placebo(ratings: pd.DataFrame, pairs: Sequence[Pair]) -> Interval | N
 
 def _percent(row: Any) -> str:
     """A rate with its interval: "92.6% [90.3, 94.3]"."""
-    ends = (
-        "(n too small)" if np.isnan(row.low) else f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
-    )
+    ends = "(n too small)" if np.isnan(row.low) else f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
     return f"{100 * row.rate:.1f}% {ends}"
 
 
@@ -181,15 +180,12 @@ def simulate(pairs: Sequence[Pair], raters: Sequence[str], seed: int) -> pd.Data
 def as_seen(found: Interval, paper: float) -> str:
     """Whether a rate is the paper's: its whole interval lies within `MARGIN` of it, or all of it beyond."""
     low, high = paper - MARGIN, paper + MARGIN
-    return settled(
-        found.low > low and found.high < high,
-        found.high < low or found.low > high,
-    )
+    return settled(found.low > low and found.high < high, found.high < low or found.low > high)
 
 
 def in_window(more: Interval) -> str:
-    """Whether real pairs are seen to change more often than placebos: surely, or by less than `MARGIN`."""
-    return above(more, little=MARGIN)
+    """Whether real pairs are seen to change more often than placebos: surely, or by less than `APART`."""
+    return above(more, little=APART)
 
 
 def conclusion(found: pd.DataFrame, agree: Interval, more: Interval | None) -> str:
@@ -209,7 +205,7 @@ def conclusion(found: pd.DataFrame, agree: Interval, more: Interval | None) -> s
     if more is not None:
         lines.append(
             f"- **{in_window(more).capitalize()}**: the change is in the window. The rate is higher than that of placebo pairs of the same "
-            f"prompt and model by {more}; of placebo pairs {_percent(first['placebo'])} of {first['placebo'].n} ratings are above 1."
+            f"prompt and model by {more} (less than {APART} counts as nothing); of placebo pairs {_percent(first['placebo'])} of {first['placebo'].n} ratings are above 1."
         )
     return "\n".join(lines)
 
@@ -225,7 +221,11 @@ def _beside_paper(first: Mapping[str, Any]) -> str:
     if (sure := first.get("confirmed")) is None:
         return f"- **{OPEN.capitalize()}**: LocoGen confirmed none of these windows. {told}."
     outcome = as_seen(_rated(sure), paper / 100)
-    apart = f"; at windows that LocoGen did not confirm {_percent(first['not confirmed'])}" if "not confirmed" in first else ""
+    apart = (
+        f"; at windows that LocoGen did not confirm {_percent(first['not confirmed'])}"
+        if "not confirmed" in first
+        else ""
+    )
     return (
         f"- **{outcome.capitalize()}**: where LocoGen confirmed its window {_percent(sure)} of {sure.n} ratings ({sure.pairs} pairs, {sure.raters} "
         f"raters) are above 1{apart}. The paper has {paper}% ({rule}). Together: {told}."

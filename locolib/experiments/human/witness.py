@@ -51,7 +51,7 @@ def seen(found: pd.DataFrame) -> pd.DataFrame:
 
 def _share(part: pd.DataFrame, image: str) -> Interval:
     """In how many images of some pairs the target is nearer."""
-    return proportion(part[image], part.number)
+    return proportion(part[image].to_numpy(), part.number.to_numpy())
 
 
 def expectation(found: pd.DataFrame) -> str:

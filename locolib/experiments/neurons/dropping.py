@@ -17,16 +17,7 @@ from ...drawing.memory import Altered, Dropped, Row
 from ...drawing.provenance import provenance
 from ...drawing.sampling import generate, image_key
 from ...models import Model, Scorer, load_scorer
-from ...scores import (
-    ENOUGH,
-    NOTHING,
-    Interval,
-    clip_score,
-    columns,
-    mean,
-    proportion,
-    ratio,
-)
+from ...scores import ENOUGH, NOTHING, Interval, clip_score, columns, mean, proportion, ratio
 from ...store import Store, key
 from .ranking import NEURONS, WIDTH, Activations, Ranking, Request, rank
 
@@ -40,7 +31,12 @@ DOSES = (
     WIDTH,
 )  # what it takes beyond the paper's numbers: to a quarter, a half, all of them
 HALF = 640
-FEW = (NEURONS[0], NEURONS[-1], 320, HALF)  # the numbers tried where several models stand side by side
+FEW = (
+    NEURONS[0],
+    NEURONS[-1],
+    320,
+    HALF,
+)  # the numbers tried where several models stand side by side
 PAPER = "the paper's"  # the reading by which the paper's claims are judged
 # Where the paper and the authors' code differ, one by one and together; what is not named is the default.
 READINGS: dict[str, dict[str, Any]] = {
@@ -232,7 +228,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             "style": mean(style[name].to_numpy(), within),
             "object": mean(thing[name].to_numpy(), within),
             "share": removed(table, name),
-            "picks_object": proportion(part.picks_object, part.artist + part.prompt),
+            "picks_object": proportion(
+                part.picks_object.to_numpy(), (part.artist + part.prompt).to_numpy()
+            ),
         }
         rows.append(
             {"condition": name}

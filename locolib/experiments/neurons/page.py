@@ -49,29 +49,25 @@ class NeuronPage(ModelPage):
     def settings_of(self, name: str) -> Any:
         return self.of(name).settings
 
-    def where(self, model: Model, store: Store) -> tuple[locogen.Window, str]:
-        """The layers whose neurons are dropped, and where they come from, in words.
+    def where(self, model: Model, store: Store) -> tuple[locogen.Window, str, bool]:
+        """The layers whose neurons are dropped, where they come from, in words, and whether they are known to control style.
 
         Those named; of a planted model those planted; of a published one the paper's; of a miniature those that LocoGen finds
         there, as the page of that model does in `profile`.
         """
         if named := self._named():
-            return named, "named on this page"
+            return named, "named on this page", True
         if model.spec.planted or not model.spec.bundled:
             start, m = model.spec.paper["style"]
             whose = "where it was planted" if model.spec.planted else "the paper's"
-            return tuple(range(start, start + m)), whose
+            return tuple(range(start, start + m)), whose, True
         asked = FivePage(profile=self.profile).asked(model.name)
         done = locogen.sweep(
-            model,
-            asked.request("style"),
-            asked.sizes()["style"],
-            store=store,
-            stride=asked.stride,
+            model, asked.request("style"), asked.sizes()["style"], store=store, stride=asked.stride
         )
         verdict = done.verdict
         window = tuple(range(verdict.start, verdict.start + done.m))
-        return window, f"LocoGen's window, {verdict.verdict}"
+        return (window, f"LocoGen's window, {verdict.verdict}", verdict.verdict == "localised")
 
     def _named(self) -> locogen.Window:
         """The layers that the page names; none where they are left to the model."""

@@ -1,12 +1,13 @@
 """What the page of dropped neurons says it found (Section 7): every number computed, with its 95% interval."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from ...claims import Claim, above
+from ...claims import OPEN, Claim, above
 from ...models import Spec
 from ...scores import Interval, columns, mean
 from .dropping import HALF, PAPER, READINGS, by_unit, removed, strata
@@ -190,22 +191,32 @@ def _lead(text: str, section: str, found: Interval, control: str) -> Claim:
     return Claim(text=text, section=section, number=number, control=control, outcome=outcome)
 
 
-def claims(table: pd.DataFrame, spec: Spec, layers: str) -> list[Claim]:
+def claims(table: pd.DataFrame, spec: Spec, layers: str, *, sure: bool = True) -> list[Claim]:
     """What Section 7 claims of 100 neurons, chosen as the paper does, and questions of ours.
 
     Args:
         layers: whose neurons were dropped and where these come from, in words.
+        sure: whether these layers are known to control style.  The paper's claims are about such layers: of others none is settled.
     """
+    found = _claims(table, f"; layers {layers}, {units(table)}{caveat(spec)}")
+    if sure:
+        return found
+    return [replace(one, outcome=OPEN) if one.section.startswith("7") else one for one in found]
+
+
+def _claims(table: pd.DataFrame, about: str) -> list[Claim]:
+    """The claims, whose controls end with `about`: of what."""
     most, half = str(MOST), str(HALF)
     paper = {count: f"{PAPER}: {count}" for count in (NEURONS[0], MOST)}
-    about = f"; layers {layers}, {units(table)}{caveat(spec)}"
     null, null_half = (
         f"random ones: a share of {shown(removed(table, f'random {count}'))}{about}"
         for count in (most, half)
     )
     other = f"another artist's: a share of {shown(removed(table, f'other {half}'))}{about}"
     cost = change(table, "clean", paper[MOST])
-    null_cost = f"random ones: {shown(change(table, 'clean', f'random {most}'))} points of its score{about}"
+    null_cost = (
+        f"random ones: {shown(change(table, 'clean', f'random {most}'))} points of its score{about}"
+    )
     held, control, ours = "ours (other prompts choose)", "ours (the control)", "ours (the number)"
     leads = (
         (
@@ -236,7 +247,9 @@ def claims(table: pd.DataFrame, spec: Spec, layers: str) -> list[Claim]:
     start = f"{MOST} in {WIDTH} neurons of the layers remove more than half of the style"
     return [
         _removes_half(start, "7, Figs. 9 and 10", removed(table, paper[MOST]), null),
-        _removes_half(f"{start}, of prompts that did not choose them", held, removed(table, most), null),
+        _removes_half(
+            f"{start}, of prompts that did not choose them", held, removed(table, most), null
+        ),
         *(
             _lead(text, section, removed(table, *pair), compared)
             for text, section, pair, compared in leads
