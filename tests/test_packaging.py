@@ -222,7 +222,7 @@ def test_every_experiment_has_the_same_three_doors(room):
     names = {path.stem for path in folder.glob("*.py")}
     assert set(DOORS) <= names
     told = {name for name in names if any(door in name.split("_") for door in DOORS)} | (
-        {"paper", "strips"} & names
+        {"paper", "rates", "strips"} & names
     )
     for path in folder.glob("*.py"):
         if path.stem not in {*told, "__init__"}:

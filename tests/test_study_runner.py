@@ -190,7 +190,6 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
         "02b_five_models",
         "03_locoedit",
         "03b_five_models",
-        "04_neuron_editing",
         "07_planted_truth",
         "ledger",
     ]
@@ -211,7 +210,6 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
                 "01_causal_tracing-planted-sd-v1-5",
                 "02_locogen-planted-sd-v1-5",
                 "03_locoedit",
-                "04_neuron_editing",
                 "07_planted_truth",
             ],
         ),

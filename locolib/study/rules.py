@@ -7,11 +7,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..claims import Rate
+from ..experiments.deepfloyd import rates as deepfloyd
+from ..experiments.human import rates as human
+from ..experiments.neurons import rates as neurons
 from ..figures import PALETTE, styled
 from ..scores import coverage, wilson
 from ..scores.verdict import Effects
 
-ROOMS: dict[str, Any] = {}  # by experiment, its module `rates`
+ROOMS: dict[str, Any] = {
+    "neurons": neurons,
+    "DeepFloyd": deepfloyd,
+    "human study": human,
+}  # by experiment, its module `rates`
 ALLOWED = 0.05  # false positives that a rule may have
 COVERS = (0.93, 0.97)  # what a 95% interval may hold of the truth
 

@@ -161,7 +161,7 @@ def _of_positions(carried: Mapping[str, pd.DataFrame], model: str, beside: str) 
             outcome=carry(others),
         ),
         Claim(
-            text="tokens before the subject carry some of the attribute in the bidirectional model",
+            text="tokens before the subject carry the attribute too in the bidirectional model",
             section="ours",
             **_shares(group, "before the subject", model, beside),
             outcome=above(before, LITTLE),

@@ -29,6 +29,7 @@ FOUR = (
 )  # the paper's human study leaves DeepFloyd out
 ATTRIBUTES = ("style", "fact", "object")  # in the order in which App. J reports them
 SCALE = range(1, 6)
+Sides = tuple[np.ndarray, np.ndarray]  # clean and altered image, [h, w, 3]
 # App. J word for word: the question, and what the ends of the scale mean.
 QUESTIONS = {
     "style": (

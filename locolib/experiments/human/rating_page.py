@@ -6,19 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
-import numpy as np
-
 from ...drawing.provenance import provenance
 from ...drawing.sampling import Settings, generate, image_key
 from ...figures import data_uri
 from ...models import Model
 from ...store import Store, key, write_atomic
-from .pairs import QUESTIONS, Pair, table
+from .pairs import QUESTIONS, Pair, Sides, table
 
 TEMPLATE = Path(__file__).with_name("rating.html")
-
-
-Sides = tuple[np.ndarray, np.ndarray]  # clean and altered image, [h, w, 3]
 
 
 STAND_INS = (

@@ -7,8 +7,7 @@ import pandas as pd
 
 from ...models import Scorer
 from ...scores import Interval, columns, proportion
-from .pairs import ATTRIBUTES, Pair, table
-from .rating_page import Sides
+from .pairs import ATTRIBUTES, Pair, Sides, table
 
 
 def machine(pairs: Sequence[Pair], images: Mapping[str, Sides], scorer: Scorer) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """How often the rules on dropped neurons are wrong: simulated tables of the size that the page uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,57 +17,59 @@ FULL, OF_ARTISTS, OF_PROMPTS, NOISE = 20.0, 5.0, 6.0, 5.0
 
 def rates(worlds: int = 400) -> list[Rate]:
     """The error rates of the three rules of `report`."""
-    rng = np.random.default_rng(0)
-
-    def of(
-        rule: str,
-        says: str,
-        null: tuple[str, float],
-        alternative: tuple[str, float],
-        draw: Callable[[np.random.Generator, float], Interval],
-        outcome: Callable[[Interval], str],
-    ) -> Rate:
-        held = [
-            float(np.mean([outcome(draw(rng, true)) == HELD for _ in range(worlds)]))
-            for true in (null[1], alternative[1])
-        ]
-        return Rate(
-            rule=rule,
-            says=says,
-            null=null[0],
-            alternative=alternative[0],
-            n=len(WITHIN),
-            false_positive=held[0],
-            false_negative=1 - held[1],
-            worlds=worlds,
-        )
-
     return [
-        of(
+        _rate(
+            worlds,
             "dropped neurons remove more than half of the style",
             "the share's interval lies above 0.5",
-            ("they remove half", 0.5),
-            ("they remove 0.8", 0.8),
+            {"they remove half": 0.5, "they remove 0.8": 0.8},
             _share,
             outcome_of_half,
         ),
-        of(
+        _rate(
+            worlds,
             "some neurons remove more of the style than others",
             "the interval of the difference of shares lies above 0",
-            ("they remove as much", 0.0),
-            (f"they remove {2 * LITTLE:.1f} more", 2 * LITTLE),
+            {"they remove as much": 0.0, f"they remove {2 * LITTLE:.1f} more": 2 * LITTLE},
             _share,
             outcome_of_lead,
         ),
-        of(
+        _rate(
+            worlds,
             "dropping neurons costs some of the object",
             "the interval of the points lost lies above 0",
-            ("nothing is lost", 0.0),
-            ("3 points are lost", 3.0),
+            {"nothing is lost": 0.0, "4 points are lost": 4.0},
             _points,
             outcome_of_cost,
         ),
     ]
+
+
+def _rate(
+    worlds: int,
+    rule: str,
+    says: str,
+    truths: Mapping[str, float],
+    draw: Callable[[np.random.Generator, float], Interval],
+    outcome: Callable[[Interval], str],
+) -> Rate:
+    """A rule's error rates; the first of `truths` is the null, the second the alternative."""
+    rng = np.random.default_rng(0)
+    held = [
+        float(np.mean([outcome(draw(rng, true)) == HELD for _ in range(worlds)]))
+        for true in truths.values()
+    ]
+    null, alternative = truths
+    return Rate(
+        rule=rule,
+        says=says,
+        null=null,
+        alternative=alternative,
+        n=len(WITHIN),
+        false_positive=held[0],
+        false_negative=1 - held[1],
+        worlds=worlds,
+    )
 
 
 def _share(rng: np.random.Generator, true: float) -> Interval:
