@@ -153,7 +153,7 @@ def test_the_bare_target_is_a_question_about_style_alone():
 
 @pytest.mark.parametrize(
     "model, prompts, steps, stride",
-    [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 6, 10, 3), ("mini-deepfloyd", 6, 25, 1)],
+    [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 6, 10, 3), ("mini-deepfloyd", 6, 16, 1)],
 )
 def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
     given = locogen_page.LocoGenPage(
@@ -191,6 +191,7 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
         "03_locoedit",
         "03b_five_models",
         "07_planted_truth",
+        "rules",
         "ledger",
     ]
     assert (
@@ -211,6 +212,7 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
                 "02_locogen-planted-sd-v1-5",
                 "03_locoedit",
                 "07_planted_truth",
+                "rules",
             ],
         ),
         ("sd-v1-5", ["01_causal_tracing-sd-v1-5", "02_locogen-sd-v1-5"]),
