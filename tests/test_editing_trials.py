@@ -17,7 +17,7 @@ from locolib.experiments import deepfloyd, editing, locogen
 from locolib.experiments.deepfloyd import report as deepfloyd_report
 from locolib.experiments.editing import baselines, locoedit, report, report_by_model
 from locolib.experiments.editing import figures as plots
-from locolib.experiments.locogen import report as locogen_report
+from locolib.experiments.locogen import report_claims as locogen_report
 from locolib.prompts import about, read
 
 pytestmark = pytest.mark.computing
@@ -313,12 +313,15 @@ def test_a_listing_says_what_did_not_hold():
 
 
 def test_hits_without_an_answer_to_compare_with_are_no_claims():
-    row = {"verdict": "localised", "found": "8-9", "share": "1", "lead": "1"}
+    row = dict.fromkeys(
+        ("about", "smallest m", "its share", "overlap", "by chance", "held out", "share", "lead"),
+        "1",
+    ) | {"verdict": "localised", "found": "8-9", "outcome": "held"}
     told = locogen_report.claims(
         {
             "style": row | {"planted": "8-9"},
             "place": row | {"paper": "not said"},
-            "object": row | {"planted": "all layers"},
+            "object": row | {"planted": "all layers", "outcome": "did not hold"},
         },
         "5.1",
     )

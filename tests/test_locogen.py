@@ -17,15 +17,14 @@ from locolib.experiments.locogen import (
     effects,
     label,
     measure,
-    rates,
     report,
-    report_by_model,
     rows,
     search,
     searching,
     seeds,
     stability,
     sweep,
+    verdict_rates,
     windows,
 )
 from locolib.models import load_scorer
@@ -134,7 +133,8 @@ def test_few_prompts_make_seeds_the_units():
         [("p", s, name, 1.0) for s in range(5) for name in ("", "0-15", "3")],
         columns=["prompt", "seed", "layers", "score"],
     )
-    assert effects(table, [(3,)], 16, "style").full.shape == (5,)
+    made = effects(table, [(3,)], 16, "style")
+    assert made.full.shape == (5,) and set(made.strata) == {"p"}
 
 
 def test_altering_all_layers_scores_as_the_target_prompt_would(model, store):
@@ -184,8 +184,8 @@ def test_sweep_is_stored_and_complete(model, store):
 
 def test_an_answers_numbers_are_those_of_its_words(model, store):
     asked = request()
-    done = sweep(model, asked, 2, store=store)
-    row, found = report.hit(done, asked, model.spec), report.numbers(done, asked, model.spec)
+    answer = locogen.locate(model, asked, (8, 2), store=store, sizes=[2])
+    row, found = report.hit(answer, model.spec), report.numbers(answer, model.spec)
     for column, words in zip(report.NUMBERS, report.INTERVALS, strict=True):
         assert (
             str(
@@ -195,13 +195,12 @@ def test_an_answers_numbers_are_those_of_its_words(model, store):
             )
             == row[words]
         )
-    assert (found["n"], found["images"]) == (row["held-out prompts"], row["images"]) and row[
-        "found"
-    ] in found["said"]
-    known = report_by_model.share_at_known(locogen.summary_of(done), model.spec, "style")
-    assert set(known) == {"known", "known_low", "known_high"} and np.isnan(
-        report_by_model.share_at_known(done.curve, model.spec, "place")["known"]
+    assert (
+        row["held out"].startswith(f"{found['n']} ")
+        and found["images"] == row["images"]
+        and row["found"] in found["said"]
     )
+    assert "known" in found and row["overlap"].endswith("of 2 layers")
 
 
 def test_tables_of_another_scorer_are_not_given_back(model, store):
@@ -294,20 +293,23 @@ def test_a_planted_window_is_found_on_every_split():
         and set(splits.m) == {2}
         and set(splits.images) == {48}
     )
-    found = rates(splits, right=(8, 2)).set_index("verdict")
+    found = verdict_rates(splits, right=(8, 2)).set_index("verdict")
     assert (
         found.rate["localised"] == found.rate["localised in the right window"] == 1
         and 0.8 < found.low["localised"] < 1
     )
     assert (
-        rates(splits, right=(3, 2)).set_index("verdict").rate["localised in the right window"] == 0
+        verdict_rates(splits, right=(3, 2))
+        .set_index("verdict")
+        .rate["localised in the right window"]
+        == 0
     )
 
 
 def test_where_no_window_controls_no_split_localises():
     splits = stability(made_up({m: {3: 0.2} for m in (1, 2, 3, 4)}), splits=20)
     assert set(splits.verdict) == {"not localised"} and set(splits.m) == {4}
-    assert rates(splits).set_index("verdict").rate["not localised"] == 1
+    assert verdict_rates(splits).set_index("verdict").rate["not localised"] == 1
 
 
 def test_splits_are_reproducible():

@@ -1,11 +1,10 @@
-"""The verdict rule on synthetic effects: all four verdicts, coverage of intervals, error rates under the null; agreement of prompts."""
+"""The verdict rule on synthetic effects: all four verdicts, coverage of intervals, error rates under the null."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from locolib.experiments.locogen.checks import agreement, concordance
 from locolib.scores import (
     ENOUGH,
     Effects,
@@ -258,39 +257,3 @@ def test_wilson_interval_of_the_papers_human_study():
     assert (
         interval.value == pytest.approx(0.9258, abs=1e-4) and interval.low < 0.9258 < interval.high
     )
-
-
-# --- agreement of prompts
-
-
-def bumps(rng, centres, windows: int = 15, noise: float = 0.3) -> np.ndarray:
-    """Effects [prompts, windows] with a bump at each prompt's own centre, as wide as overlapping windows make it."""
-    at = np.arange(windows)
-    return np.array([np.exp(-0.5 * (at - centre) ** 2) for centre in centres]) + rng.normal(
-        0, noise, (len(centres), windows)
-    )
-
-
-def test_prompts_that_rank_alike_have_concordance_1():
-    assert concordance(np.tile(np.arange(10.0), (5, 1))) == pytest.approx(1)
-    assert concordance(np.array([np.arange(10.0), np.arange(10.0)[::-1]])) == pytest.approx(0)
-
-
-def test_prompts_with_one_window_agree():
-    found = agreement(bumps(np.random.default_rng(0), [8] * 12))
-    assert found.p < 0.01 and found.concordance > found.chance
-
-
-def test_prompts_with_windows_of_their_own_do_not_agree():
-    found = agreement(
-        bumps(np.random.default_rng(1), np.random.default_rng(2).integers(0, 15, 12)), draws=300
-    )
-    assert found.p > 0.05 and found.concordance <= found.chance
-
-
-def test_coverage_of_the_null_of_agreement():
-    """Where each prompt has a place of its own, however smooth its row, at most 10% of 100 worlds are called agreement at p <= 0.05."""
-    rng = np.random.default_rng(3)
-    smooth = [bumps(rng, [0] * 8, noise=0.05) for _ in range(100)]
-    turned = [np.array([np.roll(row, rng.integers(15)) for row in world]) for world in smooth]
-    assert np.mean([agreement(world, draws=100).p <= 0.05 for world in turned]) <= 0.10

@@ -67,7 +67,9 @@ def test_a_sweep_of_which_no_share_is_defined_has_pictures_too(swept):
     assert text.count("<img") == 4
 
 
-def row(attribute: str, verdict: str, found: str, paper: str) -> dict:
+def row(
+    attribute: str, verdict: str, found: str, paper: str, outcome: str = "not settled", **more
+) -> dict:
     return {
         "model": "A",
         "attribute": attribute,
@@ -75,14 +77,22 @@ def row(attribute: str, verdict: str, found: str, paper: str) -> dict:
         "paper": paper,
         "found": found,
         "verdict": verdict,
+        "about": "these 6 artists",
+        "held out": "8 prompts",
+        "smallest m": "2",
+        "sizes searched": "1, 2",
         "share": "0.90",
-        "paper's share": "0.40",
-    }
+        "its share": "0.40",
+        "overlap": "0 of 2 layers",
+        "by chance": "0.07",
+        "tie": False,
+        "outcome": outcome,
+    } | more
 
 
 def test_each_model_and_attribute_is_a_line_with_words():
     rows = [
-        row("style", "localised", "8-9", "8-9"),
+        row("style", "localised", "8-9", "8-9", "held"),
         row("object", "localised", "4-5", "6-7"),
         row("fact", "not localised", "1-2", "6-7"),
     ]
@@ -106,8 +116,10 @@ def test_what_the_paper_does_not_place_is_said():
         "",
         places(
             [
-                row("style", "no effect", "8-9", "depends on the prompt"),
-                row("fact", "inconclusive", "8-9", "not said"),
+                row(
+                    "style", "no effect", "8-9", "depends on the prompt", "nothing to compare with"
+                ),
+                row("fact", "inconclusive", "8-9", "not said", "nothing to compare with"),
             ],
             {"A": 22},
         ).data,
@@ -116,3 +128,15 @@ def test_what_the_paper_does_not_place_is_said():
         "altering changes nothing; paper: it depends" in text
         and "not settled (best: 8-9); paper: not said" in text
     )
+
+
+def test_a4_the_front_page_counts_three_outcomes_and_says_ties():
+    rows = [
+        row("style", "localised", "8-10", "8-9", "held", overlap="2 of 2 layers"),
+        row("object", "localised", "9-10", "8-9", "held", tie=True),
+        row("fact", "localised", "4-5", "6-7", "did not hold"),
+    ]
+    words = re.sub("<[^>]*>", "", places(rows, {"A": 16}).data)
+    assert "Of the 3 places" in words and "2 held" in words and "1 did not hold" in words
+    assert "as in the paper (8-9: nested)" in words and "as in the paper (8-9: tied)" in words
+    assert "unlike the paper (6-7)" in words and "0 are not settled" in words

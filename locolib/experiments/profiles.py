@@ -15,6 +15,7 @@ class Profile(BaseModel):
         few: the same for models of more than 16 layers, whose sweeps have more windows.
         seeds: of each prompt.
         stride: layers between two windows where there are more than 32 layers.
+        sizes: window sizes that LocoGen searches, by the number of layers; not there: 1, 2, ... to a quarter of them.
         objects: on a model's own page; 0: all.
         places: whether pages of models also sweep over places, which the paper does not.
         traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
@@ -30,6 +31,7 @@ class Profile(BaseModel):
     few: int
     seeds: int = 1
     stride: int = 1
+    sizes: dict[int, str] = {}
     objects: int = 0
     places: bool = True
     traced: int = 0
@@ -45,6 +47,10 @@ class Profile(BaseModel):
     def prompts_of(self, spec: Spec) -> int:
         return self.few if spec.layers > 16 else self.prompts
 
+    def sizes_of(self, spec: Spec) -> int | str:
+        """The sizes that are searched, as the page's parameter `m` says them; where there are many layers a few around the paper's (App. G)."""
+        return self.sizes.get(spec.layers, 0)
+
     def stride_of(self, spec: Spec) -> int:
         return self.stride if spec.layers > 32 else 1
 
@@ -58,6 +64,7 @@ PROFILES = {
             prompts=2,
             few=2,
             stride=16,
+            sizes={16: "1, 2", 22: "2, 3", 70: "3, 5"},
             objects=2,
             traced=1,
             traced_few=1,
@@ -72,13 +79,15 @@ PROFILES = {
         Profile(
             name="quick",
             prompts=16,
-            few=6,
+            few=12,
             stride=3,
+            sizes={22: "3", 70: "3, 5"},
             objects=16,
             places=False,
             traced=3,
             traced_few=2,
             thinned=8,
+            split_seeds=2,
         ),  # two cores: minutes
         Profile(
             name="paper",
@@ -94,6 +103,7 @@ PROFILES = {
             pictures_five=24,
             split_seeds=8,
             split_steps=50,
+            sizes={70: "1, 2, 3, 4, 5, 6, 8, 10"},
         ),
     )
 }  # the paper's 50 steps

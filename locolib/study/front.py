@@ -4,9 +4,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from IPython.display import HTML
 
-from ..claims import HELD
+from ..claims import FAILED, HELD
 from ..experiments import locogen
 from ..experiments.locogen import Request, Sweep, report_by_model
 from ..experiments.locogen import report as locogen_report
@@ -78,13 +79,13 @@ def _said(done: Sweep, spec: Spec, found: str) -> str:
 
 def _numbers(done: Sweep) -> str:
     """Its numbers, where a share is defined."""
-    verdict = done.verdict
+    verdict, (units, of) = done.verdict, locogen_report.counted(done)
     return (
         ""
-        if verdict.verdict == "no effect"
+        if verdict.verdict == "no effect" or not np.isfinite(verdict.share.value)
         else (
             f" Altering LocoGen's window alone does {verdict.share} of what altering all layers does, and leads the best window elsewhere by {verdict.margin} "
-            "(95% intervals, on prompts that had no part in the choice)."
+            f"(95% intervals, on {units} {of} that had no part in the choice; about {locogen.about_whom(done.asked.prompts)})."
         )
     )
 
@@ -141,11 +142,12 @@ def _line(row: Mapping[str, Any], layers: int) -> str:
         "not localised": "no window is enough",
     }[row["verdict"]]
     known = told[:1].isdigit()
-    says = (
-        "as in the paper"
-        if outcome(row) == HELD and comparable(row)
-        else f"paper: {told if known or told == 'not said' else 'it depends'}"
+    where = f"paper: {told if known or told == 'not said' else 'it depends'}"
+    says = {HELD: "as in the paper", FAILED: f"unlike the paper ({told})"}.get(
+        outcome(row) if comparable(row) else "", where
     )
+    if outcome(row) == HELD and row["found"] != told and known:
+        says += f" ({told}: {'tied' if row['tie'] else 'nested'})"
     parts = (
         _span(row["found"], layers, f"background:{PALETTE[row['attribute']] if sure else _HATCH}")
         if row["verdict"] != "no effect"

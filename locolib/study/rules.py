@@ -9,12 +9,14 @@ from matplotlib.axes import Axes
 from ..claims import Rate
 from ..experiments.deepfloyd import rates as deepfloyd
 from ..experiments.human import rates as human
+from ..experiments.locogen import rates as locogen
 from ..experiments.neurons import rates as neurons
 from ..figures import PALETTE, styled
 from ..scores import coverage, wilson
 from ..scores.verdict import Effects
 
 ROOMS: dict[str, Any] = {
+    "LocoGen": locogen,
     "neurons": neurons,
     "DeepFloyd": deepfloyd,
     "human study": human,

@@ -1,65 +1,19 @@
-"""What can be asked of a sweep beside its answer: is a planting right, do prompts agree, would other halves say the same?"""
+"""What can be asked of a sweep beside its answer: is a planting right, what does each prompt say, would other halves say the same?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from ...models import Model
-from ...scores import Array, highest, judge, wilson
+from ...scores import highest, judge, wilson
 from ...store import Store
-from .measuring import Request, by_unit, changes, label, measure, summary, windows
-from .searching import Sweep, sweep
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """Whether prompts agree on which windows matter.
-
-    Attributes:
-        concordance: Kendall's W of the windows' effects over prompts, 0 (none) to 1 (all rank them alike).
-        chance: its 95% quantile where they do not agree.
-        p: share of the null that is at least as large.
-    """
-
-    concordance: float
-    chance: float
-    p: float
-
-    def __str__(self) -> str:
-        return f"W = {self.concordance:.2f} (chance up to {self.chance:.2f}, p = {self.p:.3f})"
-
-
-def concordance(effects: Array) -> float:
-    """Kendall's W of [prompts, windows]: how far prompts rank the windows alike."""
-    ranks = rankdata(effects, axis=1)
-    prompts, windows = ranks.shape
-    return float(
-        12
-        * ((ranks.sum(0) - prompts * (windows + 1) / 2) ** 2).sum()
-        / (prompts**2 * (windows**3 - windows))
-    )
-
-
-def agreement(effects: Array, *, draws: int = 1000, seed: int = 0) -> Agreement:
-    """Kendall's W against a permutation null that turns each prompt's windows round by a random number of places.
-
-    (Turning keeps what neighbouring windows, which overlap, have in common; permuting freely would call that agreement.)
-    """
-    rng = np.random.default_rng(seed)
-    prompts, windows = effects.shape
-    found = concordance(effects)
-    places = (np.arange(windows) + rng.integers(0, windows, (draws, prompts, 1))) % windows
-    null = np.array([concordance(np.take_along_axis(effects, turn, axis=1)) for turn in places])
-    return Agreement(
-        concordance=found,
-        chance=float(np.quantile(null, 0.95)),
-        p=float((1 + (null >= found).sum()) / (1 + draws)),
-    )
+from .layer_sets import label, windows
+from .measuring import Request, measure
+from .searching import Sweep
+from .units import changes, summary
 
 
 def check_planting(
@@ -101,32 +55,19 @@ def by_prompt(done: Sweep) -> pd.DataFrame:
     A prompt's share is its effect divided by the mean effect of altering all layers over all prompts: a prompt on which
     nothing moves must not divide by next to nothing.
     """
-    change = (
-        changes(by_unit(done.table)[1], done.attribute).groupby(level="prompt", sort=False).mean()
-    )
+    mean = done.table.groupby(["prompt", "layers"], sort=False).score.mean().unstack("layers")
+    change = changes(mean, done.attribute)
     shares = (
         change[[label(w) for w in done.windows]] / change[label(tuple(range(done.layers)))].mean()
     )
     return shares.set_axis([w[0] for w in done.windows], axis=1)
 
 
-def prompts_agree(done: Sweep) -> Agreement:
-    """Whether the prompts of a sweep have their windows in the same place (the paper: not in DeepFloyd, Section 5.2)."""
-    return agreement(by_prompt(done).to_numpy())
-
-
-def by_value(
-    model: Model, request: Request, values: Sequence[str], m: int, *, store: Store
-) -> dict[str, Sweep]:
-    """A sweep for each value of an attribute (an artist, say): all prompts of the request, with that value in each."""
-    return {value: sweep(model, request.about(value), m, store=store) for value in values}
-
-
 def stability(sweeps: Sequence[Sweep], *, splits: int = 200, seed: int = 0) -> pd.DataFrame:
     """Would other halves have said the same?  The search's answer on random splits of the same images into disjoint halves.
 
-    This is the stability of one trained model's answer, not an error rate: all splits share the images.  A prompt's images
-    stay together, so a half is a half of the prompts.
+    This is the stability of one trained model's answer, not an error rate: all splits share the images.  Units stay together
+    (values or prompts, see `effects`), so a half is a half of them.
 
     Args:
         sweeps: of m = 1, 2, ... in order (`search` with ``every=True``).
@@ -158,7 +99,7 @@ def stability(sweeps: Sequence[Sweep], *, splits: int = 200, seed: int = 0) -> p
     return pd.DataFrame(rows)
 
 
-def rates(splits: pd.DataFrame, right: tuple[int, int] | None = None) -> pd.DataFrame:
+def verdict_rates(splits: pd.DataFrame, right: tuple[int, int] | None = None) -> pd.DataFrame:
     """How often each verdict came, with Wilson's 95% intervals; and the `right` (start, m), where there is one."""
     counts = {
         name: int((splits.verdict == name).sum())

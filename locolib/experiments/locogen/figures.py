@@ -218,8 +218,13 @@ def score_by_size(
     attribute: str,
     scorer: str,
     known: tuple[int, int] | None = None,
+    name: str = "planted",
 ) -> Axes:
-    """Mean CLIP-Score against the window's size m, from one start (the paper's Fig. 56); m = 0 is the clean image."""
+    """Mean CLIP-Score against the window's size m, from one start (the paper's Fig. 56); m = 0 is the clean image.
+
+    Args:
+        known: (start, m) of the paper's or the planted location, marked in yellow; `name` says whose it is.
+    """
     part = table[table.kind.isin(("clean", "window"))].sort_values("m")
     ax.errorbar(
         part.m,
@@ -238,7 +243,7 @@ def score_by_size(
             alpha=0.45,
             linewidth=0,
             zorder=0,
-            label=f"planted: m = {known[1]}",
+            label=f"{name}: m = {known[1]}",
         )
     start = int(part[part.m > 0].start.iloc[0])
     told = "target" if attribute == "fact" else "original"

@@ -6,11 +6,13 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from ...drawing.sampling import Settings
-from ...models import Spec, find
+from ...models import Model, Spec, find
 from ...prompts import ATTRIBUTES, Prompt, choose, read
+from ...store import Store
 from ..page import MINIATURES, ModelPage, Page, here
 from ..profiles import PROFILES, Profile
-from . import measuring
+from . import layer_sets, measuring
+from .comparing import Answer, locate
 from .measuring import Request
 
 
@@ -60,8 +62,16 @@ class LocoGenPage(Sweeping):
     each = MINIATURES
     model: str = "mini-sd-v1-5"
     attribute: str = "all"
-    m: int = Field(0, ge=0)
+    m: int | str = 0
     stride: int = Field(1, ge=1)
+
+    @field_validator("m")
+    @classmethod
+    def _m(cls, sizes: int | str) -> int | str:
+        parts = [sizes] if isinstance(sizes, int) else sizes.split(",")
+        if not all(str(part).strip().isdigit() for part in parts):
+            raise ValueError('it must be a number of layers, 0 or a list such as "2, 3, 5"')
+        return sizes
 
     @field_validator("attribute")
     @classmethod
@@ -73,29 +83,72 @@ class LocoGenPage(Sweeping):
     def request(self, attribute: str, **options: bool) -> Request:
         return super().request(attribute, bare_target=self.attribute == "bare style", **options)
 
-    def sizes(self) -> dict[str, int]:
-        """Attribute -> window size: m, or the paper's for this model and attribute."""
+    def names(self) -> tuple[str, ...]:
+        """The attributes that are asked about."""
         several = {"all": ATTRIBUTES, "paper": ("style", "object", "fact")}
-        spec, wanted = (
-            find(self.model),
-            several.get(self.attribute) or (self.attribute.removeprefix("bare "),),
-        )
-        sizes = {name: self.m or spec.m[name] for name in wanted}
-        measuring.windows(spec.layers, max(sizes.values()))
+        return several.get(self.attribute) or (self.attribute.removeprefix("bare "),)
+
+    def sizes(self) -> dict[str, int]:
+        """Attribute -> the one window size that is asked for, or else the paper's for this model and attribute."""
+        spec = find(self.model)
+        sizes = {name: self._one() or spec.m[name] for name in self.names()}
+        layer_sets.windows(spec.layers, max(sizes.values()))
         return sizes
 
-    def images(self) -> int:
-        layers = find(
-            self.model
-        ).layers  # beside the windows: clean, all layers, and all with the text that bypasses them
-        return sum(
-            count(self.request(name), len(measuring.windows(layers, m, self.stride)) + 3)
-            for name, m in self.sizes().items()
+    def _one(self) -> int:
+        return self.m if isinstance(self.m, int) else 0
+
+    def searched(self) -> tuple[int, ...]:
+        """The window sizes that are searched, in order: 1, 2, ... to a quarter of the layers, unless `m` says which."""
+        layers = find(self.model).layers
+        if self.m == 0:
+            return tuple(range(1, max(1, layers // 4) + 1))
+        sizes = sorted({int(part) for part in str(self.m).split(",")})
+        for size in (sizes[0], sizes[-1]):
+            layer_sets.windows(layers, size)
+        return tuple(sizes)
+
+    def known(self, attribute: str) -> tuple[int, int] | None:
+        """The paper's (start, m) for this model and attribute, or the planted one."""
+        return find(self.model).paper.get(attribute)
+
+    def locate(self, model: Model, attribute: str, store: Store) -> Answer:
+        """Algorithm 1 as this page runs it: the smallest m of those searched, and the known window beside it."""
+        return locate(
+            model,
+            self.request(attribute),
+            self.known(attribute),
+            store=store,
+            sizes=self.searched(),
+            stride=self.stride,
         )
+
+    def growing(self, attribute: str) -> int:
+        """The layer from which windows grow (Figs. 55 and 56: style, where there are few layers); -1 where none do."""
+        spec = find(self.model)
+        return (
+            spec.paper["style"][0]
+            if attribute == "style" in spec.paper and spec.layers <= 16
+            else -1
+        )
+
+    def images(self) -> int:
+        layers = find(self.model).layers
+        total = 0
+        for name in self.names():
+            known = self.known(name)
+            sizes = {*self.searched(), *([known[1]] if known else [])}
+            sets = sum(len(layer_sets.windows(layers, m, self.stride)) for m in sizes)
+            start = self.growing(name)
+            grown = layers - start - max(sizes) if start >= 0 else 0
+            # beside the windows: clean, all layers, all with the text that bypasses them, and the known window
+            total += count(self.request(name), sets + 4 + max(grown, 0))
+        return total
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return super().values(chosen, spec) | {
+            "m": chosen.sizes_of(spec),
             "stride": chosen.stride_of(spec),
             "attribute": "all" if chosen.places else "paper",
         }
@@ -134,7 +187,7 @@ class PlantedPage(Sweeping):
     after = ("03_locoedit",)
     needs = ("planted-sd-v1-5",)
     model: str = "planted-sd-v1-5"
-    prompts: int = Field(16, ge=0)
+    prompts: int = Field(12, ge=0)
 
     @field_validator("model")
     @classmethod
@@ -150,6 +203,10 @@ class PlantedPage(Sweeping):
         return sum(
             count(self.request(name), 3 * layers + 4) for name in find(self.model).paper
         )  # m = 1, 2, 3 and the checks
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
+        return super().values(chosen, spec) | {"prompts": min(chosen.prompts, 12)}
 
 
 class NowherePage(Sweeping):
@@ -200,7 +257,7 @@ class ArtistPage(Sweeping):
         return name
 
     def images(self) -> int:
-        windows = len(measuring.windows(find(self.model).layers, self.m)) + 2
+        windows = len(layer_sets.windows(find(self.model).layers, self.m)) + 2
         return 4 * count(
             self.request("style"), windows
         )  # three artists, and all prompts as they are

@@ -1,17 +1,19 @@
 """What the pages on LocoGen say they found: rows of tables, claims, and sentences in which every number is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from ... import scores
-from ...claims import IN_WORDS, Claim, listing, settled
+from ...claims import IN_WORDS
 from ...models import NOWHERE, Spec, find
-from ...scores import columns, wilson
-from . import checks, measuring, searching
-from .measuring import Request, window_label
+from ...scores import NOTHING, Interval, columns, proportion
+from . import report_outcomes, searching
+from .comparing import Answer
+from .layer_sets import label, window_label
 from .searching import Sweep
+from .units import NOUNS, about_whom, effects, groups_of, unit_of
 
 _UNKNOWN = "not said"
 NUMBERS = {
@@ -19,17 +21,20 @@ NUMBERS = {
     "lead": "lead on the best window elsewhere, in shares",
     "picked": "scorer picks the target, share of images",
     "full": "effect of all layers, points",
+    "known": "share of the known window",
 }
 LIMITS = {
     "share": (-0.25, 1.5),
     "lead": (-0.5, 1.5),
     "picked": (0, 1),
+    "known": (-0.25, 1.5),
 }  # of their axes: an interval of little n would leave no room for others
 INTERVALS = [
     "share",
     "lead",
     "target picked",
     "all layers, points",
+    "its share",
 ]  # of a row of `hit`, which `NUMBERS` tells as well
 
 
@@ -68,51 +73,84 @@ def claim(spec: Spec, attribute: str) -> str:
     )
 
 
-def _confirming(done: Sweep, asked: Request) -> tuple[int, pd.DataFrame]:
-    """(held-out prompts, the rows of their images with the best window altered)."""
-    held = [prompt.original for prompt in searching.split(asked.prompts)[1]]
-    altered = done.table.layers == window_label(done.verdict.start, done.verdict.m)
-    return len(held), done.table[altered & done.table.prompt.isin(held)]
+def _confirming(done: Sweep) -> pd.DataFrame:
+    """The rows of the held-out prompts' images with the found window altered."""
+    held = [prompt.original for prompt in searching.split(done.asked.prompts)[1]]
+    return done.table[(done.table.layers == label(done.found)) & done.table.prompt.isin(held)]
 
 
-def hit(done: Sweep, asked: Request, spec: Spec) -> dict[str, Any]:
-    """One row of a page's table of answers: where it was, where LocoGen found it, how surely, and the paper's own rule."""
-    verdict, (held, altered) = done.verdict, _confirming(done, asked)
-    picked = wilson(int(altered.picks_target.sum()), len(altered))
-    return {
+def _picked(done: Sweep) -> Interval:
+    """How often the scorer picks the target's value in those."""
+    altered, unit = _confirming(done), unit_of(done.table)
+    return proportion(altered.picks_target.to_numpy(), groups_of(altered, unit))
+
+
+def counted(done: Sweep) -> tuple[int, str]:
+    """(how many units the held-out half has, what they are): (6, "objects"), (8, "prompts"), (5, "images")."""
+    held = done.held_out([done.found])
+    unit = unit_of(done.table)
+    if unit != "image" and held.strata is not None:
+        unit = "image"
+    return len(held.full), f"{NOUNS[done.attribute] if unit == 'value' else unit}s"
+
+
+def hit(found: Answer, spec: Spec, told: tuple[int, int] | None = None) -> dict[str, Any]:
+    """One row of a page's table of answers: the smallest m and its window, how surely, and the known window beside it.
+
+    Args:
+        told: the known window (start, m), where it is not the model's own.
+    """
+    done, verdict, beside = found.done, found.done.verdict, found.beside
+    units, of = counted(done)
+    row = {
         "attribute": done.attribute,
-        "m": done.m,
-        whose(spec): known(spec, done.attribute),
-        "found": window_label(verdict.start, verdict.m),
+        "about": about_whom(done.asked.prompts),
+        "sizes searched": ", ".join(str(one.m) for one in found.sweeps),
+        "smallest m": str(done.m) if done.localised else "none",
+        "found": label(done.found),
         "verdict": verdict.verdict,
         "share": str(verdict.share),
         "lead": str(verdict.margin),
-        "target picked": str(picked),
+        "target picked": str(_picked(done)),
         "all layers, points": str(verdict.full),
         "plain rule": window_label(done.argbest, done.m),
-        "held-out prompts": held,
-        "images": len(altered),
+        whose(spec): window_label(*told) if told else known(spec, done.attribute),
+        "its share": str(beside.share) if beside else "",
+        "overlap": f"{beside.overlap} of {len(beside.window)} layers" if beside else "",
+        "tie": bool(beside and beside.controls and not beside.nested),
+        "by chance": f"{beside.chance:.2f}" if beside else "",
+        "held out": f"{units} {of}",
+        "images": len(_confirming(done)),
     }
+    return row | {"outcome": _outcome(found, spec, row)}
 
 
-def numbers(done: Sweep, asked: Request, spec: Spec, name: str = "") -> dict[str, Any]:
-    """The numbers of a row of `hit`, each of `NUMBERS` with _low and _high, and what they are of in words."""
-    verdict, (held, altered) = done.verdict, _confirming(done, asked)
-    found, told = window_label(verdict.start, verdict.m), known(spec, done.attribute)
+def numbers(found: Answer, spec: Spec, name: str = "") -> dict[str, Any]:
+    """The numbers of a row of `hit`, each of `NUMBERS` with _low and _high, and what they are of in words; `known` is the known window's share."""
+    done, verdict = found.done, found.done.verdict
+    units, of = counted(done)
     parts = {
         "share": verdict.share,
         "lead": verdict.margin,
-        "picked": wilson(int(altered.picks_target.sum()), len(altered)),
+        "picked": _picked(done),
         "full": verdict.full,
+        "known": found.beside.share if found.beside else NOTHING,
     }
+    where = label(found.beside.window) if found.beside else known(spec, done.attribute)
     return {
         "name": name or done.attribute,
         "attribute": done.attribute,
-        "said": f"layers {found}; {whose(spec)}: {told}",
+        "said": f"layers {label(done.found)}; {whose(spec)}: {where}; {units} {of}, {about_whom(done.asked.prompts)}",
         "verdict": verdict.verdict,
-        "n": held,
-        "images": len(altered),
+        "n": units,
+        "unit": of,
+        "images": len(_confirming(done)),
     } | columns(parts)
+
+
+def units_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What n counts in some rows of `numbers`, for a figure's title."""
+    return f"held-out {' or '.join(sorted({row['unit'] for row in rows}))}"
 
 
 def _known(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -126,46 +164,67 @@ def comparable(row: Mapping[str, Any]) -> bool:
     return told != _UNKNOWN and not told.startswith("depends")
 
 
+def _outcome(found: Answer, spec: Spec, row: Mapping[str, Any]) -> str:
+    """Whether the answer is right (`comparing`): where the paper says or a tie; exactly where it was planted; nowhere where no window has it."""
+    done, verdict = found.done, found.done.verdict.verdict
+    if not comparable(row):
+        return "nothing to compare with"
+    if _known(row)[1] in NOWHERE or found.beside is None:
+        return report_outcomes.nowhere(verdict)
+    if spec.planted:
+        return report_outcomes.exact(done.localised, done.found, verdict, found.beside)
+    return report_outcomes.agreement(done.localised, verdict, found.beside)
+
+
 def outcome(row: Mapping[str, Any]) -> str:
-    """Whether a row of `hit` is right: localised exactly where it should be, or nowhere where no window has it."""
-    told, verdict = _known(row)[1], row["verdict"]
-    right = (
-        verdict == "not localised"
-        if told in NOWHERE
-        else verdict == "localised" and row["found"] == told
+    """Whether a row of `hit` is right: one of `claims.OUTCOMES`, or that there is nothing to compare with."""
+    return str(row["outcome"])
+
+
+def _says(row: Mapping[str, Any]) -> str:
+    """What LocoGen answers."""
+    searched = f"of the sizes searched (m = {row['sizes searched']})"
+    return {
+        "localised": f"localised in layers {row['found']}, the smallest m {searched} being {row['smallest m']}",
+        "no effect": "no effect: altering all layers changes nothing that matters",
+        "not localised": f"not localised, no window {searched} comes near to the effect of all layers",
+        "inconclusive": f"inconclusive; no size {searched} has a window that is confirmed, and the best of the last is {row['found']}",
+    }[row["verdict"]]
+
+
+def place(row: Mapping[str, Any]) -> str:
+    """The known window beside the found one in words: how far they overlap, and what it does itself."""
+    whose_answer, told = _known(row)
+    if told == _UNKNOWN:
+        return "the paper says nothing about it"
+    if told.startswith("depends"):
+        return f"the {whose_answer} answer {told}"
+    start = {"planted": "it was planted in", "paper": "the paper's answer is"}[whose_answer]
+    if told in NOWHERE:
+        return f"{start} {'layers ' if told != 'all layers' else ''}{told}"
+    tie = " (it controls as well: a tie)" if row["tie"] else ""
+    return (
+        f"{start} layers {told}, which have {row['overlap']} in common with that window and a share of {row['its share']} "
+        f"on the same held-out prompts{tie}; {row['by chance']} of all windows of that size would agree by the same rule"
     )
-    return settled(right, verdict in ("localised", "not localised"))
 
 
 def answer(row: Mapping[str, Any]) -> str:
     """A row of `hit` as a sentence, in Markdown."""
-    whose_answer, told = _known(row)
-    says = {
-        "localised": f"localised in layers {row['found']}",
-        "no effect": "no effect, altering all layers changes nothing",
-        "not localised": "not localised, no window comes near to the effect of all layers",
-        "inconclusive": f"inconclusive, the best window is {row['found']}",
-    }[row["verdict"]]
-    layers = told if told.startswith("depends") or told == "all layers" else f"layers {told}"
-    where = {"planted": f"it was planted in {layers}", "paper": f"the paper's answer is {layers}"}[
-        whose_answer
-    ]
-    where = f"the {whose_answer} answer {told}" if told.startswith("depends") else where
-    where = "the paper says nothing about it" if told == _UNKNOWN else where
     end = IN_WORDS[outcome(row)] if comparable(row) else ""
     share = (
         ""
-        if row["verdict"] == "no effect"
+        if row["share"] == "not defined"
         else (
-            f"On {row['held-out prompts']} held-out prompts ({row['images']} images) that window has a share of {row['share']} of the effect "
+            f"On the held-out half ({row['held out']}, {row['images']} images) the window that LocoGen names has a share of {row['share']} of the effect "
             f"of altering all layers, and leads the best window without a layer in common by {row['lead']}; the scorer picks the "
             f"target's value in a proportion of {row['target picked']}. "
         )
     )
     rule = "argmax" if row["attribute"] == "fact" else "argmin"
     return (
-        f"**{row['attribute']}**: {says}; {where}. {end} {share}Altering all layers moves the score by {row['all layers, points']} "
-        f"points. The paper's own rule (plain {rule} of the mean score) says layers {row['plain rule']}."
+        f"**{row['attribute']}** ({row['about']}): {_says(row)}; {place(row)}. {end} {share}Altering all layers moves the score by "
+        f"{row['all layers, points']} points. The paper's own rule at the last size (plain {rule} of the mean score) says layers {row['plain rule']}."
     )
 
 
@@ -189,17 +248,6 @@ def gaps(done: Sweep) -> str:
     )
 
 
-def unanimity(done: Sweep) -> str:
-    """Whether the prompts of a sweep agree on its windows, as a sentence."""
-    found, prompts = checks.prompts_agree(done), done.table.prompt.nunique()
-    if done.verdict.verdict == "no effect":
-        return f"**{done.attribute}**: altering all layers changes nothing, so there is nothing to agree on."
-    says = (
-        "they agree more than chance" if found.p <= 0.05 else "they agree no more than chance would"
-    )
-    return f"**{done.attribute}**: {found}; over {prompts} prompts and {len(done.windows)} windows {says}."
-
-
 def bypass(plain: pd.DataFrame, told: pd.DataFrame, layers: int, attribute: str) -> dict[str, Any]:
     """How far altering all layers goes while the text that bypasses them keeps the original prompt.
 
@@ -210,43 +258,10 @@ def bypass(plain: pd.DataFrame, told: pd.DataFrame, layers: int, attribute: str)
         A row: alone, whole (effects of both, points) and share (the first of the second), each with _low and _high.
     """
     every = [tuple(range(layers))]
-    alone, whole = (
-        measuring.effects(table, every, layers, attribute).full for table in (plain, told)
-    )
+    alone, whole = (effects(table, every, layers, attribute) for table in (plain, told))
     parts = {
-        "share": scores.ratio(alone, whole),
-        "alone": scores.mean(alone),
-        "whole": scores.mean(whole),
+        "share": scores.ratio(alone.full, whole.full, whole.strata),
+        "alone": scores.mean(alone.full, alone.strata),
+        "whole": scores.mean(whole.full, whole.strata),
     }
-    return {"name": attribute, "n": told.prompt.nunique()} | columns(parts)
-
-
-def claims(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
-    """LocoGen's answers (rows of `hit` by name) as claims; those that have nothing to be compared with are left out."""
-    told = []
-    for name, row in hits.items():
-        if comparable(row):
-            whose_answer, where = _known(row)
-            source = f"{'planted in' if whose_answer == 'planted' else 'in'} {where if where in NOWHERE else f'layers {where}'}"
-            told.append(
-                Claim(
-                    text=f"{name}: {source}, and LocoGen says so",
-                    section=section,
-                    number=f"{row['verdict']}, {row['found']}, share {row['share']}",
-                    control=f"lead on the best disjoint window {row['lead']}",
-                    outcome=outcome(row),
-                )
-            )
-    return told
-
-
-def conclusion(hits: Mapping[str, Mapping[str, Any]]) -> str:
-    """The `claims` of some rows of `hit` as an HTML list, and below them the rows that have no answer to be compared with."""
-    open_ = "; ".join(
-        f"{name} ({row['verdict']}; best window {row['found']}, share {row['share']})"
-        for name, row in hits.items()
-        if not comparable(row)
-    )
-    return listing(claims(hits, "")) + (
-        f"<p>No answer to compare with: {open_}.</p>" if open_ else ""
-    )
+    return {"name": attribute, "n": len(whole.full)} | columns(parts)

@@ -11,7 +11,9 @@ from ...models import Model
 from ...prompts import Prompt, halves
 from ...scores import CONTROLS, Effects, Verdict, judge, shares
 from ...store import Store
-from .measuring import Request, Window, effects, label, measure, summary, windows
+from .layer_sets import Window, label, windows
+from .measuring import Request, measure
+from .units import BY_VALUE, effects, summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,7 @@ class Sweep:
 
     Attributes:
         model, attribute, m, layers: what was swept.
+        asked: the request.
         table: a row for each image, see `measure`.
         verdict: the answer of `scores.judge`.
         stride: layers between the starts of two windows.
@@ -31,6 +34,7 @@ class Sweep:
     attribute: str
     m: int
     layers: int
+    asked: Request = field(repr=False)
     table: pd.DataFrame = field(repr=False)
     verdict: Verdict
     argbest: int
@@ -42,10 +46,25 @@ class Sweep:
         """The windows that were swept, in the order of `curve`."""
         return windows(self.layers, self.m, self.stride)
 
+    @property
+    def found(self) -> Window:
+        """The window that it names."""
+        return tuple(range(self.verdict.start, self.verdict.start + self.m))
+
+    @property
+    def localised(self) -> bool:
+        """Whether that window is confirmed."""
+        return self.verdict.verdict == "localised"
+
     @cached_property
     def effects(self) -> Effects:
         """Effects of its windows on all prompts."""
         return effects(self.table, self.windows, self.layers, self.attribute)
+
+    def held_out(self, sets: Sequence[Window], table: pd.DataFrame | None = None) -> Effects:
+        """Effects of layer sets on the prompts that had no part in the choice; of another table of the same request, if given."""
+        own = self.table if table is None else table
+        return effects(own, sets, self.layers, self.attribute, split(self.asked.prompts)[1])
 
 
 def sweep(
@@ -79,22 +98,33 @@ def sweep(
         layers=layers,
         destroyed=curve.destroyed.to_numpy(),
     )
-    best = curve.score.idxmax() if request.attribute == "fact" else curve.score.idxmin()
+    best = curve.score.argmax() if request.attribute == "fact" else curve.score.argmin()
     return Sweep(
         model=model.name,
         attribute=request.attribute,
         m=m,
         layers=layers,
+        asked=request,
         table=table,
         verdict=verdict,
-        argbest=int(curve.start[best]),
+        argbest=int(curve.start.iloc[best]),
         curve=curve,
         stride=stride,
     )
 
 
 def split(prompts: tuple[Prompt, ...]) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
-    """The half that chooses and the half that confirms; a single prompt must do both (the claim is about it alone)."""
+    """The half that chooses and the half that confirms; a single prompt must do both (the claim is about it alone).
+
+    With BY_VALUE values or more the halves share no value, so that what is confirmed holds of other values too.
+    """
+    values = list(dict.fromkeys(prompt.value for prompt in prompts))
+    if len(values) >= BY_VALUE:
+        chosen = set(values[::2])
+        return (
+            tuple(prompt for prompt in prompts if prompt.value in chosen),
+            tuple(prompt for prompt in prompts if prompt.value not in chosen),
+        )
     return halves(prompts) if len(prompts) > 1 else (prompts, prompts)
 
 
@@ -112,23 +142,29 @@ def _curve(
 
 
 def search(
-    model: Model, request: Request, *, store: Store, largest: int | None = None, every: bool = False
+    model: Model,
+    request: Request,
+    *,
+    store: Store,
+    sizes: Sequence[int] = (),
+    stride: int = 1,
+    every: bool = False,
 ) -> list[Sweep]:
     """The smallest m with a window that is confirmed (Section 5.1.2): sweeps m = 1, 2, ... and stops at the first.
 
     Args:
-        every: do not stop there: sweep all sizes up to `largest`.
+        sizes: the m that are searched, in order; default 1, 2, ..., M / 4.
+        every: do not stop there: sweep all sizes.
 
     Returns:
-        The sweeps done, in order; the last one holds the answer.  It ends at `largest` (default M / 4), or at the first
-        size where altering everything has no effect.
+        The sweeps done, in order; the last one holds the answer.  It ends with the sizes, or at the first size where altering
+        everything has no effect.
     """
     layers = model.spec.layers
     done: list[Sweep] = []
-    for m in range(1, (largest or max(1, layers // 4)) + 1):
-        done.append(
-            sweep(model, request, m, store=store, searched=[smaller.effects for smaller in done])
-        )
+    for m in sizes or range(1, max(1, layers // 4) + 1):
+        smaller = [one.effects for one in done]
+        done.append(sweep(model, request, m, store=store, searched=smaller, stride=stride))
         if not every and done[-1].verdict.verdict in ("localised", "no effect"):
             break
     return done
@@ -142,15 +178,16 @@ def summary_of(done: Sweep) -> pd.DataFrame:
 
 
 def by_size(
-    model: Model, request: Request, start: int, *, store: Store
+    model: Model, request: Request, start: int, *, store: Store, largest: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Windows of m = 1, 2, ... layers from one start (Figs. 55 and 56): (table of `measure`, its `summary`)."""
+    """Windows of m = 1, 2, ... layers from one start (Figs. 55 and 56): (table of `measure`, its `summary`).
+
+    Args:
+        largest: the last m; 0: as many layers as there are from `start` on.
+    """
     layers = model.spec.layers
-    sets = [
-        (),
-        tuple(range(layers)),
-        *(tuple(range(start, start + m)) for m in range(1, layers - start + (start > 0))),
-    ]
+    last = min(largest or layers, layers - start - (start == 0))
+    sets = [(), tuple(range(layers)), *(tuple(range(start, start + m)) for m in range(1, last + 1))]
     table = measure(model, request, sets, store=store)
     return table, summary(table, sets, layers, request.attribute).assign(
         start=lambda t: t.start.where(t.kind != "clean", start)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ...store import Store
-from .measuring import window_label
+from .layer_sets import window_label
 
 
 def clearest(table: pd.DataFrame) -> str:

@@ -1,0 +1,86 @@
+"""What the scorer is asked of a picture: how well it shows its prompt, whether it shows the target's value, and how far it is from unrelated texts."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from ...models import Scorer
+from ...prompts import GENERIC_COLUMNS, Prompt, generic_of, read_csv, swapped
+from ...scores import clip_score
+
+
+def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
+    """Texts among which the scorer picks what an image shows: the target, then the original with every known value."""
+    values = [prompt.value, *(p.value for p in prompts if p.value != prompt.value)]
+    return list(
+        dict.fromkeys(
+            [
+                prompt.target,
+                prompt.original,
+                *(swapped(prompt.original, prompt.value, v) for v in values[1:]),
+            ]
+        )
+    )
+
+
+def unrelated(prompt: Prompt, bundled: bool) -> list[str]:
+    """Generic prompts (App. L) that share neither object nor place with a prompt or its target: one for each object."""
+    told = f"{prompt.original} {prompt.target}".lower()
+    return [
+        text
+        for text, *words in _generic(bundled)
+        if not any(re.search(rf"\b{re.escape(word.lower())}\b", told) for word in words)
+    ]
+
+
+@cache
+def _generic(bundled: bool) -> tuple[tuple[str, str, str], ...]:
+    """(prompt, object, place) of one generic prompt for each object; neighbours differ in their place."""
+    table = read_csv(generic_of(bundled), GENERIC_COLUMNS)
+    of_object = [
+        list(zip(rows.prompt, rows.object, rows.location))
+        for _, rows in table.groupby("object", sort=False)
+    ]
+    return tuple(rows[i % len(rows)] for i, rows in enumerate(of_object))
+
+
+def scored(
+    images: np.ndarray,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[Sequence[int]],
+    scorer: Scorer,
+    bundled: bool,
+) -> pd.DataFrame:
+    """What the scorer says of images [prompts * seeds], prompt by prompt.
+
+    Returns:
+        A row for each image: prompt, value, seed; score (with the scored text), own (with the original prompt; NaN where a
+        picture has one colour throughout and so shows nothing), unrelated (the mean of `unrelated`), picks_target.
+    """
+    embedded = scorer.images(images).reshape(len(prompts), len(seeds[0]), -1)
+    blank = (images.reshape(len(images), -1).std(1) == 0).reshape(len(prompts), -1)
+    parts = []
+    for i, (prompt, seen) in enumerate(zip(prompts, embedded)):
+        texts, apart = candidates(prompt, prompts), unrelated(prompt, bundled)
+        known = scorer.texts([prompt.scored, *texts, *apart])
+        pick = (seen @ known[1 : 1 + len(texts)].T).argmax(-1)
+        at = texts.index(prompt.original)
+        # A place is only removed, so every other place is as good as none: there the target is "not the original's".
+        hit = pick != at if prompt.attribute == "place" else pick == 0
+        parts.append(
+            pd.DataFrame(
+                {
+                    "prompt": prompt.original,
+                    "value": prompt.value,
+                    "seed": seeds[i],
+                    "score": clip_score(seen, known[0]),
+                    "own": np.where(blank[i], np.nan, clip_score(seen, known[1 + at])),
+                    "unrelated": clip_score(seen[:, None], known[1 + len(texts) :]).mean(1),
+                    "picks_target": hit,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
