@@ -193,6 +193,7 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
         "07_planted_truth",
         "rules",
         "ledger",
+        "reproduction",
     ]
     assert (
         "mini-deepfloyd" in experiments_page.absent()
