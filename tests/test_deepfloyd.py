@@ -61,7 +61,11 @@ def tried(**shares: float) -> pd.DataFrame:
 def sweeps(*verdicts: str) -> dict[str, SimpleNamespace]:
     share = Interval(value=0.35, low=0.21, high=1.04)
     return {
-        name: SimpleNamespace(verdict=SimpleNamespace(start=15, m=3, verdict=said, share=share))
+        name: SimpleNamespace(
+            found=(15, 16, 17),
+            localised=said == "localised",
+            verdict=SimpleNamespace(verdict=said, share=share),
+        )
         for name, said in zip(PAIR, verdicts)
     }
 

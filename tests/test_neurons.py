@@ -657,13 +657,22 @@ def test_figures_show_every_condition(known):
 class Done:
     """A sweep that settles on layers 11-13."""
 
-    m, verdict = 3, type("Verdict", (), {"start": 11, "verdict": "localised"})()
+    found, localised = (11, 12, 13), True
+    verdict = type("Verdict", (), {"verdict": "localised"})()
+    done = property(lambda self: self)
+
+
+class Searching:
+    """A page of a model whose search ends so."""
+
+    def locate(self, model, attribute, store):
+        return Done()
 
 
 def test_the_pages_layers_are_those_named_planted_of_the_paper_or_found(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        neurons_page.locogen, "sweep", lambda *args, **options: asked.append(args) or Done()
+        neurons_page.FivePage, "asked", lambda self, name: asked.append(name) or Searching()
     )
 
     def where(name, **options):

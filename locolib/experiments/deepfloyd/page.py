@@ -1,6 +1,6 @@
 """What the notebook on DeepFloyd's limits may be asked, and what that costs."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from ...models import Model, Spec, find
 from ...prompts import read
 from ...store import Store
 from .. import editing, locogen
-from ..locogen.page import Sweeping, count
+from ..locogen.page import FivePage, Sweeping, count
 from ..page import Page
 from ..profiles import Profile
 from . import reading
@@ -26,6 +26,7 @@ class LimitsPage(Page):
     model: str = "mini-deepfloyd"
     beside: str = "mini-sd-v1-5"
     artist: str = "van gogh"
+    profile: Literal["smoke", "quick", "paper"] = "quick"
     prompts: int = Field(8, ge=0)
     beside_prompts: int = Field(16, ge=0)
     pictures: int = Field(12, ge=1)
@@ -49,6 +50,11 @@ class LimitsPage(Page):
     def settings(self) -> Settings:
         return self.settings_of(self.model)
 
+    def sweep(self, model: Model, store: Store) -> locogen.Sweep:
+        """The sweep that names the window of style, as the page of that model has it in `profile`."""
+        asked = FivePage(profile=self.profile).asked(model.name)
+        return asked.locate(model, "style", store).done
+
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> editing.Trial:
         return editing.trial_at(
             model,
@@ -70,6 +76,7 @@ class LimitsPage(Page):
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {
+            "profile": chosen.name,
             "prompts": chosen.few,
             "beside_prompts": chosen.prompts,
             "pictures": chosen.pictures_few,

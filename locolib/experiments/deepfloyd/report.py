@@ -8,7 +8,7 @@ from torch import Tensor
 from ...claims import FAILED, HELD, OPEN, Claim, above, settled
 from ...drawing.text import TOKENS, Tokens
 from ...scores import Interval, interval
-from ..locogen import Sweep, window_label
+from ..locogen import Sweep, label
 from . import reading
 from .reading import BUT_LAST, LAST
 
@@ -64,9 +64,10 @@ def carry(share: Interval) -> str:
 
 def premise(done: Sweep) -> tuple[bool, str]:
     """Whether LocoGen confirmed the window at which is edited, and what it said of it, in words."""
-    verdict = done.verdict
-    said = f"LocoGen's window {window_label(verdict.start, verdict.m)}: {verdict.verdict}, share {verdict.share}"
-    return verdict.verdict == "localised", said
+    said = (
+        f"LocoGen's window {label(done.found)}: {done.verdict.verdict}, share {done.verdict.share}"
+    )
+    return done.localised, said
 
 
 def claims(

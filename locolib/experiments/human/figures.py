@@ -1,5 +1,7 @@
 """Rates of ratings beside the paper's (App. J), drawn; nothing is computed here."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -15,7 +17,7 @@ _SHADES = ("1", "2", "3", "place")  # of PALETTE, for ratings of at least 2, 3, 
 
 @styled
 def rate_bars(rates: pd.DataFrame, *, titles: dict[str, str] | None = None) -> Figure:
-    """Shares of ratings of at least 2, 3, 4 and 5 by attribute and model, with Wilson's 95% intervals; crosses: the paper's.
+    """Shares of ratings of at least 2, 3, 4 and 5 by attribute and model, with 95% intervals by pair and rater; crosses: the paper's.
 
     Args:
         rates: of `report.rates`.  Where they are simulated, the figure says so, and its bars are hatched.
@@ -23,7 +25,7 @@ def rate_bars(rates: pd.DataFrame, *, titles: dict[str, str] | None = None) -> F
     """
     axes = panels(2, height=3.1)
     for ax, kinds, what in (
-        (axes[0], ("all", "attribute", "placebo"), "attribute"),
+        (axes[0], ("all", "windows", "attribute", "placebo"), "attribute"),
         (axes[1], ("model",), "model"),
     ):
         _groups(ax, rates[rates.by.isin(kinds)], titles or {})
@@ -60,6 +62,7 @@ def _groups(ax: Axes, table: pd.DataFrame, titles: dict[str, str]) -> None:
         ax.scatter(at, part.paper, marker="x", s=34, color="black", zorder=3)
     counts = table.drop_duplicates("group").set_index("group").n
     ax.set_xticks(
-        range(len(groups)), [f"{titles.get(name, name)}\nn = {counts[name]}" for name in groups]
+        range(len(groups)),
+        [f"{titles.get(name) or textwrap.fill(name, 9)}\nn = {counts[name]}" for name in groups],
     )
     ax.grid(axis="x", visible=False)

@@ -49,21 +49,19 @@ class HumanPage(Page):
         return FOLDER.parents[1] / self.raters
 
     def sweeps(self, here: Iterable[Model], store: Store) -> dict[tuple[str, str], locogen.Sweep]:
-        """(model, attribute) -> the sweep that finds its window; empty where `windows` are the paper's."""
+        """(model, attribute) -> the sweep that names its window, of the smallest m that is confirmed; empty where `windows` are the paper's."""
         if self.windows == "paper":
             return {}
         asked = [(model, FivePage(profile=self.profile).asked(model.name)) for model in here]
         return {
-            (model.name, name): locogen.sweep(
-                model, given.request(name), given.sizes()[name], store=store, stride=given.stride
-            )
+            (model.name, name): given.locate(model, name, store).done
             for model, given in asked
             for name in pairs.ATTRIBUTES
         }
 
     def plan(self, sweeps: Mapping[tuple[str, str], locogen.Sweep]) -> tuple[pairs.Pair, ...]:
         """The pairs, at the best windows of `sweeps`, or at the paper's where there are none."""
-        windows = {place: (done.verdict.start, done.m) for place, done in sweeps.items()} or None
+        windows = {place: (done.found[0], done.m) for place, done in sweeps.items()} or None
         return pairs.plan(self.about(), windows=windows, seeds=self.seeds, placebos=self.placebos)
 
     def only(self, name: str) -> "HumanPage":

@@ -62,12 +62,8 @@ class NeuronPage(ModelPage):
             whose = "where it was planted" if model.spec.planted else "the paper's"
             return tuple(range(start, start + m)), whose, True
         asked = FivePage(profile=self.profile).asked(model.name)
-        done = locogen.sweep(
-            model, asked.request("style"), asked.sizes()["style"], store=store, stride=asked.stride
-        )
-        verdict = done.verdict
-        window = tuple(range(verdict.start, verdict.start + done.m))
-        return (window, f"LocoGen's window, {verdict.verdict}", verdict.verdict == "localised")
+        done = asked.locate(model, "style", store).done
+        return done.found, f"LocoGen's window, {done.verdict.verdict}", done.localised
 
     def _named(self) -> locogen.Window:
         """The layers that the page names; none where they are left to the model."""
