@@ -153,11 +153,12 @@ def _of_positions(carried: Mapping[str, pd.DataFrame], model: str, beside: str) 
     group = {name: table.set_index("group") for name, table in carried.items()}
     others, before = (interval(group[model].loc[name]) for name in (BUT_LAST, "before the subject"))
     last = interval(group[beside].loc[LAST])
+    units, artist = int(carried[model].units.iloc[0]), "prompts of one artist"
     return [
         Claim(
             text="tokens other than the subject's last one carry the attribute in the bidirectional model",
             section="6.2",
-            number=f"share {others}, of all of them together",
+            number=f"share {others}, of all of them together (n = {units} {artist})",
             control=f"the last one alone {interval(group[model].loc[LAST])}; causal model {interval(group[beside].loc[BUT_LAST])}",
             outcome=carry(others),
         ),
@@ -170,7 +171,7 @@ def _of_positions(carried: Mapping[str, pd.DataFrame], model: str, beside: str) 
         Claim(
             text="the subject's last token carries the attribute in the causal model",
             section="6.2",
-            number=f"share {last}",
+            number=f"share {last} (n = {int(carried[beside].units.iloc[0])} {artist})",
             control=f"bidirectional model {interval(group[model].loc[LAST])}",
             outcome=carry(last),
         ),
