@@ -117,11 +117,11 @@ class SwitchPage(LimitsPage):
         prompts_.about(read("style"), self.artist)
         return (
             sum(
-                count(self.of(name).request("style"), 4 * find(name).layers)
+                count(self.of(name).request("style"), 2 * find(name).layers + 16)
                 for name in self.about()
             )
             + 2 * self.pictures * 12
-            + 2 * 8 * 9
+            + 2 * 8 * 8
         )
 
     @classmethod

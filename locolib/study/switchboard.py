@@ -1,123 +1,217 @@
-"""Where the paper and its released code mean different things: both readings run, and what the difference does.
+"""Where the paper, its appendices and its released code mean different things: both readings run, and what the difference does.
 
-Each function measures one switch on one model and returns a row: what the paper says, what the code does, both results in words and,
-where they are numbers, with their intervals ("values").
+Each function measures one switch of LocoGen or of sampling on one model and returns a row: what the paper says, what another reading
+says and whose it is, both results in words and, where they are numbers, with their intervals ("values").  Differences are paired: the
+same prompts and seeds in both readings.  Switches of LocoEdit and of neurons are in `switchboard_edits`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from .. import scores
-from ..experiments import locogen, neurons
-from ..experiments.editing import Trial, locoedit
-from ..experiments.locogen import Request, label
+from ..experiments import locogen
+from ..experiments.locogen import Request, Window, label
 from ..models import Model
-from ..prompts import FOLDER, read_styled, reworded
-from ..scores import Interval
+from ..prompts import swapped
+from ..scores import Effects, Interval
 from ..store import Store
+from .published_sampler import sampling_as_published
 
 Row = dict[str, Any]
-DIFFERENCE = "the difference (code minus paper)"
-READINGS = ("the paper (our default)", "the released code")
+DIFFERENCE = "the difference (other minus paper)"
+READINGS = ("the paper (our default)", "the other reading")
+RESULTS = ("result as in the paper", "result as in the other")
 
 
-def _row(
-    switch: str, paper: str, code: str, results: Iterable[str], difference: str, *values: "Value"
+def row_of(
+    switch: str, paper: str, other: str, results: Iterable[str], difference: str, *values: "Value"
 ) -> Row:
-    with_paper, with_code = results
+    """A row of the switchboard."""
     return {
         "switch": switch,
-        READINGS[0]: paper,
-        READINGS[1]: code,
-        "result as in the paper": with_paper,
-        "result as in the code": with_code,
+        **dict(zip(READINGS, (paper, other))),
+        **dict(zip(RESULTS, results)),
         DIFFERENCE: difference,
         "values": values,
     }
 
 
 class Value(NamedTuple):
-    """One result in numbers: what it is (empty: the switch's own), in which unit, by both readings, of how many."""
+    """One result in numbers: what it is (empty: the switch's own), in which unit, by both readings, their difference, of how many."""
 
     what: str
     unit: str
     paper: Interval
-    code: Interval
+    other: Interval
+    difference: Interval
     counted: str
 
 
 def window_size(model: Model, asked: Request, *, store: Store) -> Row:
-    """Windows of exactly m layers, against the code's: three layers from index 0 to 13, one from 14 on (for 16 layers)."""
+    """Windows of exactly m layers, against the code's: three layers from index 0 to 13, one from 14 on (for 16 layers).
+
+    Each reading's best window is chosen on one half of the prompts and measured on the other.
+    """
     m, layers = model.spec.m[asked.attribute], model.spec.layers
-    done = locogen.sweep(model, asked, m, store=store)
-    sets = [tuple(range(i, i + 3)) if i < layers - 2 else (i,) for i in range(layers)]
-    table = locogen.measure(model, asked, [(), tuple(range(layers)), *sets], store=store)
-    found = locogen.effects(table, sets, layers, asked.attribute)
-    best, own = (int(effects.windows.mean(0).argmax()) for effects in (found, done.effects))
-    windows, shares = (
-        (done.curve.layers[own], label(sets[best])),
-        (scores.share(done.effects, own), scores.share(found, best)),
-    )
-    difference = scores.ratio(
-        found.windows[:, best] - done.effects.windows[:, own], found.full, found.strata
-    )
-    return _row(
+    ours = locogen.windows(layers, m)
+    theirs = [tuple(range(i, i + 3)) if i < layers - 2 else (i,) for i in range(layers)]
+    choose, confirm = locogen.split(asked.prompts)
+    best, seen = [], []
+    for sets in (ours, theirs):
+        table = locogen.measure(model, asked, [(), tuple(range(layers)), *sets], store=store)
+        chosen, found = (
+            locogen.effects(table, sets, layers, asked.attribute, half)
+            for half in (choose, confirm)
+        )
+        number = int(chosen.windows.mean(0).argmax())
+        best.append(label(sets[number]))
+        seen.append(replace(found, windows=found.windows[:, [number]], starts=(sets[number][0],)))
+    value = _share(seen[0], seen[1], f"{len(confirm)} prompts")
+    return row_of(
         "layers in a window",
         f"exactly m = {m}",
-        "3 layers from 0 to 13, 1 layer at 14 and 15",
-        (
-            f"best window {where}, share {share}"
-            for where, share in ((windows[0], shares[0]), (windows[1], shares[1]))
-        ),
-        f"best window {' and '.join(windows)}, share {difference}",
-        Value("", "share", shares[0], shares[1], _prompts(asked)),
+        "the code: 3 layers from 0 to 13, 1 layer at 14 and 15",
+        [
+            f"best window {where}, chosen on {len(choose)} prompts; share {found} on the {len(confirm)} others"
+            for where, found in zip(best, (value.paper, value.other))
+        ],
+        f"best window {' and '.join(best)}, share {value.difference}",
+        value,
+    )
+
+
+def _window_of(model: Model, asked: Request, store: Store) -> Window:
+    """The window that our sweep names."""
+    done = locogen.sweep(model, asked, model.spec.m[asked.attribute], store=store)
+    return tuple(range(done.verdict.start, done.verdict.start + done.m))
+
+
+def _at(model: Model, asked: Request, window: Window, store: Store) -> Effects:
+    """Effects of one window and of all layers."""
+    layers = model.spec.layers
+    table = locogen.measure(model, asked, [(), tuple(range(layers)), window], store=store)
+    return locogen.effects(table, [window], layers, asked.attribute)
+
+
+def _share(paper: Effects, other: Effects, counted: str) -> Value:
+    """The share of the only window of each; the difference is of the effects, as share of the paper's effect of all layers."""
+    one, two = (scores.share(effects, 0) for effects in (paper, other))
+    apart = other.windows[:, 0] - paper.windows[:, 0]
+    difference = scores.ratio(apart, paper.full, paper.strata)
+    return Value("", "share", one, two, difference, counted)
+
+
+def _contrast(
+    model: Model,
+    asked: Request,
+    other: Request,
+    names: tuple[str, str, str],
+    *,
+    store: Store,
+    default_is_other: bool = False,
+) -> Row:
+    """Two requests that differ in one reading: all layers, and the window that LocoGen names by ours.
+
+    Args:
+        asked, other: the default, and the reading that differs.
+        names: the switch, the paper's reading, the other one.
+        default_is_other: the default is the other reading, not the paper's.
+    """
+    window = _window_of(model, asked, store)
+    both = [_at(model, request, window, store) for request in (asked, other)]
+    paper, read = reversed(both) if default_is_other else both
+    return _told(names, window, paper, read, _prompts(asked))
+
+
+def _told(
+    names: tuple[str, str, str], window: Window, paper: Effects, other: Effects, counted: str
+) -> Row:
+    """The row of two readings of the same windows: points of all layers, and the share of one window."""
+    one, two = (scores.mean(effects.full, effects.strata) for effects in (paper, other))
+    moved = scores.mean(other.full - paper.full, paper.strata)
+    value = _share(paper, other, counted)
+    return row_of(
+        *names,
+        [
+            f"all layers {points} points; layers {label(window)}: share {found}"
+            for points, found in zip((one, two), (value.paper, value.other))
+        ],
+        f"all layers {moved} points; layers {label(window)} {value.difference} of the share",
+        Value("", "points", one, two, moved, counted),
+        value,
     )
 
 
 def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
-    """The target prompt without the artist alone, against App. C's bare "a painting"."""
-    m = model.spec.m["style"]
-    ours, bare = (
-        locogen.sweep(model, replace(asked, bare_target=bare), m, store=store)
-        for bare in (False, True)
-    )
-    full = [scores.mean(d.effects.full) for d in (ours, bare)]
-    says = [
-        f"{d.verdict.verdict}, {locogen.window_label(d.verdict.start, m)}" for d in (ours, bare)
-    ]
-    difference = scores.mean(bare.effects.full - ours.effects.full)
-    return _row(
-        "target of a style",
+    """The target prompt without the artist alone, against the bare "a painting", which removes the object too."""
+    names = (
+        "target of a style, bare",
         "the prompt without the artist (Algorithm 1)",
-        'the bare "a painting" (App. C, figures)',
-        (f"{said}; all layers {points} points" for said, points in zip(says, full)),
-        f"{' and '.join(says)}; altering all layers moves the score by {difference} points more (it may remove the object too)",
-        Value("", "points", full[0], full[1], _prompts(asked)),
+        'App. C, the figures and the code: the bare "a painting"',
     )
+    return _contrast(model, asked, replace(asked, bare_target=True), names, store=store)
+
+
+def worded_target(model: Model, asked: Request, *, store: Store) -> Row:
+    """The target prompt without the artist, against Section 5.1.1's 'An <object> in the style of painting'."""
+    told = tuple(
+        replace(prompt, target=swapped(prompt.original, prompt.value, "painting"))
+        for prompt in asked.prompts
+    )
+    names = (
+        "target of a style, in words",
+        "the prompt without the artist (Algorithm 1)",
+        'Section 5.1.1: "in the style of painting"',
+    )
+    return _contrast(model, asked, replace(asked, prompts=told), names, store=store)
 
 
 def guidance(model: Model, asked: Request, *, store: Store) -> Row:
     """Eq. 1's c + alpha (c - u), against the code's u + s (c - u), with the same number in both places."""
-    every, number = [(), tuple(range(model.spec.layers))], asked.settings.guidance
-    told = replace(asked, settings=replace(asked.settings, guidance=number + 1))
-    paper, code = (
-        locogen.effects(
-            locogen.measure(model, request, every, store=store),
-            every[1:],
-            model.spec.layers,
-            asked.attribute,
-        ).full
-        for request in (told, asked)
-    )
-    return _row(
+    number = asked.settings.guidance
+    paper = replace(asked, settings=replace(asked.settings, guidance=number + 1))
+    names = (
         f"guidance of {number:g}",
         f"alpha = {number:g}, that is s = {number + 1:g} (Eq. 1)",
-        f"s = {number:g} (our default too)",
-        (f"all layers {scores.mean(effects)} points" for effects in (paper, code)),
-        f"{scores.mean(code - paper)} points",
-        Value("", "points", scores.mean(paper), scores.mean(code), _prompts(asked)),
+        f"the code: s = {number:g} (our default too)",
     )
+    return _contrast(model, asked, paper, names, store=store, default_is_other=True)
+
+
+def printed_order(model: Model, asked: Request, *, store: Store) -> Row:
+    """App. D's list of layers to the letter: it prints layer 2's path twice for Stable Diffusion v1.5, so that "3" is 2."""
+    layers, attribute = model.spec.layers, asked.attribute
+    window, letter = (2, 3), (2,)
+    table = locogen.measure(model, asked, [(), tuple(range(layers)), window, letter], store=store)
+    paper, other = (
+        locogen.effects(table, [altered], layers, attribute) for altered in (window, letter)
+    )
+    value = _share(paper, other, _prompts(asked))
+    return row_of(
+        "layer 3 of App. D",
+        "the order of execution: layers 2-3 are two layers",
+        "App. D as printed: 2 and 3 are one path, so that layers 2-3 are layer 2",
+        [f"layers 2-3: share {found}" for found in (value.paper, value.other)],
+        f"{value.difference} of the share",
+        value,
+    )
+
+
+def sampler(model: Model, asked: Request, *, store: Store) -> Row:
+    """The paper's DDIM, against the sampler saved with the weights, which the code takes: PNDM for Stable Diffusion v1."""
+    window = _window_of(model, asked, store)
+    paper = _at(model, asked, window, store)
+    with sampling_as_published(model) as other:
+        found = _at(other, asked, window, store)
+    names = (
+        "sampler",
+        f"DDIM, {asked.settings.steps} steps",
+        f"the code: the checkpoint's own, PNDM for Stable Diffusion v1, {asked.settings.steps} steps",
+    )
+    return _told(names, window, paper, found, _prompts(asked))
 
 
 def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
@@ -126,16 +220,16 @@ def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
     switch = (
         "prompts behind an answer",
         f"an average over prompts (here {len(asked.prompts)})",
-        "one prompt, one seed, judged by eye",
+        "the code: one prompt, one seed, judged by eye",
     )
     if done.curve.share.isna().all():
-        return _row(*switch, ["altering all layers does nothing here"] * 2, "nothing to compare")
+        return row_of(*switch, ["altering all layers does nothing here"] * 2, "nothing to compare")
     own, first = (
         locogen.by_prompt(done).idxmax(axis=1),
         done.curve.start[int(done.curve.share.argmax())],
     )
     agree = scores.wilson(int((own == first).sum()), len(own))
-    return _row(
+    return row_of(
         *switch,
         (
             f"best window begins at layer {first}",
@@ -145,125 +239,45 @@ def by_eye(model: Model, asked: Request, *, store: Store) -> Row:
     )
 
 
-def keys_of_edit(one: Trial) -> Row:
-    """LocoEdit's keys: the subject's last token, against the prompt's last token."""
-    paper, code = (
-        one.row("", one.measured(one.locoedit(tokens))) for tokens in ("subject", "last")
-    )
-    same = paper["image"] == code["image"] or paper["share"] == code["share"]
-    shares = [scores.interval(r) for r in (paper, code)]
-    return _row(
-        "keys of LocoEdit",
-        "the subject's last token",
-        "the prompt's last token",
-        (f"share {s}" for s in shares),
-        "none: in these prompts the subject stands last"
-        if same
-        else f"{code['share'] - paper['share']:+.2f} of the share",
-        _value("", "share", paper, code),
-    )
-
-
-def target_of_edit(one: Trial) -> Row:
-    """LocoEdit's target: "in the style of a painting" by the subject's token, against the bare "a painting" by the last."""
-    bare = reworded(one.train, "bare")
-    paper = one.row("", one.measured(one.locoedit("subject")))
-    code = one.row("", one.measured(locoedit(one.model, bare, one.window, tokens="last")))
-    says = [
-        f"share {scores.interval(r)}; target picked {scores.interval(r, 'target')}"
-        for r in (paper, code)
-    ]
-    return _row(
-        "target of LocoEdit",
-        'the subject, to that of "in the style of a painting" (Section 6.1)',
-        'the last token, to that of the bare "a painting"',
-        says,
-        f"{code['target'] - paper['target']:+.2f} of the images show the target",
-        _value("share of the effect", "share", paper, code),
-        _value("images in which the target is picked", "target", paper, code),
-    )
-
-
-def _value(what: str, column: str, paper: Mapping[str, Any], code: Mapping[str, Any]) -> Value:
-    """A column of two rows of `Trial.row`, both shares."""
-    return Value(
-        what,
-        "share",
-        scores.interval(paper, column),
-        scores.interval(code, column),
-        f"{paper['images']} images",
-    )
-
-
 def _prompts(asked: Request) -> str:
     return f"{len(asked.prompts)} prompts"
 
 
-def neuron_reading(
-    found: tuple[dict[str, Interval], str], name: str, paper: str, code: str, reading: str
-) -> Row:
-    """One reading of Section 7 against the default: shares of what altering the layers removes, of `neuron_shares`."""
-    shares, counted = found
-    default, other = shares["the paper's, held-out prompts"], shares[reading]
-    return _row(
-        name,
-        paper,
-        code,
-        (f"share {default}", f"share {other}"),
-        f"{other.value - default.value:+.2f} of the share",
-        Value("", "share", default, other, counted),
-    )
-
-
-LOCOGEN: tuple[Callable[..., Row], ...] = (window_size, bare_target, guidance, by_eye)
-NEURONS = (
-    ("where neurons are read", "the subject's last token", "position 76, padding", "end position"),
-    (
-        "what neurons are set to",
-        "zero (drop-out)",
-        "their mean over neutral prompts",
-        "neutral mean",
-    ),
-    (
-        "prompts that choose the neurons",
-        "held out (ours; the paper's own overlap)",
-        "the test prompts among them",
-        "the paper's",
-    ),
-    (
-        "all of the code's choices at once",
-        "the paper's, held out",
-        "end position, neutral mean, overlap, population deviation",
-        "the code's",
-    ),
+LOCOGEN: tuple[Callable[..., Row], ...] = (
+    window_size,
+    bare_target,
+    worded_target,
+    guidance,
+    sampler,
+    printed_order,
+    by_eye,
 )
 
 
-def neuron_shares(
-    model: Model, one: Trial, artist: str, *, store: Store
-) -> tuple[dict[str, Interval], str]:
-    """Each reading of Section 7: how much of the style half of the neurons remove, as a share of altering the layers; and of how many images.
-
-    (100 in 1280 may do too little in a miniature to tell readings apart.)
-    """
-    styled = read_styled() if model.spec.bundled else read_styled(FOLDER / "neuron_paper.csv")
-    tests = tuple(prompt for prompt in styled if prompt.artist == artist)[:8]
-    request = neurons.Request(
-        artist=artist,
-        prompts=styled,
-        tests=tests,
-        layers=one.window,
-        seeds=one.held.seeds[:1],
-        settings=one.held.settings,
-    )
-    table = neurons.measure(
-        model,
-        request,
-        neurons.readings(neurons.Activations(model, one.window), request),
-        store=store,
-    )
-    shares = {
-        reading: neurons.removed(table, f"{reading}: {neurons.HALF}")
-        for reading in neurons.READINGS
+def not_here() -> pd.DataFrame:
+    """Differences that no miniature can measure, and why."""
+    rows = {
+        "resolution of Stable Diffusion v2.1": (
+            "not said",
+            "the code: 512 pixels, where the weights were trained for 768",
+            "a miniature has one resolution, that of its training; the published weights are needed",
+        ),
+        "weights": (
+            "Stable Diffusion v1.5",
+            "the code: v1.4",
+            "both are published weights of one architecture; a miniature of each would differ by its seed alone",
+        ),
+        "thresholds of the window size": (
+            "one is set, its value is not printed",
+            "the code: none",
+            "there is no second number to compare ours with",
+        ),
+        "text that bypasses the layers": (
+            "not said",
+            "the code: not said",
+            "Stable Diffusion v1 has none; both choices are measured on the pages of SDXL and DeepFloyd",
+        ),
     }
-    return shares, f"{len(tests) * len(request.seeds)} images"
+    return pd.DataFrame.from_dict(
+        rows, orient="index", columns=["the paper", "the other reading", "why it is not measured"]
+    ).rename_axis("switch")

@@ -1,6 +1,6 @@
 """The switchboard as tables, figures and sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def readings(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
 
 
 def numbers(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
-    """Results in numbers, a row for each model, switch and reading: name, unit, value with _low and _high, counted."""
+    """Results in numbers, a row for each model, switch and reading and one for their paired difference: name, unit, value with _low and _high, counted."""
     return pd.DataFrame(
         [
             {
@@ -39,7 +39,9 @@ def numbers(rows: Mapping[tuple[str, str], Row]) -> pd.DataFrame:
             | scores.columns({"value": found})
             for (model, switch), row in rows.items()
             for v in row["values"]
-            for reading, found in zip(READINGS, (v.paper, v.code))
+            for reading, found in zip(
+                (*READINGS, DIFFERENCE), (v.paper, v.other, v.difference), strict=True
+            )
         ]
     )
 
@@ -49,13 +51,19 @@ def figure(
 ) -> Figure:
     """Both readings of every switch whose results have this unit, a panel for each model."""
     table = numbers(rows)
-    table = table[table.unit == unit]
+    table = table[(table.unit == unit) & (table.reading != DIFFERENCE)]
     wide, parts = table[["name", "reading"]].drop_duplicates(), {}
     for model, part in table.groupby("model", sort=False):
         ends = {f"value{end}": f"{model}{end}" for end in ("", "_low", "_high")}
         wide = wide.merge(part[["name", "reading", *ends]].rename(columns=ends), how="left")
         parts[model] = f"{model}: {what}, n = {', '.join(dict.fromkeys(part.counted))}"
     return forest(wide, parts=parts, title=title, scorer=scorer, group="reading", n=None)
+
+
+def phrase(captions: Collection[str], said: str, part: str) -> str:
+    """How many of the captions that a model was trained on hold a phrase, and how many a part of it."""
+    whole, some = (sum(words in text for text in captions) for words in (said, part))
+    return f"Of {len(captions)} captions {whole} hold “{said}” and {some} hold “{part}”."
 
 
 def words(rows: Mapping[tuple[str, str], Row]) -> str:
