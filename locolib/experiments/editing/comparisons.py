@@ -84,7 +84,11 @@ def every_value(one: Trial, made: Mapping[str, Edit], count: int) -> pd.DataFram
     """
     whole: dict[str, Make] = {}
     if one.attribute == "style":
-        whole = {name: make for name, make in (locoedits("subject") | solved()).items() if name in (PAPER, SPARES, DIFFQUICKFIX)}
+        whole = {
+            name: make
+            for name, make in (locoedits("subject") | solved()).items()
+            if name in (PAPER, SPARES, DIFFQUICKFIX)
+        }
     once = {name: change for name, change in made.items() if name not in whole}
     return specificity.matrix(one, whole, trained=once, count=count)
 

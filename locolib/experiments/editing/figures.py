@@ -57,9 +57,7 @@ def outcome_bars(
 
 
 @styled
-def against_share(
-    ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, says: str
-) -> Axes:
+def against_share(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, says: str) -> Axes:
     """For every window, what an edit there achieves against LocoGen's share of the window.
 
     Args:
@@ -129,7 +127,14 @@ def loss_curves(axes: Sequence[Axes], losses: Mapping[str, pd.DataFrame]) -> Non
     """
     for ax, (attribute, table) in zip(axes, losses.items()):
         for i, (method, part) in enumerate(table.groupby("method", sort=False)):
-            ax.plot(part.step, part.share, color=PALETTE[str(1 + i % 3)], marker="os^"[i % 3], markersize=3.5, label=method)
+            ax.plot(
+                part.step,
+                part.share,
+                color=PALETTE[str(1 + i % 3)],
+                marker="os^"[i % 3],
+                markersize=3.5,
+                label=method,
+            )
         ax.set(
             xlabel="steps of training",
             ylabel="loss, as share of the first",
@@ -239,7 +244,12 @@ def model_strip(
 ) -> tuple[str, list[tuple[str, np.ndarray]]]:
     """One held-out prompt for `figures.image_rows` (Figs. 6 and 46 to 53): as it is, altered, edited, edited elsewhere."""
     images = table.set_index("name").image
-    shown = dict(zip(CONDITIONS, ("altered", "the paper's", "our tokens", "sparing", "DiffQuickFix", "random window")))
+    shown = dict(
+        zip(
+            CONDITIONS,
+            ("altered", "the paper's", "our tokens", "sparing", "DiffQuickFix", "random window"),
+        )
+    )
     kept = {"as it is": one.measured().image.iloc[0]} | {
         what: images[name] for name, what in shown.items() if name in images.index
     }

@@ -84,7 +84,8 @@ def _correlation(sums: np.ndarray, windows: int) -> np.ndarray:
 def correlation(pairs: Sequence[Curves]) -> float:
     """Pearson's correlation of the mean curves, those of several attributes one after another."""
     windows = sum(pair[0].shape[1] for pair in pairs)
-    return float(_correlation(sum(_sums(a.mean(0), b.mean(0)) for a, b in pairs), windows))
+    sums = np.sum([_sums(a.mean(0), b.mean(0)) for a, b in pairs], axis=0)
+    return float(_correlation(sums, windows))
 
 
 def informed(pairs: Sequence[Curves]) -> Informed:
@@ -110,8 +111,10 @@ def _over_prompts(pairs: Sequence[Curves], value: float) -> Interval:
         for side in (0, 1):
             means = [sample.mean(0)[None] for sample in pair]
             n = len(pair[side])
-            means[side] = (n * means[side] - pair[side]) / (n - 1)  # [units, windows], each left out
-            changed = sum(own) - own[i] + _sums(*means)
+            means[side] = (n * means[side] - pair[side]) / (
+                n - 1
+            )  # [units, windows], each left out
+            changed = np.sum(own, axis=0) - own[i] + _sums(*means)
             left_out = _fisher(_correlation(changed, windows))
             variance += (n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum())
     half = float(student.ppf(0.975, min(sizes) - 1)) * np.sqrt(variance)
@@ -166,7 +169,9 @@ def leading(one: Trial, everywhere: pd.DataFrame, shares: np.ndarray) -> Lead:
     names = everywhere.name.to_list()
     own, overlaps = label(one.window), best not in set(others.tolist())
     if not len(others):
-        return Lead(located=own, rival="", best=names[best], lead=NOTHING, overlaps=overlaps, outcome=OPEN)
+        return Lead(
+            located=own, rival="", best=names[best], lead=NOTHING, overlaps=overlaps, outcome=OPEN
+        )
     rival = int(means[others].argmax())
     return Lead(
         located=own,

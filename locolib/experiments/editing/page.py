@@ -56,7 +56,9 @@ class _Edits(Page):
 
     def whos(self) -> dict[str, str]:
         """Attribute -> of whom the page's claims are: of this value, not of all."""
-        return {attribute: f"{attribute} ({value})" for attribute, value in self.values_of().items()}
+        return {
+            attribute: f"{attribute} ({value})" for attribute, value in self.values_of().items()
+        }
 
     def asked_values(self) -> int:
         """Values, of all attributes together, that are asked for when one is edited."""

@@ -119,7 +119,10 @@ def informed_words(
         )
     if together:
         lines.append(f"- **Together**: R² = {together}.")
-    return "\n".join(lines) or "- Altering all layers does nothing here, so there are no shares to compare."
+    return (
+        "\n".join(lines)
+        or "- Altering all layers does nothing here, so there are no shares to compare."
+    )
 
 
 def again_words(again: Mapping[str, Sweep]) -> str:
@@ -140,7 +143,11 @@ def specificity_words(attribute: str, summed: pd.DataFrame) -> str:
     lines = []
     for _, row in summed.iterrows():
         unmoved = "moved" not in row or np.isnan(row["moved"])
-        moved = "" if unmoved else f", generic pictures moved by {told(row, 'moved', '.1f')} of 255 levels"
+        moved = (
+            ""
+            if unmoved
+            else f", generic pictures moved by {told(row, 'moved', '.1f')} of 255 levels"
+        )
         lines.append(
             f"- **{attribute}, {row['name']}**: gone {told(row, 'gone', '.2f')} (n = {row['n gone']} pictures), other values kept "
             f"{told(row, 'kept', '.2f')} (n = {row['n kept']}){moved}"

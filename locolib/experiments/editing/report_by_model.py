@@ -20,7 +20,9 @@ MOST, LESS = ("mini-sd-v1-5", "mini-openjourney"), ("mini-sd-v2-1", "mini-sdxl")
 EXTENDED = "mini-sd-v2-1"  # to which Fig. 57b extends DiffQuickFix
 
 
-def model_row(title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame) -> dict[str, Any]:
+def model_row(
+    title: str, one: Trial, done: Sweep, tokens: str, table: pd.DataFrame
+) -> dict[str, Any]:
     """A line of the page's table."""
     at = table.set_index("name")
     return {
@@ -42,7 +44,12 @@ def model_words(title: str, tables: Tables) -> str:
     parts = []
     for attribute, table in tables.items():
         at = table.set_index("name")
-        others = {"ours": OURS, "sparing": SPARES, "DiffQuickFix": DIFFQUICKFIX, "random windows": APART}
+        others = {
+            "ours": OURS,
+            "sparing": SPARES,
+            "DiffQuickFix": DIFFQUICKFIX,
+            "random windows": APART,
+        }
         told = ", ".join(
             f"{what} {interval(at.loc[name], 'of all')}"
             for what, name in others.items()

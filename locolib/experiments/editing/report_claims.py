@@ -137,7 +137,8 @@ def of_methods(attribute: str, who: str, table: pd.DataFrame) -> Claim:
         text=f"{who}: LocoEdit moves the score {says} {', '.join(others)}",
         section="App. I, Fig. 57a",
         number=f"{found[others[0]]} points more than {others[0]}",
-        control="; ".join(f"{name} {found[name]}" for name in others[1:]) or f"{matters:.1f} points matter",
+        control="; ".join(f"{name} {found[name]}" for name in others[1:])
+        or f"{matters:.1f} points matter",
         outcome=ruling.all_of(outcomes),
     )
 
@@ -180,7 +181,12 @@ def of_specificity(who: str, summed: pd.DataFrame) -> list[Claim]:
     bars = (
         ("gone", f"removes the edited value (from at least {GONE} of the pictures)", GONE, 1),
         ("kept", f"keeps the other values (in at least {KEPT} of the pictures)", KEPT, 1),
-        ("moved", f"leaves generic pictures alone (moved by at most {MOVED:g} of 255 levels)", MOVED, -1),
+        (
+            "moved",
+            f"leaves generic pictures alone (moved by at most {MOVED:g} of 255 levels)",
+            MOVED,
+            -1,
+        ),
     )
     found = []
     for name, section, control in (

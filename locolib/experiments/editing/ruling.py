@@ -51,8 +51,7 @@ def enough(edited: pd.Series) -> str:
 def comparable(found: Interval, matters: float) -> str:
     """Two edits do the same: their paired difference is surely smaller than what matters; not so if it surely is larger."""
     return settled(
-        found.low > -matters and found.high < matters,
-        found.low > matters or found.high < -matters,
+        found.low > -matters and found.high < matters, found.low > matters or found.high < -matters
     )
 
 

@@ -20,7 +20,9 @@ from ..locogen.units import matters
 from .edits import Edit, applied
 from .locoedit import LAMBDA, locoedit
 
-OWN: Wording = "plain"  # our wording of what an edit is told, beside the paper's, which the prompts carry
+OWN: Wording = (
+    "plain"  # our wording of what an edit is told, beside the paper's, which the prompts carry
+)
 BY_UNIT = ["effects", "hits", "strata"]  # columns of a row that hold a number for each unit
 ALTERED, ALL_ALTERED = "located layers altered", "all layers altered"
 RANDOM = 4  # windows whose mean is the null
@@ -148,7 +150,7 @@ class Trial:
         reference = self.units([self.measured(altered=altered)]).effect.to_numpy()
         return scores.ratio(effects, reference, strata) if reference.mean() > 0 else scores.NOTHING
 
-    def tried(self, named: Mapping[str, Edit | Sequence[Edit]]) -> pd.DataFrame:
+    def tried(self, named: Mapping[Any, Edit | Sequence[Edit]]) -> pd.DataFrame:
         """A row for altering the located layers, for altering all, and for each edit, or the mean of several under one name."""
         rows = [
             self.row(ALTERED, self.measured(altered=self.window)),
@@ -209,7 +211,9 @@ def by_tokens(
         wording: of what the edit is told; None: the prompts' own, which is the paper's.
     """
     seen = replace(one, held=replace(one.held, prompts=one.train[:prompts]))
-    made = {tokens: one.locoedit(tokens, lambda_=lambda_, wording=wording) for tokens in TOKENS}
+    made: dict[str, Edit] = {}
+    for tokens in TOKENS:
+        made[tokens] = one.locoedit(tokens, lambda_=lambda_, wording=wording)
     return seen.tried(made)
 
 
