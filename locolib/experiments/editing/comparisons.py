@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from ...drawing.sampling import Settings

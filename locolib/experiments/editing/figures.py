@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...figures import PALETTE, bars, image_rows, short, styled
-from ..locogen import Window, label
+from ..locogen import label
 from .judging import Judgement
 from .locoedit import SPARES
 from .specificity import APART, DIFFQUICKFIX, EVERY, OURS, PAPER
