@@ -75,8 +75,16 @@ class EditPage(_Edits, Sweeping):
     prompts: int = Field(16, ge=0)
 
     def search(self, model: Model, attribute: str, store: Store) -> locogen.Sweep:
-        """LocoGen's answer, from the smallest size that is confirmed (or the largest searched), as on the model's own page."""
-        return locogen.search(model, self.request(attribute), store=store)[-1]
+        """LocoGen's answer: the smallest size that is confirmed, or the largest searched; of many layers the paper's size alone."""
+        return locogen.search(
+            model, self.request(attribute), store=store, sizes=self.sizes(attribute)
+        )[-1]
+
+    def sizes(self, attribute: str) -> tuple[int, ...]:
+        """Window sizes that are searched."""
+        spec = find(self.model)
+        few = spec.layers <= 16
+        return tuple(range(1, spec.layers // 4 + 1)) if few else (spec.m[attribute],)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> trials.Trial:
         return trials.trial_at(
@@ -99,8 +107,8 @@ class EditPage(_Edits, Sweeping):
     def images(self) -> int:
         layers, three = find(self.model).layers, len(ATTRIBUTES)
         sweeps = sum(
-            count(self.request(name), 4 * layers) for name in ATTRIBUTES
-        )  # m = 1 to 4, of which the models' own pages have most
+            count(self.request(name), len(self.sizes(name)) * layers) for name in ATTRIBUTES
+        )  # of which the models' own pages have most
         edits = self.pictures * three * (3 + 8 + 8 + 4 + 5 + layers) + self.pictures * 4
         others = self.per_value * (self.asked_values() * 9 + 3 * self.most**2)
         many, again = 6 * self.most * 5, count(self.request("style"), layers + 2)

@@ -32,20 +32,20 @@ def _row(effects: np.ndarray, hits: np.ndarray, full: np.ndarray) -> pd.Series:
     )
 
 
-def _edit(rng: Rng, share: float, target: float) -> tuple[pd.Series, pd.Series]:
+def _edit(rng: Rng, share: float, target: float, n: int) -> tuple[pd.Series, pd.Series]:
     """An edit and the same layers altered: each prompt's effect scatters, and theirs go together."""
-    full = FULL + SPREAD * rng.standard_normal(PROMPTS)
-    effects = share * full + SPREAD / 3 * rng.standard_normal(PROMPTS)
-    hits = (rng.random(PROMPTS) < target).astype(float)
-    return _row(effects, hits, full), _row(full, np.ones(PROMPTS), full)
+    full = FULL + SPREAD * rng.standard_normal(n)
+    effects = share * full + SPREAD / 3 * rng.standard_normal(n)
+    hits = (rng.random(n) < target).astype(float)
+    return _row(effects, hits, full), _row(full, np.ones(n), full)
 
 
-def _works(share: float, target: float) -> Callable[[Rng], str]:
-    return lambda rng: ruling.works(*_edit(rng, share, target))
+def _works(share: float, target: float, n: int) -> Callable[[Rng], str]:
+    return lambda rng: ruling.works(*_edit(rng, share, target, n))
 
 
 def _enough(share: float) -> Callable[[Rng], str]:
-    return lambda rng: ruling.enough(_edit(rng, share, 1.0)[0])
+    return lambda rng: ruling.enough(_edit(rng, share, 1.0, PROMPTS)[0])
 
 
 def _paired(rate: float, other: float) -> Callable[[Rng], str]:
@@ -114,24 +114,24 @@ def _leads(behind: float) -> Callable[[Rng], str]:
 
 
 Case = tuple[str, str, str, str, int, Callable[[Rng], str], Callable[[Rng], str]]
+_SAYS = "the effect is above what matters, and the target is seen at least half as often as after altering"
+_TRUE = "0.7 of altering, the target seen in 0.9 of the images"
 CASES: Sequence[Case] = (
-    (
-        "an edit works (Fig. 8), by its effect",
-        "the effect is above what matters, and the target is seen at least half as often as after altering",
-        "the effect is what matters and no more; the target is always seen",
-        "0.7 of altering, the target seen in 0.9 of the images",
-        PROMPTS,
-        _works(MATTERS / FULL, 1.0),
-        _works(0.7, 0.9),
-    ),
-    (
-        "an edit works (Fig. 8), by its target",
-        "as above",
-        "the target is seen half as often as after altering; 0.7 of its effect",
-        "0.7 of altering, the target seen in 0.9 of the images",
-        PROMPTS,
-        _works(0.7, 0.5),
-        _works(0.7, 0.9),
+    *(
+        (
+            f"an edit works (Fig. 8), by its {what}",
+            _SAYS,
+            null,
+            _TRUE,
+            n,
+            _works(share, target, n),
+            _works(0.7, 0.9, n),
+        )
+        for n in (FEW, PROMPTS)
+        for what, null, share, target in (
+            ("effect", "it is what matters; the target is always seen", MATTERS / FULL, 1.0),
+            ("target", "it is seen half as often as after altering; 0.7 of its effect", 0.7, 0.5),
+        )
     ),
     (
         "the paper's tokens do it (Section 6.1)",
@@ -151,14 +151,17 @@ CASES: Sequence[Case] = (
         _paired(0.8, 0.8),
         _paired(0.9, 0.4),
     ),
-    (
-        "an edit does more than another (random windows, other models, DiffQuickFix)",
-        "a paired difference above 0",
-        "no difference",
-        "10 points, which scatter by 10 between prompts",
-        PROMPTS,
-        _more(0.0, PROMPTS, 10.0),
-        _more(10.0, PROMPTS, 10.0),
+    *(
+        (
+            "an edit does more than another (random windows, other models, DiffQuickFix)",
+            "a paired difference above 0",
+            "no difference",
+            "10 points, which scatter by 10 between prompts",
+            n,
+            _more(0.0, n, 10.0),
+            _more(10.0, n, 10.0),
+        )
+        for n in (FEW, PROMPTS)
     ),
     (
         "an edit does as much as three others (App. I)",
