@@ -224,7 +224,10 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
                 "rules",
             ],
         ),
-        ("sd-v1-5", [f"{page}-sd-v1-5" for page in ("01_causal_tracing", "02_locogen", "03_locoedit")]),
+        (
+            "sd-v1-5",
+            [f"{page}-sd-v1-5" for page in ("01_causal_tracing", "02_locogen", "03_locoedit")],
+        ),
     ],
     ids=str,
 )

@@ -11,16 +11,9 @@ from . import ruling
 from .informing import Curves, informed, leads_all
 
 Rng = np.random.Generator
-PROMPTS, GENERIC, WINDOWS = (
-    12,
-    48,
-    15,
-)  # of a style's held-out half, of App. L on the page, of two layers in sixteen
-FULL, SPREAD, MATTERS = (
-    40.0,
-    12.0,
-    5.0,
-)  # points: of altering all layers, between prompts, smallest that does
+PROMPTS, FEW, GENERIC = 12, 6, 32  # a style's held-out half; on the page of five models; App. L
+WINDOWS = 15  # of two layers in sixteen
+FULL, SPREAD, MATTERS = 40.0, 12.0, 5.0  # points: all layers altered; between prompts; what matters
 RISING = (16, PROMPTS)  # prompts of the sweep and of the edit
 
 

@@ -25,7 +25,11 @@ from .locoedit import SPARES, kept, sparing
 from .trials import OWN, Trial
 
 # The paper's edit (its token, its wording) with its two controls, and ours: other tokens, the prompt without the attribute.
-PAPER, APART, EVERY = ("LocoEdit, the paper's", "the paper's, random windows", "the paper's, all layers")
+PAPER, APART, EVERY = (
+    "LocoEdit, the paper's",
+    "the paper's, random windows",
+    "the paper's, all layers",
+)
 OURS = "LocoEdit, our tokens and wording"
 DIFFQUICKFIX = "DiffQuickFix"
 NONE = "no edit"
