@@ -280,7 +280,7 @@ def test_a21_app_h_and_app_i_are_judged():
 def test_error_rates_of_the_rules_on_edits():
     for one in rates.rates(60):
         assert one.false_positive <= 0.1, one.rule  # of 60 worlds; the study's benchmark draws more
-        assert one.false_negative <= 0.4, one.rule
+        assert one.false_negative <= 0.6, one.rule
 
 
 def test_an_interval_of_several_parts_settles_only_what_all_of_them_do():

@@ -12,7 +12,7 @@ from ...prompts import Prompt, reworded
 from ...scores import columns, interval
 from .. import locogen
 from ..locogen import Request, Sweep
-from . import baselines, specificity, trials
+from . import fine_tuning, specificity, trials
 from .edits import Edit, applied
 from .locoedit import LAMBDA, SPARES, locoedit
 from .specificity import (
@@ -63,11 +63,15 @@ def against(everywhere: pd.DataFrame, done: Sweep) -> pd.DataFrame:
     )
 
 
-def trained(one: Trial) -> dict[str, Edit]:
-    """The baselines that are fine-tuned (App. I), in natural models, as there: a planted one has its answer from us."""
+def trained(one: Trial, steps: int | None = None) -> dict[str, Edit]:
+    """The baselines that are fine-tuned (App. I), in natural models, as there: a planted one has its answer from us.
+
+    Args:
+        steps: at most; None: until their loss is flat (see `fine_tuning`).
+    """
     if one.model.spec.planted:
         return {}
-    return baselines.fine_tuned(one.model, one.train, one.held.settings)
+    return fine_tuning.fine_tuned(one.model, one.train, one.held.settings, steps=steps)
 
 
 def methods(one: Trial, tokens: Tokens, tuned: Mapping[str, Edit]) -> dict[str, Edit]:

@@ -118,32 +118,6 @@ def lambda_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str) 
     return ax
 
 
-@styled
-def loss_curves(axes: Sequence[Axes], losses: Mapping[str, pd.DataFrame]) -> None:
-    """Loss of each fine-tuned method against steps, a panel for each attribute: was it trained until it was flat?
-
-    Args:
-        losses: of `fine_tuning.curves` by attribute: method, step, share (of the first loss).
-    """
-    for ax, (attribute, table) in zip(axes, losses.items()):
-        for i, (method, part) in enumerate(table.groupby("method", sort=False)):
-            ax.plot(
-                part.step,
-                part.share,
-                color=PALETTE[str(1 + i % 3)],
-                marker="os^"[i % 3],
-                markersize=3.5,
-                label=method,
-            )
-        ax.set(
-            xlabel="steps of training",
-            ylabel="loss, as share of the first",
-            ylim=(0, None),
-            title=f"{attribute}: loss of the fine-tuned methods, n = {table.method.nunique()} trainings, on noise never trained on",
-        )
-        ax.legend(frameon=False)
-
-
 GENERIC = {
     "relative": "change of CLIP-Score\n(share of the clean score)",
     "moved": "mean absolute change of a pixel\n(of 255 levels)",

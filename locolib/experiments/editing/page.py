@@ -104,6 +104,10 @@ class EditPage(_Edits, Sweeping):
         )
         return choose(without[1], 2 * self.pictures)
 
+    def training(self) -> int | None:
+        """Steps that the fine-tuned methods are trained at most: until their loss is flat, unless next to nothing is drawn."""
+        return None if self.pictures > 4 else 10
+
     def images(self) -> int:
         layers, three = find(self.model).layers, len(ATTRIBUTES)
         sweeps = sum(

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ...drawing.text import TOKENS, Tokens
+from ...models import Model
 from ...scores import Interval, interval
 from ..locogen import Sweep, label
-from . import ruling
+from . import fine_tuning, ruling
 from .informing import Informed, Lead
 from .locoedit import LAMBDA, SPARES
 from .specificity import APART, EVERY, OURS, PAPER
@@ -29,7 +30,7 @@ def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial]) -> pd.Data
                 "prompts that make the edit": len(one.train),
                 "prompts that judge it": len(one.held.prompts),
                 "images": len(one.held.prompts) * len(one.held.seeds),
-                "smallest effect that matters": f"{one.matters:.1f} points",
+                "smallest effect that matters": f"{points(one.matters)} points",
             }
             for name, one in trials.items()
         }
@@ -78,7 +79,7 @@ def edit_words(tables: Mapping[str, pd.DataFrame]) -> str:
         target = {name: interval(at.loc[name], "target") for name in (PAPER, ALTERED, OURS)}
         lines.append(
             f"- **{attribute}**: against the unedited model the paper's edit moves the score by {interval(paper, 'points')} points "
-            f"({paper.matters:.1f} matter), {interval(paper)} of what altering the same layers does, and shows the target in a "
+            f"({points(paper.matters)} matter), {interval(paper)} of what altering the same layers does, and shows the target in a "
             f"proportion of {target[PAPER]} (altering {target[ALTERED]}); {difference_words(paper, altered)}. At random windows it has a "
             f"share of {shares[APART]}, at all layers {shares[EVERY]}. Ours has {shares[OURS]} (target {target[OURS]}), the one that "
             f"spares {shares[SPARES]} (n = {int(paper.images)} images; intervals over {int(paper.units)} {paper.unit}s)."
@@ -97,7 +98,7 @@ def lambda_words(table: pd.DataFrame, altered: pd.Series) -> str:
     each = "; ".join(f"λ = {value:g}: {found}" for value, found in losses.items())
     return (
         f"By how many points λ = {LAMBDA:g} comes nearer to altering the same layers than another λ does, unit by unit: {each} "
-        f"(what matters: {table.matters.iloc[0]:.1f} points; n = {int(table.units.iloc[0])} {table.unit.iloc[0]}s)."
+        f"(what matters: {points(table.matters.iloc[0])} points; n = {int(table.units.iloc[0])} {table.unit.iloc[0]}s)."
     )
 
 
@@ -122,6 +123,16 @@ def informed_words(
     return (
         "\n".join(lines)
         or "- Altering all layers does nothing here, so there are no shares to compare."
+    )
+
+
+def training_words(model: Model, losses: Mapping[str, pd.DataFrame]) -> str:
+    """How the fine-tuned methods were trained, and what became of their losses; nothing where none was."""
+    if not losses:
+        return "Here nothing was fine-tuned."
+    found = [f"{name}: {fine_tuning.words(table)}" for name, table in losses.items()]
+    return (
+        f"Trained so: {fine_tuning.plan_words(model)}. What became of the loss: {'. '.join(found)}."
     )
 
 
@@ -162,6 +173,11 @@ def told(row: pd.Series, column: str, form: str) -> str:
         return "nothing to ask"
     ends = "(n too small)" if np.isnan(low) else f"[{low:{form}}, {high:{form}}]"
     return f"{value:{form}} {ends}"
+
+
+def points(matters: float) -> str:
+    """The smallest effect that matters, as a number of points."""
+    return "an unknown number of" if np.isnan(matters) else f"{matters:.1f}"
 
 
 def percent(found: Interval) -> str:

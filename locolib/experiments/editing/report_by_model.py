@@ -11,6 +11,7 @@ from ...scores import interval
 from ..locogen import Sweep, label
 from . import ruling, specificity
 from .locoedit import SPARES
+from .report import points
 from .report_claims import of_edits, of_specificity
 from .specificity import APART, DIFFQUICKFIX, OURS, PAPER
 from .trials import ALTERED, Trial
@@ -139,7 +140,7 @@ def across(by_model: Mapping[str, Tables], titles: Mapping[str, str]) -> list[Cl
                 text="fact: LocoEdit updates it alike in all four models",
                 section="6.2",
                 number=_widest(told, titles),
-                control=f"{_points(fact, titles)}; {matters:.1f} points matter",
+                control=f"{_points(fact, titles)}; {points(matters)} points matter",
                 outcome=ruling.all_of([ruling.comparable(one, matters) for one in told.values()]),
             )
         )

@@ -14,7 +14,7 @@ from . import ruling
 from .informing import Informed, Lead
 from .judging import GONE, KEPT, MOVED
 from .locoedit import LAMBDA, SPARES
-from .report import percent, told
+from .report import percent, points, told
 from .specificity import APART, DIFFQUICKFIX, EVERY, OURS, PAPER
 from .trials import ALL_ALTERED, ALTERED
 
@@ -33,7 +33,7 @@ def removes(who: str, at: pd.DataFrame, name: str, what: str, section: str) -> C
     return Claim(
         text=f"{who}: {what} moves the score as it should, by what matters, and the target is seen",
         section=section,
-        number=f"{interval(edited, 'points')} points ({edited.matters:.1f} matter)",
+        number=f"{interval(edited, 'points')} points ({points(edited.matters)} matter)",
         control=f"target seen in {interval(edited, 'target')} of the images, {interval(altered, 'target')} after altering the same layers",
         outcome=ruling.works(edited, altered),
     )
@@ -117,7 +117,7 @@ def of_lambda(who: str, table: pd.DataFrame, tried: pd.DataFrame) -> Claim:
         text=f"{who}: no other lambda comes nearer to altering the layers than {LAMBDA:g}",
         section="App. H",
         number=f"nearer by {losses[worst]} points than lambda {worst:g}",
-        control=f"{table.matters.iloc[0]:.1f} points matter",
+        control=f"{points(table.matters.iloc[0])} points matter",
         outcome=ruling.best_of(table, altered, LAMBDA),
     )
 
@@ -138,7 +138,7 @@ def of_methods(attribute: str, who: str, table: pd.DataFrame) -> Claim:
         section="App. I, Fig. 57a",
         number=f"{found[others[0]]} points more than {others[0]}",
         control="; ".join(f"{name} {found[name]}" for name in others[1:])
-        or f"{matters:.1f} points matter",
+        or f"{points(matters)} points matter",
         outcome=ruling.all_of(outcomes),
     )
 
@@ -160,7 +160,7 @@ def of_generic(attribute: str, who: str, generic: pd.DataFrame) -> list[Claim]:
             text=f"{who}: LocoEdit does not harm generic prompts",
             section="App. L, Table 1",
             number=f"{percent(interval(row, 'relative'))} percent of the clean score",
-            control=f"{interval(row, 'difference')} points, of which {row.matters:.1f} matter; {row['of whole']:.2f} of what altering all layers "
+            control=f"{interval(row, 'difference')} points, of which {points(row.matters)} matter; {row['of whole']:.2f} of what altering all layers "
             f"does to the edited value{theirs(PAPER)}",
             outcome=ruling.not_less(interval(row, "difference"), row.matters),
         ),
