@@ -139,8 +139,7 @@ class FiveEditPage(_Edits, FivePage):
 
     def search(self, model: Model, attribute: str, store: Store) -> locogen.Sweep:
         """LocoGen's answer for one model, as on its own page."""
-        asked = self.asked(model.name)
-        return locogen.search(model, asked.request(attribute), store=store, stride=asked.stride)[-1]
+        return self.asked(model.name).locate(model, attribute, store).done
 
     def whole(self, name: str) -> bool:
         """Whether all edits are tried in a model: the paper makes none where it names no window, so there its own edit must do."""
