@@ -15,7 +15,7 @@ from locolib.experiments.editing import (
     rates,
     report_by_model,
     report_claims,
-    ruling,
+    report_rules,
 )
 from locolib.experiments.editing.trials import ALL_ALTERED, ALTERED
 from locolib.prompts import read
@@ -114,7 +114,7 @@ def test_a5_few_images_settle_nothing():
     few = pd.DataFrame([row(ALTERED, 40.0), row(editing.PAPER, 38.0)])
     few["points_low"] = few["points_high"] = np.nan
     at = few.set_index("name")
-    assert ruling.works(at.loc[editing.PAPER], at.loc[ALTERED]) == OPEN
+    assert report_rules.works(at.loc[editing.PAPER], at.loc[ALTERED]) == OPEN
 
 
 # --- A8: does localisation inform editing?
@@ -133,10 +133,10 @@ def curves(place, edited, units=(16, N), seed=0):
 def test_a8_localisation_informs_editing_where_the_places_are_the_same():
     same = editing.informed([curves(8, 8), curves(6, 6), curves(3, 3)])
     apart = editing.informed([curves(8, 2), curves(6, 12), curves(3, 9)])
-    assert same.outcome == HELD and same.explained.low > 0.9 and same.p < 0.01
-    assert apart.outcome == FAILED and apart.explained.value < 0.1
+    assert report_rules.informs(same) == HELD and same.explained.low > 0.9 and same.p < 0.01
+    assert report_rules.informs(apart) == FAILED and apart.explained.value < 0.1
     one = editing.informed([curves(8, 8)])
-    assert one.outcome == OPEN and one.p == one.least == pytest.approx(1 / 15)
+    assert report_rules.informs(one) == OPEN and one.p == one.least == pytest.approx(1 / 15)
 
 
 def test_a8_the_correlation_is_pearsons_and_its_null_is_every_turn():
@@ -157,7 +157,7 @@ def test_a8_the_best_window_to_edit_is_the_located_one_or_another_is(best, says)
     shares = np.zeros((N, 4)) + 0.01 * SOME[:, None] * np.arange(1, 5)
     shares[:, 0] += 0.9
     shares[:, 3] += best + 0.1 * np.tile([1, -1], N // 2)
-    assert informing.leads_all(shares, 0, [2, 3], None) == says
+    assert report_rules.leads(*informing.leads(shares, 0, [2, 3], None)) == says
 
 
 # --- A12: Table 1
@@ -284,8 +284,10 @@ def test_error_rates_of_the_rules_on_edits():
 
 
 def test_an_interval_of_several_parts_settles_only_what_all_of_them_do():
-    assert ruling.all_of([HELD, HELD]) == HELD and ruling.all_of([HELD, FAILED]) == FAILED
-    assert ruling.all_of([HELD, OPEN]) == OPEN and ruling.all_of([]) == OPEN
-    assert ruling.comparable(Interval(value=0.0, low=-1.0, high=1.0), 2.0) == HELD
-    assert ruling.comparable(Interval(value=5.0, low=3.0, high=7.0), 2.0) == FAILED
-    assert ruling.comparable(Interval(value=0.0, low=np.nan, high=np.nan), 2.0) == OPEN
+    assert (
+        report_rules.all_of([HELD, HELD]) == HELD and report_rules.all_of([HELD, FAILED]) == FAILED
+    )
+    assert report_rules.all_of([HELD, OPEN]) == OPEN and report_rules.all_of([]) == OPEN
+    assert report_rules.comparable(Interval(value=0.0, low=-1.0, high=1.0), 2.0) == HELD
+    assert report_rules.comparable(Interval(value=5.0, low=3.0, high=7.0), 2.0) == FAILED
+    assert report_rules.comparable(Interval(value=0.0, low=np.nan, high=np.nan), 2.0) == OPEN

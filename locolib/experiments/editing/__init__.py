@@ -2,7 +2,7 @@
 
 `edits` are changes of weights; `locoedit` is the paper's method and the one that spares; `baselines` are the methods of App. I;
 `trials` look at held-out images, `judging`, `specificity` and `unrelated` at what should not have changed; `comparisons` are what
-the pages set beside each other, `informing` whether localisation informs editing; `ruling` says when a claim holds, and `rates`
+the pages set beside each other, `informing` whether localisation informs editing; `report_rules` says when a claim holds, and `rates`
 how often that is wrong.
 """
 

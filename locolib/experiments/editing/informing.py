@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from ...claims import OPEN, settled
 from ...scores import ENOUGH, NOTHING, Interval, disjoint, mean
 from ..locogen import Sweep, label
 from .trials import Trial
 
-MOST = 0.5  # of the variance, from which on the located effect explains most of it
 Curves = tuple[np.ndarray, np.ndarray]
 """Effects of locating and of editing, [units, windows] each, as shares of altering all layers; the units of the two differ."""
 
@@ -43,12 +41,6 @@ class Informed:
         ends = sorted((self.r.low**2, self.r.high**2)) if not np.isnan(self.r.low) else [np.nan] * 2
         low = 0.0 if self.r.low < 0 < self.r.high else ends[0]
         return Interval(value=self.r.value**2, low=low, high=ends[1])
-
-    @property
-    def outcome(self) -> str:
-        """Whether it explains most of the variance, rising, and does so better than when the curves are turned."""
-        bar = np.sqrt(MOST)
-        return settled(self.r.low > bar and self.p <= 0.05, self.r.high < bar)
 
     def __str__(self) -> str:
         way = "" if self.r.value >= 0 else ", falling"
@@ -146,7 +138,8 @@ class Lead:
         located, rival, best: labels of the located window, of the best one without a layer in common, of the best of all.
         lead: by how much editing the located one does more than editing the rival, in shares, unit by unit.
         overlaps: whether the best of all shares a layer with the located one.
-        outcome: held if it surely does more than *each* disjoint window; did not hold if one of those surely does more.
+        each: the lead on each window without a layer in common, an interval each; `corrected`, the same, so wide that all of
+            them hold at once (Bonferroni's).
     """
 
     located: str
@@ -154,7 +147,8 @@ class Lead:
     best: str
     lead: Interval
     overlaps: bool
-    outcome: str
+    each: tuple[Interval, ...]
+    corrected: tuple[Interval, ...]
 
     def __str__(self) -> str:
         return f"{self.lead}, {self.located} over {self.rival}"
@@ -162,41 +156,29 @@ class Lead:
 
 def leading(one: Trial, everywhere: pd.DataFrame, shares: np.ndarray) -> Lead:
     """Whether editing the located window does more than editing each window elsewhere; `shares` [units, windows] are those of `curves`."""
-    starts, m = everywhere.start.to_list(), len(one.window)
-    chosen, means = starts.index(one.window[0]), shares.mean(0)
-    strata, best = everywhere.strata.iloc[0], int(means.argmax())
-    others = disjoint(starts, m, chosen)
-    names = everywhere.name.to_list()
-    own, overlaps = label(one.window), best not in set(others.tolist())
-    if not len(others):
-        return Lead(
-            located=own, rival="", best=names[best], lead=NOTHING, overlaps=overlaps, outcome=OPEN
-        )
-    rival = int(means[others].argmax())
+    starts, names = everywhere.start.to_list(), everywhere.name.to_list()
+    chosen, best = starts.index(one.window[0]), int(shares.mean(0).argmax())
+    others = disjoint(starts, len(one.window), chosen).tolist()
+    each, corrected = leads(shares, chosen, others, everywhere.strata.iloc[0])
+    rival = int(np.argmin([found.value for found in each])) if others else 0
     return Lead(
-        located=own,
-        rival=names[others[rival]],
+        located=label(one.window),
+        rival=names[others[rival]] if others else "",
         best=names[best],
-        lead=mean(shares[:, chosen] - shares[:, others[rival]], strata),
-        overlaps=overlaps,
-        outcome=leads_all(shares, chosen, others.tolist(), strata),
+        lead=each[rival] if others else NOTHING,
+        overlaps=best not in others,
+        each=each,
+        corrected=corrected,
     )
 
 
-def leads_all(
+def leads(
     shares: np.ndarray, chosen: int, others: Sequence[int], strata: Sequence[str] | None
-) -> str:
-    """Whether one window surely does more than each of some others, or one of those surely does more.
-
-    The first needs no correction for how many they are, for it is wrong only where the best of them is as good; the second
-    does (Bonferroni's).
-
-    Args:
-        shares: [units, windows].
-    """
-    leads = [shares[:, chosen] - shares[:, other] for other in others]
-    level = 1 - 0.05 / len(leads)
-    return settled(
-        all(mean(lead, strata).low > 0 for lead in leads),
-        any(mean(lead, strata, level=level).high < 0 for lead in leads),
+) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
+    """By how much one window does more than each of some others, of shares [units, windows]: on their own, and all at once."""
+    found = [shares[:, chosen] - shares[:, other] for other in others]
+    level = 1 - 0.05 / max(1, len(found))
+    return (
+        tuple(mean(lead, strata) for lead in found),
+        tuple(mean(lead, strata, level=level) for lead in found),
     )

@@ -7,8 +7,8 @@ import pandas as pd
 
 from ...claims import HELD, Rate, above
 from ...scores import columns, mean, ratio
-from . import ruling
-from .informing import Curves, informed, leads_all
+from . import report_rules
+from .informing import Curves, informed, leads
 
 Rng = np.random.Generator
 PROMPTS, FEW, GENERIC = 12, 6, 32  # a style's held-out half; on the page of five models; App. L
@@ -34,11 +34,11 @@ def _edit(rng: Rng, share: float, target: float, n: int) -> tuple[pd.Series, pd.
 
 
 def _works(share: float, target: float, n: int) -> Callable[[Rng], str]:
-    return lambda rng: ruling.works(*_edit(rng, share, target, n))
+    return lambda rng: report_rules.works(*_edit(rng, share, target, n))
 
 
 def _enough(share: float) -> Callable[[Rng], str]:
-    return lambda rng: ruling.enough(_edit(rng, share, 1.0, PROMPTS)[0])
+    return lambda rng: report_rules.enough(_edit(rng, share, 1.0, PROMPTS)[0])
 
 
 def _paired(rate: float, other: float) -> Callable[[Rng], str]:
@@ -65,7 +65,7 @@ def _same(apart: float, others: int) -> Callable[[Rng], str]:
     def world(rng: Rng) -> str:
         means = [0.0] * (others - 1) + [apart]
         found = [mean(one + 4 * rng.standard_normal(PROMPTS)) for one in means]
-        return ruling.all_of([ruling.comparable(one, MATTERS) for one in found])
+        return report_rules.all_of([report_rules.comparable(one, MATTERS) for one in found])
 
     return world
 
@@ -73,7 +73,7 @@ def _same(apart: float, others: int) -> Callable[[Rng], str]:
 def _not_less(lost: float, n: int, spread: float, others: int = 1) -> Callable[[Rng], str]:
     def world(rng: Rng) -> str:
         found = [mean(-lost + spread * rng.standard_normal(n)) for _ in range(others)]
-        return ruling.all_of([ruling.not_less(one, MATTERS) for one in found])
+        return report_rules.all_of([report_rules.not_less(one, MATTERS) for one in found])
 
     return world
 
@@ -91,7 +91,7 @@ def _curves(rng: Rng, same: bool) -> Curves:
 
 
 def _informs(same: bool) -> Callable[[Rng], str]:
-    return lambda rng: informed([_curves(rng, same) for _ in range(3)]).outcome
+    return lambda rng: report_rules.informs(informed([_curves(rng, same) for _ in range(3)]))
 
 
 def _leads(behind: float) -> Callable[[Rng], str]:
@@ -101,7 +101,7 @@ def _leads(behind: float) -> Callable[[Rng], str]:
         means = np.array([0.9, 0.9 - behind, *[0.0] * 12])
         of_prompt = 1 + 0.35 * rng.standard_normal((PROMPTS, 1))
         shares = of_prompt * means + 0.1 * rng.standard_normal((PROMPTS, len(means)))
-        return leads_all(shares, 0, range(1, len(means)), None)
+        return report_rules.leads(*leads(shares, 0, range(1, len(means)), None))
 
     return world
 
@@ -214,7 +214,7 @@ CASES: Sequence[Case] = (
 
 
 def rates(worlds: int = 400, *, seed: int = 0) -> list[Rate]:
-    """The error rates of every rule of `ruling` and `informing`, each in a world where its claim is just false and in one where it is true."""
+    """The error rates of every rule of `report_rules`, each in a world where its claim is just false and in one where it is true."""
     found = []
     for rule, says, null, alternative, n, false, true in CASES:
         rng = np.random.default_rng(seed)

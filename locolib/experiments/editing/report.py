@@ -9,7 +9,7 @@ from ...drawing.text import TOKENS, Tokens
 from ...models import Model
 from ...scores import Interval, interval
 from ..locogen import Sweep, label
-from . import fine_tuning, ruling
+from . import fine_tuning, report_rules
 from .informing import Informed, Lead
 from .locoedit import LAMBDA, SPARES
 from .specificity import APART, EVERY, OURS, PAPER
@@ -89,12 +89,12 @@ def edit_words(tables: Mapping[str, pd.DataFrame]) -> str:
 
 def difference_words(edited: pd.Series, altered: pd.Series) -> str:
     """By how much an edit does more or less than altering the same layers."""
-    return f"the difference from altering is {ruling.difference(edited, altered)} points"
+    return f"the difference from altering is {report_rules.difference(edited, altered)} points"
 
 
 def lambda_words(table: pd.DataFrame, altered: pd.Series) -> str:
     """How much nearer lambda = 0.01 comes to altering the layers than each other one."""
-    losses = ruling.losses_of(table, altered, LAMBDA)
+    losses = report_rules.losses_of(table, altered, LAMBDA)
     each = "; ".join(f"λ = {value:g}: {found}" for value, found in losses.items())
     return (
         f"By how many points λ = {LAMBDA:g} comes nearer to altering the same layers than another λ does, unit by unit: {each} "

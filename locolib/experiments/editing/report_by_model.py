@@ -9,7 +9,7 @@ import pandas as pd
 from ...claims import Claim, above
 from ...scores import interval
 from ..locogen import Sweep, label
-from . import ruling, specificity
+from . import report_rules, specificity
 from .locoedit import SPARES
 from .report import points
 from .report_claims import of_edits, of_specificity
@@ -93,7 +93,7 @@ def claims(
 def extended(who: str, table: pd.DataFrame) -> Claim:
     """Fig. 57b: in SD-v2-1 LocoEdit updates facts where DiffQuickFix fails."""
     at = table.set_index("name")
-    gained = ruling.difference(at.loc[PAPER], at.loc[DIFFQUICKFIX])
+    gained = report_rules.difference(at.loc[PAPER], at.loc[DIFFQUICKFIX])
     return Claim(
         text=f"{who}: LocoEdit moves the score more than DiffQuickFix",
         section="App. I, Fig. 57b",
@@ -128,7 +128,7 @@ def across(by_model: Mapping[str, Tables], titles: Mapping[str, str]) -> list[Cl
                 section="6.2",
                 number=_least(told, titles),
                 control=_points(style, titles),
-                outcome=ruling.all_of([above(one) for one in told.values()]),
+                outcome=report_rules.all_of([above(one) for one in told.values()]),
             )
         )
     pairs = list(combinations(fact, 2))
@@ -141,7 +141,9 @@ def across(by_model: Mapping[str, Tables], titles: Mapping[str, str]) -> list[Cl
                 section="6.2",
                 number=_widest(told, titles),
                 control=f"{_points(fact, titles)}; {points(matters)} points matter",
-                outcome=ruling.all_of([ruling.comparable(one, matters) for one in told.values()]),
+                outcome=report_rules.all_of(
+                    [report_rules.comparable(one, matters) for one in told.values()]
+                ),
             )
         )
     return found
@@ -150,7 +152,7 @@ def across(by_model: Mapping[str, Tables], titles: Mapping[str, str]) -> list[Cl
 def _paired(
     rows: Mapping[str, pd.Series], pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Any]:
-    return {(a, b): ruling.difference(rows[a], rows[b]) for a, b in pairs}
+    return {(a, b): report_rules.difference(rows[a], rows[b]) for a, b in pairs}
 
 
 def _least(told: Mapping[tuple[str, str], Any], titles: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What the pages on editing claim: each a statement that can be false, judged by a rule of `ruling` whose errors `rates` measures.
+"""What the pages on editing claim: each a statement that can be false, judged by a rule of `report_rules` whose errors `rates` measures.
 
 The paper's claims are judged by the paper's edit (its token, its wording) alone; those of edits with our choices are ours.
 """
@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...claims import OPEN, Claim, above, settled
 from ...scores import interval, mean
-from . import ruling
+from . import report_rules
 from .informing import Informed, Lead
 from .judging import GONE, KEPT, MOVED
 from .locoedit import LAMBDA, SPARES
@@ -35,7 +35,7 @@ def removes(who: str, at: pd.DataFrame, name: str, what: str, section: str) -> C
         section=section,
         number=f"{interval(edited, 'points')} points ({points(edited.matters)} matter)",
         control=f"target seen in {interval(edited, 'target')} of the images, {interval(altered, 'target')} after altering the same layers",
-        outcome=ruling.works(edited, altered),
+        outcome=report_rules.works(edited, altered),
     )
 
 
@@ -53,16 +53,16 @@ def of_edits(who: str, table: pd.DataFrame) -> list[Claim]:
         Claim(
             text=f"{who}: the paper's edit does more at the located layers than at random windows",
             section="6.2 (the control is ours)",
-            number=f"{ruling.more_share(paper, apart, at.loc[ALL_ALTERED])} of altering all layers",
+            number=f"{report_rules.more_share(paper, apart, at.loc[ALL_ALTERED])} of altering all layers",
             control=f"located {interval(paper, 'of all')}, random {interval(apart, 'of all')}",
-            outcome=above(ruling.more_share(paper, apart, at.loc[ALL_ALTERED])),
+            outcome=above(report_rules.more_share(paper, apart, at.loc[ALL_ALTERED])),
         ),
         Claim(
             text=f"{who}: the subject's last token is the one to edit, and does what altering the layers does",
             section="6.1",
             number=f"share {interval(paper)}",
             control=f"our tokens {interval(at.loc[OURS])}" if OURS in at.index else "",
-            outcome=ruling.enough(paper),
+            outcome=report_rules.enough(paper),
         ),
     ]
     return found + ([_local(who, paper, at.loc[EVERY])] if EVERY in at.index else [])
@@ -70,7 +70,7 @@ def of_edits(who: str, table: pd.DataFrame) -> list[Claim]:
 
 def _local(who: str, located: pd.Series, everywhere: pd.Series) -> Claim:
     """App. F, unit by unit: where both always show the target nothing can be said."""
-    gained = ruling.difference(located, everywhere, "hits")
+    gained = report_rules.difference(located, everywhere, "hits")
     return Claim(
         text=f"{who}: editing the located layers shows the target more often than editing all layers",
         section="6.2, App. F",
@@ -91,7 +91,7 @@ def of_windows(
             section=section,
             number=f"lead {lead.lead} over {lead.rival}",
             control=f"best of all windows: {lead.best}, located: {lead.located}",
-            outcome=lead.outcome,
+            outcome=report_rules.leads(lead.each, lead.corrected),
         )
         for attribute, lead in leads.items()
     ]
@@ -102,7 +102,7 @@ def of_windows(
                 section=section,
                 number=f"R2 {together.explained}",
                 control=f"as high when turned round: p = {together.p:.3f}",
-                outcome=together.outcome,
+                outcome=report_rules.informs(together),
             )
         )
     return found
@@ -111,14 +111,14 @@ def of_windows(
 def of_lambda(who: str, table: pd.DataFrame, tried: pd.DataFrame) -> Claim:
     """App. H of the paper's edit (a table of `comparisons.by_lambda`)."""
     altered = tried.set_index("name").loc[ALTERED]
-    losses = ruling.losses_of(table, altered, LAMBDA)
+    losses = report_rules.losses_of(table, altered, LAMBDA)
     worst = min(losses, key=lambda value: losses[value].value)
     return Claim(
         text=f"{who}: no other lambda comes nearer to altering the layers than {LAMBDA:g}",
         section="App. H",
         number=f"nearer by {losses[worst]} points than lambda {worst:g}",
         control=f"{points(table.matters.iloc[0])} points matter",
-        outcome=ruling.best_of(table, altered, LAMBDA),
+        outcome=report_rules.best_of(table, altered, LAMBDA),
     )
 
 
@@ -126,10 +126,10 @@ def of_methods(attribute: str, who: str, table: pd.DataFrame) -> Claim:
     """App. I, Fig. 57a: as much as the others for styles, less for objects, more for facts, by paired differences."""
     at = table.set_index("name")
     others = [name for name in OF_THE_PAPER if name in at.index]
-    found = {name: ruling.difference(at.loc[PAPER], at.loc[name]) for name in others}
+    found = {name: report_rules.difference(at.loc[PAPER], at.loc[name]) for name in others}
     matters = float(at.loc[PAPER].matters)
     says, outcomes = {
-        "style": ("as much as", [ruling.comparable(one, matters) for one in found.values()]),
+        "style": ("as much as", [report_rules.comparable(one, matters) for one in found.values()]),
         "object": ("less than", [settled(one.high < 0, one.low > 0) for one in found.values()]),
         "fact": ("more than", [above(one) for one in found.values()]),
     }[attribute]
@@ -139,7 +139,7 @@ def of_methods(attribute: str, who: str, table: pd.DataFrame) -> Claim:
         number=f"{found[others[0]]} points more than {others[0]}",
         control="; ".join(f"{name} {found[name]}" for name in others[1:])
         or f"{points(matters)} points matter",
-        outcome=ruling.all_of(outcomes),
+        outcome=report_rules.all_of(outcomes),
     )
 
 
@@ -162,7 +162,7 @@ def of_generic(attribute: str, who: str, generic: pd.DataFrame) -> list[Claim]:
             number=f"{percent(interval(row, 'relative'))} percent of the clean score",
             control=f"{interval(row, 'difference')} points, of which {points(row.matters)} matter; {row['of whole']:.2f} of what altering all layers "
             f"does to the edited value{theirs(PAPER)}",
-            outcome=ruling.not_less(interval(row, "difference"), row.matters),
+            outcome=report_rules.not_less(interval(row, "difference"), row.matters),
         ),
         Claim(
             text=f"{who}: LocoEdit harms generic prompts less than DiffQuickFix",

@@ -11,6 +11,9 @@ import pandas as pd
 
 from ...claims import OPEN, settled
 from ...scores import CONTROLS, Interval, interval, mean, ratio
+from .informing import Informed
+
+MOST = 0.5  # of the variance, from which on the located effect explains most of it
 
 
 def difference(one: pd.Series, other: pd.Series, column: str = "effects") -> Interval:
@@ -96,3 +99,22 @@ def losses_of(
         for value, row in rows.iterrows()
         if value != chosen
     }
+
+
+def informs(found: Informed) -> str:
+    """Section 6.2 as Hase et al. ask it: the effect that locates explains most of the variance of the edit's, rising, and does so
+    better than when the curves are turned against each other.
+    """
+    bar = np.sqrt(MOST)
+    return settled(found.r.low > bar and found.p <= 0.05, found.r.high < bar)
+
+
+def leads(each: Sequence[Interval], corrected: Sequence[Interval]) -> str:
+    """The located window surely does more than each one elsewhere; it does not hold if one of those surely does more.
+
+    The first needs no correction for how many there are, for it is wrong only where the best of them is as good; the second
+    does (`corrected`).
+    """
+    if not each:
+        return OPEN
+    return settled(all(one.low > 0 for one in each), any(one.high < 0 for one in corrected))
