@@ -126,10 +126,8 @@ def test_a_strip_is_one_prompts_pictures_in_order(store, done, asked):
 def test_a_strip_of_edits_shows_each_of_them(model, store, asked):
     one = editing.trial(model, replace(asked, prompts=read("style")), "monet", (8, 9), store=store)
     one = replace(one, train=one.train[:2], held=replace(one.held, prompts=one.held.prompts[:1]))
-    tried = comparisons.controls(one, "subject", (2, 3))
-    ((prompt, pictures),) = editing_figures.strips(
-        {"style": one}, {"style": tried}, {"style": (2, 3)}
-    )
+    tried = comparisons.controls(one, "subject")
+    ((prompt, pictures),) = editing_figures.strips({"style": one}, {"style": tried})
     assert (
         prompt == one.held.prompts[0].original
         and pictures[0][0] == "as it is"

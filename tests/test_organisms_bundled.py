@@ -158,11 +158,12 @@ def test_locoedit_works_where_style_was_planted_and_nowhere_else(bundled, shared
     """The tokens are chosen on the training prompts; the bars are those of the planted window and of a random disjoint one."""
     asked = locogen.Request(prompts=read("style"), seeds=locogen.seeds(1), settings=SETTINGS)
     one = editing.trial(bundled, asked, "van gogh", (8, 9), store=shared)
-    tokens = editing.best_tokens(editing.by_tokens(one))
-    apart = editing.random_window(bundled.spec.layers, one.window, seed=0)
-    table = one.tried(
-        {"located": one.locoedit(tokens), "random": one.locoedit(tokens, apart)}
-    ).set_index("name")
+    tokens = editing.best_tokens(editing.by_tokens(one, wording=editing.OWN))
+    windows = editing.random_windows(bundled.spec.layers, one.window)
+    located, *apart = (
+        one.locoedit(tokens, window, wording=editing.OWN) for window in (one.window, *windows)
+    )
+    table = one.tried({"located": located, "random": apart}).set_index("name")
     assert table.share["located"] >= 0.8 and abs(table.share["random"]) <= 0.15
     assert table.target["located"] >= 0.8 * table.target.iloc[0], (
         "the target's picture, not a destroyed one"

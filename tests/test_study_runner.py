@@ -188,7 +188,7 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
         "01_causal_tracing-mini-sdxl",
         "02_locogen-mini-sdxl",
         "02b_five_models",
-        "03_locoedit",
+        "03_locoedit-planted-sd-v1-5",
         "03b_five_models",
         "07_planted_truth",
         "rules",
@@ -204,19 +204,30 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
 @pytest.mark.parametrize(
     "model, pages_of_it",
     [
-        ("mini-sdxl", ["model-mini-sdxl", "01_causal_tracing-mini-sdxl", "02_locogen-mini-sdxl"]),
+        (
+            "mini-sdxl",
+            [
+                "model-mini-sdxl",
+                "01_causal_tracing-mini-sdxl",
+                "02_locogen-mini-sdxl",
+                "03_locoedit-mini-sdxl",
+            ],
+        ),
         (
             "planted-sd-v1-5",
             [
                 "model-planted-sd-v1-5",
                 "01_causal_tracing-planted-sd-v1-5",
                 "02_locogen-planted-sd-v1-5",
-                "03_locoedit",
+                "03_locoedit-planted-sd-v1-5",
                 "07_planted_truth",
                 "rules",
             ],
         ),
-        ("sd-v1-5", ["01_causal_tracing-sd-v1-5", "02_locogen-sd-v1-5"]),
+        (
+            "sd-v1-5",
+            [f"{page}-sd-v1-5" for page in ("01_causal_tracing", "02_locogen", "03_locoedit")],
+        ),
     ],
     ids=str,
 )

@@ -38,11 +38,12 @@ SECTIONS = {
     "01_causal_tracing": {"UNet": "The UNet", "text encoder": "The text encoder"},
     "02b_five_models": {"^style": "Style", "^object": "Objects", "^fact": "Facts"},
     "03_locoedit": {
-        "last token is the one": "Which tokens are the keys?",
-        "works where LocoGen": "Does localisation inform editing?",
-        "generic p": "What they do to generic prompts",
-        "removes the edited|keeps the other": "What they do to other values",
-        "located layers": "Held-out prompts",
+        "works where LocoGen|better to edit": "Does localisation inform editing?",
+        "lambda": "Lambda",
+        "moves the score (as much|less|more) ": "Other methods",
+        "generic prompts": "What they do to generic prompts",
+        "removes the edited|keeps the other|generic pictures": "What they do to other values",
+        "located layers|tokens and wording|that spares moves|last token": "Held-out prompts",
     },
     "03b_five_models": {
         "^style": "Removing the style of an artist",

@@ -1,44 +1,58 @@
 """What the pages on editing compare: LocoEdit and its controls, lambdas, windows, several values at once, other methods, models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from ...drawing.sampling import Settings
 from ...drawing.text import Tokens
-from ...prompts import read
-from ...scores import Interval, columns, mean
+from ...prompts import Prompt, reworded
+from ...scores import columns, interval
 from .. import locogen
-from ..locogen import Request, Sweep, Window, label
-from . import baselines, specificity, trials
+from ..locogen import Request, Sweep
+from . import fine_tuning, specificity, trials
 from .edits import Edit, applied
 from .locoedit import LAMBDA, SPARES, locoedit
-from .specificity import APART, OURS, PAPER, Make, locoedits, solved
-from .trials import Trial
+from .specificity import (
+    APART,
+    DIFFQUICKFIX,
+    EVERY,
+    PAPER,
+    Make,
+    asked_values,
+    locoedits,
+    of_value,
+    solved,
+)
+from .trials import OWN, Trial, random_windows
 
 LAMBDAS = (1e-4, LAMBDA, 1.0, 100.0)
 
 
-def controls(one: Trial, tokens: Tokens, apart: Window) -> pd.DataFrame:
-    """LocoEdit at the located layers (as the paper has it, by the chosen tokens, sparing), at a random window, at all layers."""
-    return one.tried({name: make(one) for name, make in locoedits(tokens, apart).items()})
+def _made(one: Trial, makers: Mapping[str, Make]) -> dict[str, Edit]:
+    return {name: make(one) for name, make in makers.items()}
 
 
-def by_lambda(one: Trial, tokens: Tokens, apart: Window) -> pd.DataFrame:
-    """LocoEdit against lambda, at the located layers and at a random window."""
+def apart(one: Trial) -> list[Edit]:
+    """The paper's edit at several random windows, none with a layer of the located one: their mean is the null."""
+    windows = random_windows(one.model.spec.layers, one.window)
+    return [one.locoedit("subject", window) for window in windows]
+
+
+def controls(one: Trial, tokens: Tokens) -> pd.DataFrame:
+    """LocoEdit at the located layers (as the paper has it, ours, sparing); the paper's at random windows and at all layers."""
+    everywhere = one.locoedit("subject", one.everywhere)
+    return one.tried(_made(one, locoedits(tokens)) | {APART: apart(one), EVERY: everywhere})
+
+
+def by_lambda(one: Trial) -> pd.DataFrame:
+    """The paper's edit against lambda (App. H), at the located layers."""
     rows = []
-    for where, layers in (
-        ("located layers", one.window),
-        (f"random window ({label(apart)})", apart),
-    ):
-        for lambda_ in LAMBDAS:
-            change = one.locoedit(tokens, layers, lambda_=lambda_)
-            rows.append(
-                one.row(where, one.measured(change), change) | {"where": where, "lambda": lambda_}
-            )
+    for lambda_ in LAMBDAS:
+        change = one.locoedit("subject", lambda_=lambda_)
+        rows.append(one.row(PAPER, one.measured(change), change) | {"lambda": lambda_})
     return pd.DataFrame(rows)
 
 
@@ -49,134 +63,107 @@ def against(everywhere: pd.DataFrame, done: Sweep) -> pd.DataFrame:
     )
 
 
-def trained(one: Trial) -> dict[str, Edit]:
-    """The baselines that are fine-tuned, which do not edit facts (App. I)."""
-    if one.attribute == "fact":
+def trained(one: Trial, steps: int | None = None) -> dict[str, Edit]:
+    """The baselines that are fine-tuned (App. I), in natural models, as there: a planted one has its answer from us.
+
+    Args:
+        steps: at most; None: until their loss is flat (see `fine_tuning`).
+    """
+    if one.model.spec.planted:
         return {}
-    training, settings = baselines.Training(), one.held.settings
-    return {
-        "Concept Ablation": baselines.concept_ablation(one.model, one.train, training, settings),
-        "ESD-x": baselines.esd_x(one.model, one.train, training, settings),
-    }
+    return fine_tuning.fine_tuned(one.model, one.train, one.held.settings, steps=steps)
 
 
 def methods(one: Trial, tokens: Tokens, tuned: Mapping[str, Edit]) -> dict[str, Edit]:
-    """Every editing method, from the same training prompts: LocoEdit as the paper has it, by the chosen tokens, and sparing; the baselines by
-    their own tokens; `tuned` are those of `trained`.
+    """Every editing method, from the same training prompts: LocoEdit as the paper has it, ours, and sparing; the baselines by their
+    own tokens; `tuned` are those of `trained`.
     """
-    own = {
-        name: make
-        for name, make in locoedits(tokens, one.window).items()
-        if name in (PAPER, OURS, SPARES)
-    }
-    return {name: make(one) for name, make in (own | solved()).items()} | dict(tuned)
+    return _made(one, locoedits(tokens) | solved()) | dict(tuned)
 
 
-def every_value(
-    one: Trial, tokens: Tokens, apart: Window, tuned: Mapping[str, Edit], count: int
-) -> pd.DataFrame:
-    """Edited value x other values (see `specificity.matrix`) of all methods and controls; those of `tuned` edit the page's own value alone."""
-    return specificity.matrix(one, locoedits(tokens, apart) | solved(), trained=tuned, count=count)
+def every_value(one: Trial, made: Mapping[str, Edit], count: int) -> pd.DataFrame:
+    """Edited value x asked values (see `specificity.matrix`): all methods edit the page's own value; of a style, where all prompts
+    fit all artists, the paper's edit, the sparing one and DiffQuickFix edit each in turn.
+    """
+    whole: dict[str, Make] = {}
+    if one.attribute == "style":
+        whole = {
+            name: make
+            for name, make in (locoedits("subject") | solved()).items()
+            if name in (PAPER, SPARES, DIFFQUICKFIX)
+        }
+    once = {name: change for name, change in made.items() if name not in whole}
+    return specificity.matrix(one, whole, trained=once, count=count)
 
 
-def many(
-    one: Trial, tokens: Tokens, artists: Sequence[str], settings: Settings
-) -> dict[str, pd.DataFrame]:
-    """All artists in one solve, then the solve without one: what is removed of each artist, as share of altering the located layers.
+def many(one: Trial, tokens: Tokens, settings: Settings) -> dict[str, pd.DataFrame]:
+    """Several artists in one solve, then the solve without the page's own: what is removed of each, as share of altering the located layers.
 
     Returns:
         By condition a row for each artist: name, share with its interval, images.
     """
-    each = {artist: trial_of(one, artist, settings) for artist in artists}
-    train, images = (
-        {artist: t.train for artist, t in each.items()},
-        len(next(iter(each.values())).held.prompts),
-    )
+    each = {artist: trial_of(one, artist, settings) for artist in asked_values(one)}
 
-    def removed(without: str | None) -> dict[str, Interval]:
-        edited = [
-            prompt for artist, prompts in train.items() if artist != without for prompt in prompts
-        ]
+    def removed(without: str | None) -> pd.DataFrame:
+        edited: list[Prompt] = []
+        for artist, other in each.items():
+            edited += [] if artist == without else other.train
         change = locoedit(one.model, edited, one.window, tokens=tokens)
-        return {artist: share_of(t, t.measured(change)) for artist, t in each.items()}
-
-    every, alone = removed(None), {artist: removed(artist) for artist in artists}
-    others = {
-        artist: mean(np.array([found.value for name, found in left.items() if name != artist]))
-        for artist, left in alone.items()
-    }
-    found = {
-        "all edited": every,
-        "he alone left out": {artist: left[artist] for artist, left in alone.items()},
-        "the others then, mean": others,
-    }
-    return {
-        what: pd.DataFrame(
+        rows = {artist: other.row("", other.measured(change)) for artist, other in each.items()}
+        return pd.DataFrame(
             [
-                {"name": artist, "images": images} | columns({"share": share})
-                for artist, share in shares.items()
+                {"name": artist, "images": row["images"]} | columns({"share": interval(row)})
+                for artist, row in rows.items()
             ]
         )
-        for what, shares in found.items()
-    }
+
+    return {"all edited": removed(None), f"{one.value} left out": removed(one.value)}
 
 
 def trial_of(one: Trial, artist: str, settings: Settings, *, images: int = 6) -> Trial:
-    """The same trial of another artist, on few images."""
-    other = trials.trial(
-        one.model,
-        Request(prompts=read("style"), seeds=one.held.seeds[:1], settings=settings),
-        artist,
-        one.window,
-        store=one.store,
-    )
-    return replace(other, held=replace(other.held, prompts=other.held.prompts[:images]))
+    """The same trial of another artist, on few images, told in our wording."""
+    held = replace(one.held, seeds=one.held.seeds[:1], settings=settings)
+    other = of_value(replace(one, held=held), artist)
+    few = replace(other.held, prompts=other.held.prompts[:images])
+    return replace(other, train=reworded(other.train, OWN), held=few)
 
 
-def share_of(one: Trial, table: pd.DataFrame) -> Interval:
-    """Effect of a table's images as share of altering the located layers."""
-    row = one.row("", table)
-    return Interval(value=row["share"], low=row["share_low"], high=row["share_high"])
-
-
-def relocated(one: Trial, tokens: Tokens, asked: Request, artist: str) -> dict[str, Sweep]:
+def relocated(one: Trial, tokens: Tokens, asked: Request) -> dict[str, Sweep]:
     """LocoGen on the edited model, for the edited artist and for another one."""
-    other = next(prompt.value for prompt in asked.prompts if prompt.value != artist)
+    other = next(prompt.value for prompt in asked.prompts if prompt.value != one.value)
     asked = replace(asked, prompts=asked.prompts[::2])  # twice 17 layer sets: half of the prompts
-    with applied(one.model, one.locoedit(tokens)) as edited:
+    with applied(one.model, one.locoedit(tokens, wording=OWN)) as edited:
         return {
-            f"{name} ({'edited away' if name == artist else 'not edited'})": locogen.sweep(
+            f"{name} ({'edited away' if name == one.value else 'not edited'})": locogen.sweep(
                 edited, asked.about(name), len(one.window), store=one.store
             )
-            for name in (artist, other)
+            for name in (one.value, other)
         }
 
 
 def tried(
-    one: Trial, tokens: Tokens | Literal["auto"], *, pictures: int
+    one: Trial, tokens: Tokens | Literal["auto"], *, pictures: int, whole: bool = True
 ) -> tuple[Tokens, pd.DataFrame]:
-    """(tokens, outcomes): LocoEdit at the located layers (the paper's, by the chosen tokens, sparing) and at a random window, on held-out prompts.
+    """(our tokens, outcomes) of `makers` on held-out prompts, and of the paper's edit at random windows.
 
     Args:
         tokens: as `text.TOKENS`; "auto": the smallest edit that does it on so many of the training prompts.
         pictures: how many those are.
+        whole: False: the paper's edit and the sparing one alone, whose tokens need no choice.
     """
+    if not whole:
+        few = {name: make for name, make in makers("subject").items() if name in (PAPER, SPARES)}
+        return "subject", one.tried(_made(one, few) | {APART: apart(one)})
     if tokens == "auto":
-        tokens = trials.best_tokens(trials.by_tokens(one, prompts=pictures))
-    return tokens, one.tried({name: make(one) for name, make in makers(one, tokens).items()})
+        tokens = trials.best_tokens(trials.by_tokens(one, prompts=pictures, wording=OWN))
+    return tokens, one.tried(_made(one, makers(tokens)) | {APART: apart(one)})
 
 
-def makers(one: Trial, tokens: Tokens) -> dict[str, Make]:
-    """LocoEdit at the located layers and at a random window."""
-    made = locoedits(tokens, trials.random_window(one.model.spec.layers, one.window, seed=0))
-    return {name: made[name] for name in (PAPER, OURS, SPARES, APART)}
+def makers(tokens: Tokens) -> dict[str, Make]:
+    """What is made in each of several models: LocoEdit as the paper has it, ours, sparing; DiffQuickFix."""
+    return locoedits(tokens) | {DIFFQUICKFIX: solved()[DIFFQUICKFIX]}
 
 
-def others(one: Trial, tokens: Tokens, *, count: int) -> pd.DataFrame:
+def others(one: Trial, tokens: Tokens, *, count: int, most: int) -> pd.DataFrame:
     """How often other values are still seen when the page's own one is edited (see `specificity.matrix`)."""
-    return specificity.matrix(
-        one,
-        {},
-        trained={name: make(one) for name, make in makers(one, tokens).items()},
-        count=count,
-    )
+    return specificity.matrix(one, {}, trained=_made(one, makers(tokens)), count=count, most=most)

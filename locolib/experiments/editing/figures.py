@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...figures import PALETTE, bars, image_rows, short, styled
-from ..locogen import Window, label
+from ..locogen import label
 from .judging import Judgement
 from .locoedit import SPARES
-from .specificity import APART, EVERY, OURS, PAPER
-from .trials import Trial
+from .specificity import APART, DIFFQUICKFIX, EVERY, OURS, PAPER
+from .trials import ALTERED, Trial
 
 
 @styled
@@ -57,14 +57,12 @@ def outcome_bars(
 
 
 @styled
-def against_share(
-    ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, correlation: str
-) -> Axes:
+def against_share(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str, says: str) -> Axes:
     """For every window, what an edit there achieves against LocoGen's share of the window.
 
     Args:
         table: columns located (LocoGen's share), of all (the edit's, of altering all layers, with _low and _high), name, units.
-        correlation: the rank correlation, in words.
+        says: how much of the variance is explained, in words.
     """
     ax.errorbar(
         table.located,
@@ -87,7 +85,7 @@ def against_share(
         )
     ax.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
     ax.set(
-        title=f"{attribute}: editing against locating, n = {len(table)} windows,\n{scorer}; {correlation}",
+        title=f"{attribute}: editing against locating, n = {len(table)} windows,\n{scorer}; {says}",
         xlabel="LocoGen's share of the window",
         ylabel="effect of the edit, as share\nof altering all layers",
     )
@@ -96,54 +94,48 @@ def against_share(
 
 @styled
 def lambda_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str) -> Axes:
-    """Effect of the edit against lambda: at the located layers and at a random window of the same size.
+    """Effect of the paper's edit against lambda, at the located layers (App. H).
 
     Args:
-        table: lambda, where, share with _low and _high, images.
+        table: lambda, share with _low and _high, images.
     """
-    for colour, marker, (where, part) in zip(
-        (PALETTE["2"], PALETTE["1"]), "os", table.groupby("where", sort=False)
-    ):
-        ax.errorbar(
-            part["lambda"],
-            part.share,
-            yerr=bars(part, "share"),
-            color=colour,
-            marker=marker,
-            markersize=4.5,
-            capsize=2,
-            label=where,
-        )
+    ax.errorbar(
+        table["lambda"],
+        table.share,
+        yerr=bars(table, "share"),
+        color=PALETTE[attribute],
+        marker="o",
+        markersize=4.5,
+        capsize=2,
+    )
+    ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
     ax.set(
         xscale="log",
         xlabel="lambda (no unit)",
         ylabel="effect of the edit, as share of\naltering the located layers",
         title=f"{attribute}: LocoEdit against lambda, n = {int(table.images.iloc[0])} images,\n{scorer}",
     )
-    ax.legend(frameon=False)
     return ax
 
 
 GENERIC = {
-    "difference": "change of CLIP-Score (points)",
+    "relative": "change of CLIP-Score\n(share of the clean score)",
     "moved": "mean absolute change of a pixel\n(of 255 levels)",
 }
 
 
-def strips(
-    trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame], apart: Mapping[str, Window]
-) -> list[Any]:
+def strips(trials: Mapping[str, Trial], tried: Mapping[str, pd.DataFrame]) -> list[Any]:
     """One held-out prompt of each attribute for `figures.image_rows` (Fig. 54): clean, altered, edited, edited elsewhere, edited everywhere."""
     rows = []
     for attribute, one in trials.items():
         images = tried[attribute].set_index("name").image
         shown = {
-            f"altered {label(one.window)}": "located layers altered",
-            "the paper's": PAPER,
-            f"edited {label(one.window)}": OURS,
+            f"altered {label(one.window)}": ALTERED,
+            f"the paper's, {label(one.window)}": PAPER,
+            "our tokens": OURS,
             "sparing": SPARES,
-            f"edited {label(apart[attribute])}": APART,
-            "edited all": EVERY,
+            "random window": APART,
+            "all layers": EVERY,
         }
         edited = [(title, one.store.shown(images[name])) for title, name in shown.items()]
         rows.append(
@@ -164,7 +156,7 @@ def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) 
             (name, one.store.shown(image))
             for name, image in zip(everywhere[attribute].name, everywhere[attribute].image)
         ]
-        last = _first(one, one.measured(altered=tuple(range(one.model.spec.layers))))
+        last = _first(one, one.measured(altered=one.everywhere))
         found.append(
             (
                 one.held.prompts[0].original,
@@ -175,10 +167,11 @@ def frames(trials: Mapping[str, Trial], everywhere: Mapping[str, pd.DataFrame]) 
 
 
 CONDITIONS = {
-    "located layers altered": PALETTE["all"],
+    ALTERED: PALETTE["all"],
     PAPER: "#56B4E9",
     OURS: PALETTE["1"],
     SPARES: PALETTE["3"],
+    DIFFQUICKFIX: "#CC79A7",
     APART: PALETTE["2"],
 }
 
@@ -194,7 +187,9 @@ def bars_by_model(
     """
     height = 0.8 / len(CONDITIONS)
     for i, (name, colour) in enumerate(CONDITIONS.items()):
-        rows = pd.DataFrame([table.set_index("name").loc[name] for table in tables.values()])
+        rows = pd.DataFrame(
+            [table.set_index("name").reindex([name]).iloc[0] for table in tables.values()]
+        )
         at = np.arange(len(rows)) + height * (i - (len(CONDITIONS) - 1) / 2)
         ax.barh(
             at,
@@ -222,12 +217,16 @@ def model_strip(
     title: str, one: Trial, table: pd.DataFrame
 ) -> tuple[str, list[tuple[str, np.ndarray]]]:
     """One held-out prompt for `figures.image_rows` (Figs. 6 and 46 to 53): as it is, altered, edited, edited elsewhere."""
-    kept = {"as it is": one.measured().image.iloc[0]} | dict(
+    images = table.set_index("name").image
+    shown = dict(
         zip(
-            ("altered", "the paper's", "edited", "sparing", "random window"),
-            table.set_index("name").image[list(CONDITIONS)],
+            CONDITIONS,
+            ("altered", "the paper's", "our tokens", "sparing", "DiffQuickFix", "random window"),
         )
     )
+    kept = {"as it is": one.measured().image.iloc[0]} | {
+        what: images[name] for name, what in shown.items() if name in images.index
+    }
     return f"{title}: {one.held.prompts[0].original}, layers {label(one.window)}", [
         (what, one.store.shown(image)) for what, image in kept.items()
     ]

@@ -13,13 +13,16 @@ from .. import locogen
 from ..locogen.page import FivePage, Sweeping, count
 from ..page import Page
 from ..profiles import Profile
-from . import trials
+from . import specificity, trials
+
+ATTRIBUTES = ("style", "object", "fact")
 
 
 class _Edits(Page):
     """What a page on LocoEdit edits."""
 
     per: ClassVar[int] = 8  # held-out pictures for one of each other value
+    most: ClassVar[int] = specificity.MOST
     style: str = "van gogh"
     object: str = "snoopy"
     fact: str = "british monarch"
@@ -51,14 +54,37 @@ class _Edits(Page):
         """Attribute -> the value that is edited."""
         return {"style": self.style, "object": self.object, "fact": self.fact}
 
+    def whos(self) -> dict[str, str]:
+        """Attribute -> of whom the page's claims are: of this value, not of all."""
+        return {
+            attribute: f"{attribute} ({value})" for attribute, value in self.values_of().items()
+        }
+
+    def asked_values(self) -> int:
+        """Values, of all attributes together, that are asked for when one is edited."""
+        return sum(min(self.most, len(specificity.values_of(name))) for name in ATTRIBUTES)
+
 
 class EditPage(_Edits, Sweeping):
-    """LocoEdit, at the layers that LocoGen's sweep names."""
+    """LocoEdit in one model, at the layers that LocoGen's search names: where we know the answer, and in a natural model."""
 
     source = "notebooks/03_locoedit.ipynb"
-    needs = ("planted-sd-v1-5",)
+    each = ("planted-sd-v1-5", "mini-sd-v1-5")
+    after = ("02_locogen",)
     model: str = "planted-sd-v1-5"
     prompts: int = Field(16, ge=0)
+
+    def search(self, model: Model, attribute: str, store: Store) -> locogen.Sweep:
+        """LocoGen's answer: the smallest size that is confirmed, or the largest searched; of many layers the paper's size alone."""
+        return locogen.search(
+            model, self.request(attribute), store=store, sizes=self.sizes(attribute)
+        )[-1]
+
+    def sizes(self, attribute: str) -> tuple[int, ...]:
+        """Window sizes that are searched."""
+        spec = find(self.model)
+        few = spec.layers <= 16
+        return tuple(range(1, spec.layers // 4 + 1)) if few else (spec.m[attribute],)
 
     def trial(self, model: Model, done: locogen.Sweep, store: Store) -> trials.Trial:
         return trials.trial_at(
@@ -72,55 +98,62 @@ class EditPage(_Edits, Sweeping):
         )
 
     def generic(self) -> tuple[str, ...]:
-        """Generic prompts of which no edit was told, three for each picture."""
-        return choose(
-            generic_halves(list(self.values_of().values()), generic_of(find(self.model).bundled))[
-                1
-            ],
-            3 * self.pictures,
+        """Generic prompts of which no edit was told, two for each picture."""
+        without = generic_halves(
+            list(self.values_of().values()), generic_of(find(self.model).bundled)
         )
+        return choose(without[1], 2 * self.pictures)
 
-    def values_known(self, attribute: str) -> list[str]:
-        return list(dict.fromkeys(prompt.value for prompt in read(attribute)))
+    def training(self) -> int | None:
+        """Steps that the fine-tuned methods are trained at most: until their loss is flat, unless next to nothing is drawn."""
+        return None if self.pictures > 4 else 10
 
     def images(self) -> int:
-        layers, three = find(self.model).layers, len(self.values_of())
-        sweeps = sum(count(self.request(name), layers + 1) for name in self.values_of())
-        edits = (
-            self.pictures * three * (7 + 7 + layers + 8) + self.pictures * 10
-        )  # tokens, controls, windows, methods; lambdas
-        others = sum(
-            self.per_value * known * (8 * known + 3)
-            for known in (len(self.values_known(name)) for name in self.values_of())
-        )
-        return (
-            sweeps
-            + edits
-            + others
-            + 3 * 8 * len(self.generic())
-            + 8 * 6 * 9
-            + 2 * count(self.request("style"), layers + 1)
-        )
+        layers, three = find(self.model).layers, len(ATTRIBUTES)
+        sweeps = sum(
+            count(self.request(name), len(self.sizes(name)) * layers) for name in ATTRIBUTES
+        )  # of which the models' own pages have most
+        edits = self.pictures * three * (3 + 8 + 8 + 4 + 5 + layers) + self.pictures * 4
+        others = self.per_value * (self.asked_values() * 9 + 3 * self.most**2)
+        many, again = 6 * self.most * 5, count(self.request("style"), layers + 2)
+        return sweeps + edits + others + 2 * 9 * len(self.generic()) + many + again
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"prompts": chosen.prompts, "pictures": chosen.pictures, "steps": chosen.steps}
+        return {
+            "model": spec.name,
+            "prompts": chosen.prompts_of(spec),
+            "pictures": chosen.pictures,
+            "steps": chosen.steps,
+        }
 
 
 class FiveEditPage(_Edits, FivePage):
-    """LocoEdit in every miniature, at the layers that the sweep on its own page names."""
+    """LocoEdit in every miniature, at the layers that the search on its own page names."""
 
     source = "notebooks/03b_five_models.ipynb"
     after = ("02_locogen",)
     per: ClassVar[int] = 3
+    most: ClassVar[int] = 4
     pictures: int = Field(8, ge=1)
 
+    def search(self, model: Model, attribute: str, store: Store) -> locogen.Sweep:
+        """LocoGen's answer for one model, as on its own page."""
+        return self.asked(model.name).locate(model, attribute, store).done
+
+    def whole(self, name: str) -> bool:
+        """Whether all edits are tried in a model: the paper makes none where it names no window, so there its own edit must do."""
+        return bool(find(name).paper)
+
     def images(self) -> int:
-        known = sum(len({prompt.value for prompt in read(name)}) for name in self.values_of())
-        return len(self.about()) * (
-            len(self.values_of()) * self.pictures * (len(TOKENS) + 3 + 7)
-            + known * self.per_value * 5
-        )
+        found = 0
+        for name in self.about():
+            edits = 10 if self.whole(name) else 8
+            found += len(ATTRIBUTES) * self.pictures * edits
+            if self.whole(name):
+                found += len(ATTRIBUTES) * max(2, self.pictures // 2) * (len(TOKENS) + 3)
+                found += self.asked_values() * self.per_value * 5
+        return found
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

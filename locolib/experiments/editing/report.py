@@ -1,40 +1,36 @@
-"""What the pages on editing say they found: rows of tables, claims, and sentences in which every number is computed."""
+"""What the pages on editing say they found: rows of tables, and sentences in which every number is computed."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from ...claims import OPEN, Claim, above, settled
 from ...drawing.text import TOKENS, Tokens
+from ...models import Model
 from ...scores import Interval, interval
 from ..locogen import Sweep, label
-from . import trials
-from .judging import GONE, KEPT, MOVED
-from .locoedit import SPARES
+from . import fine_tuning, report_rules
+from .informing import Informed, Lead
+from .locoedit import LAMBDA, SPARES
 from .specificity import APART, EVERY, OURS, PAPER
-from .trials import Trial
-
-# Table 1 of the paper: CLIP-Score of 320 generic prompts; App. L does not name the model.
-TABLE_1 = {
-    "no edit": {"style": 30.04, "object": 30.04},
-    "DiffQuickFix": {"style": 29.61, "object": 29.32},
-    PAPER: {"style": 29.99, "object": 29.40},
-}
+from .trials import ALTERED, Trial
 
 
 def located(sweeps: Mapping[str, Sweep], trials: Mapping[str, Trial]) -> pd.DataFrame:
-    """What is edited, where, and with how many prompts."""
+    """What is edited, where, in whose words, and with how many prompts."""
     return pd.DataFrame(
         {
             name: {
-                "value": one.train[0].value,
+                "value": one.value,
+                "an original": one.train[0].original,
+                "the edit's target": one.train[0].edit_target,
                 "edited layers": label(one.window),
                 "LocoGen's verdict": sweeps[name].verdict.verdict,
                 "share on held-out prompts": str(sweeps[name].verdict.share),
                 "prompts that make the edit": len(one.train),
                 "prompts that judge it": len(one.held.prompts),
                 "images": len(one.held.prompts) * len(one.held.seeds),
+                "smallest effect that matters": f"{points(one.matters)} points",
             }
             for name, one in trials.items()
         }
@@ -61,57 +57,83 @@ def costs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def token_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, Tokens]) -> str:
-    """What each choice of tokens does on the training prompts, and which is taken."""
+    """What each choice of tokens does on the training prompts in our wording, and which is taken."""
     lines = []
     for attribute, table in tables.items():
         rows = table.set_index("name").loc[list(TOKENS)]
         each = "; ".join(f"{name} {interval(row)}" for name, row in rows.iterrows())
         lines.append(
-            f"- **{attribute}** (n = {int(rows.images.iloc[0])} images): {each}. Taken for the rest of this page: "
+            f"- **{attribute}** (n = {int(rows.images.iloc[0])} images): {each}. Taken as ours for the rest of this page: "
             f"**{chosen[attribute]}**, {TOKENS[chosen[attribute]]}."
         )
     return "\n".join(lines)
 
 
-def edit_words(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, Tokens]) -> str:
+def edit_words(tables: Mapping[str, pd.DataFrame]) -> str:
     """What LocoEdit does on held-out prompts, and the controls."""
     lines = []
     for attribute, table in tables.items():
         at = table.set_index("name")
-        paper, located, spares, apart, whole = (
-            interval(at.loc[name]) for name in (PAPER, OURS, SPARES, APART, EVERY)
-        )
+        paper, altered = at.loc[PAPER], at.loc[ALTERED]
+        shares = {name: interval(at.loc[name]) for name in (OURS, SPARES, APART, EVERY)}
+        target = {name: interval(at.loc[name], "target") for name in (PAPER, ALTERED, OURS)}
         lines.append(
-            f"- **{attribute}**: at the located layers the paper's edit does {paper} of what altering them does, the edit by the tokens "
-            f"{chosen[attribute]} {located}, the one that spares {spares}; at the random window {apart}, at all layers {whole} "
-            f"(n = {int(table.images.iloc[0])} images; intervals over {int(table.units.iloc[0])} {table.unit.iloc[0]}s)."
+            f"- **{attribute}**: against the unedited model the paper's edit moves the score by {interval(paper, 'points')} points "
+            f"({points(paper.matters)} matter), {interval(paper)} of what altering the same layers does, and shows the target in a "
+            f"proportion of {target[PAPER]} (altering {target[ALTERED]}); {difference_words(paper, altered)}. At random windows it has a "
+            f"share of {shares[APART]}, at all layers {shares[EVERY]}. Ours has {shares[OURS]} (target {target[OURS]}), the one that "
+            f"spares {shares[SPARES]} (n = {int(paper.images)} images; intervals over {int(paper.units)} {paper.unit}s)."
         )
     return "\n".join(lines)
 
 
-def hase_words(correlations: Mapping[str, Interval], compared: Mapping[str, pd.DataFrame]) -> str:
+def difference_words(edited: pd.Series, altered: pd.Series) -> str:
+    """By how much an edit does more or less than altering the same layers."""
+    return f"the difference from altering is {report_rules.difference(edited, altered)} points"
+
+
+def lambda_words(table: pd.DataFrame, altered: pd.Series) -> str:
+    """How much nearer lambda = 0.01 comes to altering the layers than each other one."""
+    losses = report_rules.losses_of(table, altered, LAMBDA)
+    each = "; ".join(f"λ = {value:g}: {found}" for value, found in losses.items())
+    return (
+        f"By how many points λ = {LAMBDA:g} comes nearer to altering the same layers than another λ does, unit by unit: {each} "
+        f"(what matters: {points(table.matters.iloc[0])} points; n = {int(table.units.iloc[0])} {table.unit.iloc[0]}s)."
+    )
+
+
+def informed_words(
+    found: Mapping[str, Informed], leads: Mapping[str, Lead], together: Informed | None
+) -> str:
     """Whether editing works where LocoGen finds the attribute."""
     lines = []
-    for attribute, found in correlations.items():
-        table = compared[attribute]
-        if table["of all"].isna().all():
-            lines.append(
-                f"- **{attribute}**: altering all layers does nothing here, so there are no shares to compare."
-            )
-            continue
-        best = table.loc[table["of all"].idxmax()]
-        says = (
-            "rises with the share"
-            if found.low > 0
-            else "falls with the share"
-            if found.high < 0
-            else "says nothing sure"
+    for attribute, one in found.items():
+        lead = leads[attribute]
+        where = (
+            "which is the located one"
+            if lead.best == lead.located
+            else f"which {'shares a layer' if lead.overlaps else 'has no layer in common'} with the located {lead.located}"
         )
         lines.append(
-            f"- **{attribute}**: Spearman's rank correlation {found} over {len(table)} windows: the edit's effect {says}. The best window to edit is "
-            f"{best['name']} ({interval(best, 'of all')}); LocoGen's share of it is {best.located:.2f}."
+            f"- **{attribute}**: LocoGen's effect of a window explains R² = {one} of the variance of the edit's. The best window to "
+            f"edit is {lead.best}, {where}; the located one leads the best without a layer in common by {lead.lead} ({lead.rival})."
         )
-    return "\n".join(lines)
+    if together:
+        lines.append(f"- **Together**: R² = {together}.")
+    return (
+        "\n".join(lines)
+        or "- Altering all layers does nothing here, so there are no shares to compare."
+    )
+
+
+def training_words(model: Model, losses: Mapping[str, pd.DataFrame]) -> str:
+    """How the fine-tuned methods were trained, and what became of their losses; nothing where none was."""
+    if not losses:
+        return "Here nothing was fine-tuned."
+    found = [f"{name}: {fine_tuning.words(table)}" for name, table in losses.items()]
+    return (
+        f"Trained so: {fine_tuning.plan_words(model)}. What became of the loss: {'. '.join(found)}."
+    )
 
 
 def again_words(again: Mapping[str, Sweep]) -> str:
@@ -119,145 +141,45 @@ def again_words(again: Mapping[str, Sweep]) -> str:
     lines = []
     for name, done in again.items():
         v = done.verdict
-        share = "" if v.verdict == "no effect" else f" (share {v.share} on held-out prompts)"
+        shared = np.isfinite(v.share.value)
+        where = f", best window {label(tuple(range(v.start, v.start + v.m)))} (share {v.share} on held-out prompts)"
         lines.append(
-            f"- **{name}**: altering all layers moves the score by {v.full} points; {v.verdict}"
-            + (
-                "."
-                if v.verdict == "no effect"
-                else f", best window {label(tuple(range(v.start, v.start + v.m)))}{share}."
-            )
+            f"- **{name}**: altering all layers moves the score by {v.full} points; {v.verdict}{where if shared else ''}."
         )
     return "\n".join(lines)
-
-
-def claims(
-    tried: Mapping[str, pd.DataFrame],
-    correlations: Mapping[str, Interval],
-    generic: Mapping[str, pd.DataFrame],
-    by_tokens: Mapping[str, pd.DataFrame],
-) -> list[Claim]:
-    """What the paper claims of LocoEdit, each judged by an interval."""
-    told = []
-    for attribute, table in tried.items():
-        at, seen = table.set_index("name"), by_tokens[attribute].set_index("name")
-        edited, apart, whole = (at.loc[name] for name in (OURS, APART, EVERY))
-        best = trials.best_tokens(by_tokens[attribute])
-        told += [
-            Claim(
-                text=f"{attribute}: editing the located layers moves the score the way it should",
-                section="6.2, Fig. 8",
-                number=f"{interval(edited, 'points')} points",
-                control=f"random window {interval(apart, 'points')}",
-                outcome=above(interval(edited, "points")),
-            ),
-            does_most(attribute, at.loc[PAPER], apart, ", by the paper's tokens,"),
-            does_most(attribute, edited, apart),
-            does_most(attribute, at.loc[SPARES], apart, ", sparing others,"),
-            Claim(
-                text=f"{attribute}: editing the located layers is better than editing all",
-                section="6.2" if attribute == "style" else "App. F",
-                number=str(interval(edited, "target")),
-                control=f"all layers {interval(whole, 'target')}, in how many images the target is picked",
-                outcome=settled(
-                    edited.target_low > whole.target_high, edited.target_high < whole.target_low
-                ),
-            ),
-            Claim(
-                text=f"{attribute}: the subject's last token is the one to edit",
-                section="6.1",
-                number=f"share {interval(seen.loc['subject'])}",
-                control=f"best: {best} {interval(seen.loc[best])}",
-                outcome=settled(
-                    best == "subject" or seen.share_low["subject"] > 0.8,
-                    seen.share_high["subject"] < 0.8,
-                ),
-            ),
-            Claim(
-                text=f"{attribute}: editing works where LocoGen localises",
-                section="6.2 (asked as Hase et al. did)",
-                number=f"rank correlation {correlations[attribute]}",
-                outcome=above(correlations[attribute]),
-            ),
-        ]
-    return told + [_harmless(attribute, table) for attribute, table in generic.items()]
-
-
-def _harmless(attribute: str, generic: pd.DataFrame) -> Claim:
-    """App. L's claim of the paper's edit (of a table of `trials.generic`)."""
-    row, paper = generic.set_index("name").loc[PAPER], TABLE_1[PAPER].get(attribute)
-    return Claim(
-        text=f"{attribute}: LocoEdit does not harm generic prompts (by more than half a point)",
-        section="App. L, Table 1",
-        number=f"difference {interval(row, 'difference')} points",
-        control="" if paper is None else f"the paper's {paper - 30.04:.2f}",
-        outcome=above(interval(row, "difference"), -0.5),
-    )
-
-
-def does_most(attribute: str, edited: pd.Series, apart: pd.Series, how: str = "") -> Claim:
-    """Fig. 8's claim of an edit at the located layers, beside the same edit at a random window (rows of `trials.Trial.tried`)."""
-    return Claim(
-        text=f"{attribute}: editing the located layers{how} does most of what altering them does",
-        section="6.2, Fig. 8 (the half is ours)",
-        number=str(interval(edited)),
-        control=f"random window {interval(apart)}",
-        outcome=above(interval(edited), 0.5),
-    )
 
 
 def specificity_words(attribute: str, summed: pd.DataFrame) -> str:
     """The three numbers of each method, as a list."""
-    lines = [
-        f"- **{attribute}, {row['name']}**: gone {_told(row, 'gone', '.2f')} (n = {row['n gone']} pictures), other values kept {_told(row, 'kept', '.2f')} "
-        f"(n = {row['n kept']})"
-        + (
+    lines = []
+    for _, row in summed.iterrows():
+        unmoved = "moved" not in row or np.isnan(row["moved"])
+        moved = (
             ""
-            if np.isnan(row["moved"])
-            else f", generic pictures moved by {_told(row, 'moved', '.1f')} of 255 levels"
+            if unmoved
+            else f", generic pictures moved by {told(row, 'moved', '.1f')} of 255 levels"
         )
-        for _, row in summed.iterrows()
-    ]
+        lines.append(
+            f"- **{attribute}, {row['name']}**: gone {told(row, 'gone', '.2f')} (n = {row['n gone']} pictures), other values kept "
+            f"{told(row, 'kept', '.2f')} (n = {row['n kept']}){moved}"
+        )
     return "\n".join(lines)
 
 
-def _told(row: pd.Series, column: str, form: str) -> str:
+def told(row: pd.Series, column: str, form: str) -> str:
+    """A value with its interval in a number format; "nothing to ask" where there is none."""
     value, low, high = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
-    return "nothing to ask" if np.isnan(value) else f"{value:{form}} [{low:{form}}, {high:{form}}]"
+    if np.isnan(value):
+        return "nothing to ask"
+    ends = "(n too small)" if np.isnan(low) else f"[{low:{form}}, {high:{form}}]"
+    return f"{value:{form}} {ends}"
 
 
-def specificity_claims(attribute: str, summed: pd.DataFrame) -> list[Claim]:
-    """Whether LocoEdit, as the paper has it and sparing, removes what it should and leaves the rest alone: bars of `judging`."""
-    at, told = (
-        summed.set_index("name"),
-        [],
-    )  # `rates` alone, without generic pictures, lack the last number
-    bars = (
-        ("gone", f"removes the edited value (from at least {GONE} of the pictures)", GONE, 1),
-        ("kept", f"keeps the other values (in at least {KEPT} of the pictures)", KEPT, 1),
-        (
-            "moved",
-            f"leaves generic pictures alone (moved by at most {MOVED:g} of 255 levels)",
-            MOVED,
-            -1,
-        ),
-    )
-    for name, section, control in (
-        (PAPER, "6.2; asked of other values by us", OURS),
-        (SPARES, "ours", PAPER),
-    ):
-        for column, what, bar, sign in bars if "moved" in summed else bars[:2]:
-            row, other = at.loc[name], at.loc[control]
-            ends = sorted(sign * row[f"{column}_{end}"] for end in ("low", "high"))
-            told.append(
-                Claim(
-                    text=f"{attribute}: {name} {what}",
-                    section=section,
-                    number=_told(row, column, ".2f"),
-                    control=f"{control} {_told(other, column, '.2f')}",
-                    outcome=settled(ends[0] >= sign * bar, ends[1] < sign * bar)
-                    if np.isfinite(ends).all()
-                    else OPEN,
-                )
-            )
-    return told
+def points(matters: float) -> str:
+    """The smallest effect that matters, as a number of points."""
+    return "an unknown number of" if np.isnan(matters) else f"{matters:.1f}"
+
+
+def percent(found: Interval) -> str:
+    """A share in percent."""
+    return str(Interval(value=100 * found.value, low=100 * found.low, high=100 * found.high))

@@ -13,6 +13,7 @@ import pandas as pd
 from ... import scores
 from ...drawing.memory import Row
 from ...drawing.sampling import generate
+from ...drawing.text import Tokens
 from ...models import load_scorer
 from ...prompts import Prompt, about, choose, halves, read
 from ...scores import Interval, wilson
@@ -21,14 +22,16 @@ from . import baselines, trials
 from .edits import Edit, applied
 from .judging import shows
 from .locoedit import SPARES, kept, sparing
-from .trials import Trial
+from .trials import OWN, Trial
 
-PAPER, OURS, APART, EVERY = (
+# The paper's edit (its token, its wording) with its two controls, and ours: other tokens, the prompt without the attribute.
+PAPER, APART, EVERY = (
     "LocoEdit, the paper's",
-    "LocoEdit, located",
-    "LocoEdit, random window",
-    "LocoEdit, all layers",
+    "the paper's, random windows",
+    "the paper's, all layers",
 )
+OURS = "LocoEdit, our tokens and wording"
+DIFFQUICKFIX = "DiffQuickFix"
 NONE = "no edit"
 RATES = {
     "gone": "edited value gone (share of images)",
@@ -36,6 +39,7 @@ RATES = {
     "moved": "generic pictures moved (of 255 levels)",
 }
 Make = Callable[[Trial], Edit]
+MOST = 6  # values that are asked for when one of them is edited
 
 
 def values_of(attribute: str) -> list[str]:
@@ -58,21 +62,19 @@ def spared(one: Trial, layers: Window | None = None) -> Edit:
     )
 
 
-def locoedits(tokens: str, apart: Window) -> dict[str, Make]:
-    """LocoEdit as the paper has it, by the tokens that do it, sparing, and its controls."""
+def locoedits(tokens: Tokens) -> dict[str, Make]:
+    """LocoEdit at the located layers: as the paper has it, by our tokens and wording, and sparing."""
     return {
         PAPER: lambda one: one.locoedit("subject"),
-        OURS: lambda one: one.locoedit(tokens),
+        OURS: lambda one: one.locoedit(tokens, wording=OWN),
         SPARES: spared,
-        APART: lambda one: one.locoedit(tokens, apart),
-        EVERY: lambda one: one.locoedit(tokens, tuple(range(one.model.spec.layers))),
     }
 
 
 def solved() -> dict[str, Make]:
     """The baselines that are solved in closed form; UCE keeps the rows that LocoEdit that spares keeps."""
     return {
-        "DiffQuickFix": lambda one: baselines.diffquickfix(one.model, one.train),
+        DIFFQUICKFIX: lambda one: baselines.diffquickfix(one.model, one.train),
         "TIME": lambda one: baselines.time(one.model, one.train),
         "UCE": lambda one: baselines.uce(one.model, one.train, rows_that_stay(one)),
     }
@@ -89,26 +91,34 @@ def of_value(one: Trial, value: str) -> Trial:
     )
 
 
+def asked_values(one: Trial, most: int = MOST) -> list[str]:
+    """The values that are asked for after an edit of one: its own, then the first others, `most` in all."""
+    others = [value for value in values_of(one.attribute) if value != one.value]
+    return [one.value, *others[: most - 1]]
+
+
 def matrix(
     one: Trial,
     makers: Mapping[str, Make],
     *,
     trained: Mapping[str, Edit] | None = None,
     count: int = 2,
+    most: int = MOST,
 ) -> pd.DataFrame:
-    """Each method edits each value in turn; then every value is asked for, by held-out prompts.
+    """Methods edit one value, or each in turn; then those values are asked for, by held-out prompts.
 
     Args:
         one: the trial of the page's own value.
-        makers: edits that are made anew for each value.
+        makers: edits that are made anew for each of the asked values.
         trained: edits of the page's own value alone.
         count: pictures of each value that is asked for.
+        most: values (`asked_values`).
 
     Returns:
         A row for each method, edited value and asked value: ``still``, how many of the ``n`` pictures that showed the asked
         value before the edit still show it, and ``rate``; of the model as it is (`NONE`) n counts all pictures.
     """
-    trials = {value: of_value(one, value) for value in values_of(one.attribute)}
+    trials = {value: of_value(one, value) for value in asked_values(one, most)}
     asked = [prompt for trial in trials.values() for prompt in choose(trial.held.prompts, count)]
     before, rows = _seen(one, asked, ()), []
     whole = [(NONE, "", np.ones(len(asked), bool), before)]
@@ -118,7 +128,7 @@ def matrix(
         for value, trial in trials.items()
     ]
     whole += [
-        (name, one.train[0].value, before, _seen(one, asked, (change,)))
+        (name, one.value, before, _seen(one, asked, (change,)))
         for name, change in (trained or {}).items()
     ]
     for name, edited, had, has in whole:
@@ -154,7 +164,7 @@ def _seen(one: Trial, asked: Sequence[Prompt], edits: Sequence[Edit]) -> np.ndar
     return shows(scorer, images, asked, read(one.attribute))
 
 
-def rates(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:
+def gone_and_kept(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:
     """Of a `matrix`, for each method: how often the edited value is gone, and other values are kept (with 95% intervals by Wilson).
 
     Args:
@@ -182,7 +192,10 @@ def _rate(hits: int, of: int) -> Interval:
     return wilson(hits, of) if of else scores.NOTHING
 
 
-def summary(table: pd.DataFrame, generic: pd.DataFrame) -> pd.DataFrame:
-    """`rates` of each method over all values it edited, with how far generic pictures moved (of `trials.generic`)."""
+def summary(table: pd.DataFrame, generic: pd.DataFrame | None) -> pd.DataFrame:
+    """`gone_and_kept` of each method over all values it edited, with how far generic pictures moved (of `unrelated.generic`, if asked)."""
+    found = gone_and_kept(table)
+    if generic is None:
+        return found
     moved = generic.set_index("name")[["moved", "moved_low", "moved_high", "prompts"]]
-    return rates(table).join(moved, on="name")
+    return found.join(moved, on="name")

@@ -14,29 +14,52 @@ from .specificity import NONE
 
 
 @styled
-def other_values(table: pd.DataFrame, *, attribute: str, value: str, scorer: str) -> Figure:
-    """One edited value: a row for each method, a column for each value that is asked for, with the percentage still seen.
+def other_values(
+    tables: Mapping[str, pd.DataFrame], values: Mapping[str, str], *, scorer: str
+) -> Figure:
+    """One edited value of each attribute, a panel each: a row for each method, a column for each asked value, percentage still seen.
 
     Args:
-        table: of `specificity.matrix`; `value` is the edited one, whose column should be 0 and all others 100.
+        tables: of `specificity.matrix` by attribute.
+        values: the edited one of each, whose column should be 0 and all others 100.
     """
-    part = table[(table.edited == value) | (table.method == NONE)]
-    asked = [value, *(name for name in dict.fromkeys(part.asked) if name != value)]
-    grid = part.pivot(index="method", columns="asked", values="rate").loc[
-        list(dict.fromkeys(part.method)), asked
-    ]
-    figure, ax = plt.subplots(figsize=(WIDTH, 1.7 + 0.33 * len(grid)), layout="constrained")
-    _heat(ax, grid, marked=[(i, 0) for i in range(1, len(grid))])
-    n = part[part.method == NONE].n.sum()
-    ax.set_title(
-        f"{attribute}: {value} edited away, which values are still seen (percent),\nn = {n} held-out images each, {scorer}"
+    grids = {
+        attribute: _grid(table[table.edited.isin(["", values[attribute]])], values[attribute])
+        for attribute, table in tables.items()
+    }
+    heights = [1.3 + 0.3 * len(grid) for grid in grids.values()]
+    figure, axes = plt.subplots(
+        len(grids),
+        1,
+        figsize=(WIDTH, sum(heights) + 0.6),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=heights,
+    )
+    for ax, (attribute, grid) in zip(axes[:, 0], grids.items()):
+        _heat(ax, grid, marked=[(i, 0) for i in range(1, len(grid))])
+        n = tables[attribute][tables[attribute].method == NONE].n.sum()
+        ax.set_title(f"{attribute}: {values[attribute]}, n = {n} held-out images a row")
+    figure.suptitle(
+        f"One value edited away, which values are still seen (percent),\n{scorer}",
+        x=0.01,
+        ha="left",
+        fontsize=11,
     )
     return figure
 
 
+def _grid(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Rates of a `matrix`, methods down and asked values across, the edited `value` first."""
+    asked = [value, *(name for name in dict.fromkeys(table.asked) if name != value)]
+    return table.pivot(index="method", columns="asked", values="rate").loc[
+        list(dict.fromkeys(table.method)), asked
+    ]
+
+
 @styled
 def matrices(table: pd.DataFrame, *, attribute: str, scorer: str) -> Figure:
-    """Edited value (down) x asked value (across), a panel for each method that edited every value: percentage still seen."""
+    """Edited value (down) x asked value (across), a panel for each method that edited every value of a `matrix`: percentage still seen."""
     values = list(dict.fromkeys(table.asked))
     whole = [
         name
@@ -88,10 +111,7 @@ def others_by_model(
         squeeze=False,
     )
     for ax, (title, table) in zip(axes[:, 0], tables.items()):
-        asked = [value, *(name for name in dict.fromkeys(table.asked) if name != value)]
-        grid = table.pivot(index="method", columns="asked", values="rate").loc[
-            list(dict.fromkeys(table.method)), asked
-        ]
+        grid = _grid(table, value)
         _heat(ax, grid, marked=[(i, 0) for i in range(1, len(grid))])
         ax.set_title(f"{title}, n = {table[table.method == NONE].n.sum()} images a row")
     for ax in axes[:-1, 0]:
