@@ -1,5 +1,6 @@
 """Layer sets altered, images made and scored: the tables from which every answer of LocoGen is read."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -94,8 +95,11 @@ def rows(request: Request, altered: Window) -> list[Row]:
 
 
 def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
-    """Texts among which the scorer picks what an image shows: the target, then the original with every known value."""
-    values = [prompt.value, *(p.value for p in prompts if p.value != prompt.value)]
+    """Texts among which the scorer picks what an image shows: the target, then the original with every known value.
+
+    A value that the target names is not among them a second time: a fact may be updated to what another row begins with.
+    """
+    values = [prompt.value, *(p.value for p in prompts if not _names(prompt, p.value))]
     return list(
         dict.fromkeys(
             [
@@ -105,6 +109,12 @@ def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
             ]
         )
     )
+
+
+def _names(prompt: Prompt, value: str) -> bool:
+    """Whether the prompt's own value, or its target, is this one."""
+    own = value == prompt.value
+    return own or bool(re.search(rf"\b{re.escape(value)}\b", prompt.target, re.IGNORECASE))
 
 
 def _measure(images: np.ndarray, request: Request, scorer: Scorer) -> pd.DataFrame:
