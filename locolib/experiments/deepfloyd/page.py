@@ -7,7 +7,6 @@ from pydantic import Field
 from ... import prompts as prompts_
 from ...drawing.sampling import Settings
 from ...models import Model, Spec, find
-from ...prompts import read
 from ...store import Store
 from .. import editing, locogen
 from ..locogen.page import Sweeping, count
@@ -59,7 +58,8 @@ class LimitsPage(Page):
         )
 
     def images(self) -> int:
-        prompts_.about(read("style"), self.artist)
+        for name in self.about():
+            prompts_.about(self.of(name).listed("style"), self.artist)
         sweeps = sum(
             count(self.of(name).request("style"), find(name).layers + 1 + 8)
             for name in self.about()
