@@ -103,7 +103,7 @@ def test_bare_target_is_appendix_c():
 
 
 def test_a_fact_that_is_updated_to_another_rows_value_has_it_once_among_its_candidates():
-    """"the prince charles" would be picked for "prince charles", which is the target."""
+    """ "the prince charles" would be picked for "prince charles", which is the target."""
     prompts = read("fact")
     for prompt in prompts:
         texts = candidates(prompt, prompts)

@@ -7,6 +7,8 @@ import pytest
 
 from locolib import Notice, UserError
 from locolib.experiments.locogen.page import LocoGenPage
+from locolib.experiments.page import BUNDLED
+from locolib.experiments.profiles import PROFILES
 from locolib.experiments.tracing.page import TracingPage
 from locolib.models import find
 from locolib.organisms.captions import OBJECTS, subject
@@ -321,6 +323,16 @@ def test_a1_fewer_prompts_are_the_first_of_more(name):
     assert sorted(map(repr, every)) == sorted(map(repr, LISTS[name]))
     assert all(choose(LISTS[name], n) == every[:n] for n in range(1, len(every) + 1))
     assert choose(LISTS[name], len(every) + 5) == every
+
+
+@pytest.mark.parametrize("name", ["quick", "paper"])
+@pytest.mark.parametrize("model", BUNDLED)
+def test_a1_every_profile_asks_every_value(name, model):
+    count = PROFILES[name].prompts_of(find(model))
+    for attribute in ("style", "object", "fact"):
+        shown = Counter(p.value for p in choose(read(attribute), count))
+        assert set(shown) == {p.value for p in read(attribute)}
+        assert max(shown.values()) - min(shown.values()) <= 1
 
 
 def test_a1_every_file_of_prompts_is_tried_here():

@@ -71,8 +71,8 @@ PROFILES = {
         ),  # tests
         Profile(
             name="quick",
-            prompts=16,
-            few=6,
+            prompts=18,  # three of each artist; every object
+            few=12,  # two of each artist, three of each fact; every object once
             stride=3,
             objects=16,
             places=False,
