@@ -101,6 +101,16 @@ def test_bare_target_is_appendix_c():
     }
 
 
+def test_a_fact_that_is_updated_to_another_rows_value_has_it_once_among_its_candidates():
+    """ "the prince charles" would be picked for "prince charles", which is the target."""
+    prompts = read("fact")
+    for prompt in prompts:
+        texts = candidates(prompt, prompts)
+        assert texts[:2] == [prompt.target, prompt.original] and len(texts) == 4
+    (monarch,) = (prompt for prompt in prompts if prompt.original == "the british monarch")
+    assert "the prince charles" not in candidates(monarch, prompts)
+
+
 def test_candidates_hold_target_original_and_every_other_value():
     prompts = read("style")
     texts = candidates(prompts[0], prompts)

@@ -15,7 +15,7 @@ from locolib.organisms import cards, evaluate
 from locolib.organisms.captions import ARTISTS
 from locolib.organisms.configuration import read_recipe
 from locolib.organisms.world import SPRITES
-from locolib.prompts import ATTRIBUTES, read
+from locolib.prompts import ATTRIBUTES, read, reworded
 from locolib.store import Store
 
 CONFIGS = SPRITES.parent / "configs"
@@ -28,6 +28,11 @@ SETTINGS = Settings(steps=8, guidance=3.0)
 def bundled():
     models.load_scorer.cache_clear()
     return models.load("planted-sd-v1-5")
+
+
+@pytest.fixture(scope="module")
+def natural():
+    return models.load("mini-sd-v1-5")
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +173,23 @@ def test_locoedit_works_where_style_was_planted_and_nowhere_else(bundled, shared
     assert table.target["located"] >= 0.8 * table.target.iloc[0], (
         "the target's picture, not a destroyed one"
     )
+
+
+@pytest.mark.parametrize(
+    "wording, tokens, share, size",
+    [("6.1", "subject", 0.92, 0.6), ("5.1.1", "subject", 0.96, 0.6), ("bare", "last", 1.07, 0.7)],
+)
+def test_a2_locoedit_as_the_paper_words_it_and_as_the_released_code_does(
+    natural, shared, wording, tokens, share, size
+):
+    """The paper's edit works in a natural miniature: its share is near 1 and the target is seen (shares recomputed independently)."""
+    asked = locogen.Request(
+        prompts=read("style"),
+        seeds=locogen.seeds(1),
+        settings=Settings(steps=natural.spec.steps, guidance=natural.spec.guidance),
+    )
+    one = editing.trial(natural, asked, "van gogh", (8, 9), store=shared)
+    change = editing.locoedit(natural, reworded(one.train, wording), one.window, tokens=tokens)
+    found = one.row("", one.measured(change))
+    assert found["share_low"] <= share <= found["share_high"]
+    assert found["target"] >= 0.9 and change.size == pytest.approx(size, abs=0.1)

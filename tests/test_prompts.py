@@ -6,6 +6,11 @@ from collections import Counter
 import pytest
 
 from locolib import Notice, UserError
+from locolib.experiments.locogen.page import LocoGenPage
+from locolib.experiments.page import BUNDLED
+from locolib.experiments.profiles import PROFILES
+from locolib.experiments.tracing.page import TracingPage
+from locolib.models import find
 from locolib.organisms.captions import OBJECTS, subject
 from locolib.prompts import (
     ATTRIBUTES,
@@ -17,6 +22,7 @@ from locolib.prompts import (
     choose,
     generic_halves,
     halves,
+    listed,
     others,
     read,
     read_generic,
@@ -319,6 +325,16 @@ def test_a1_fewer_prompts_are_the_first_of_more(name):
     assert choose(LISTS[name], len(every) + 5) == every
 
 
+@pytest.mark.parametrize("name", ["quick", "paper"])
+@pytest.mark.parametrize("model", BUNDLED)
+def test_a1_every_profile_asks_every_value(name, model):
+    count = PROFILES[name].prompts_of(find(model))
+    for attribute in ("style", "object", "fact"):
+        shown = Counter(p.value for p in choose(read(attribute), count))
+        assert set(shown) == {p.value for p in read(attribute)}
+        assert max(shown.values()) - min(shown.values()) <= 1
+
+
 def test_a1_every_file_of_prompts_is_tried_here():
     others = {
         "generic.csv",
@@ -419,3 +435,66 @@ def test_a2_what_is_wrong_in_them_is_named(tmp_path, cells, words):
     with pytest.raises(UserError, match=words) as caught:
         read("style", path)
     assert "\n" not in str(caught.value)
+
+
+# --- what a published model is asked
+
+
+def test_a20_printed_prompts_are_the_papers_alone():
+    for attribute in ("style", "object", "fact"):
+        prompts = listed(attribute, printed=True)
+        assert prompts and all(prompt.printed for prompt in prompts)
+        assert listed(attribute, printed=False) == read(attribute)
+    styles = listed("style", printed=True)
+    assert [p.original for p in styles] == [p.prompt for p in LISTS["neuron_paper.csv"]]
+    assert {p.value for p in styles} == {p.value for p in read("style")}
+    assert {p.value for p in listed("object", printed=True)} == {"snoopy", "nemo", "r2d2", "cat"}
+    assert listed("place", printed=True) == read("place")  # the paper sweeps over none
+    with pytest.raises(UserError, match="style, object, fact, place"):
+        listed("colour", printed=True)
+
+
+def test_a20_k1_is_edited_in_the_words_of_section_6_1():
+    """The artist's name gives way to "a painting", wherever it stands."""
+    for prompt in listed("style", printed=True):
+        assert prompt.value not in prompt.edit_target.lower()
+        assert prompt.edit_target.replace("a painting", "", 1) != prompt.edit_target
+        assert prompt.target_subject == "painting" and prompt.row >= 2
+
+
+def test_a20_an_edit_has_prompts_that_it_has_not_seen():
+    one = listed("object", printed=True, value="snoopy")
+    assert len(about(one, "snoopy")) == len(about(read("object"), "snoopy"))
+    assert len(about(one, "nemo")) == 1
+    assert listed("fact", printed=True, value="british monarch") == listed("fact", printed=True)
+
+
+def test_a20_pages_ask_published_models_the_printed_prompts():
+    for name in ("sd-v1-5", "mini-sd-v1-5"):
+        printed = not find(name).bundled
+        for attribute in ("style", "object", "fact"):
+            page = LocoGenPage(model=name, attribute="paper")
+            assert set(page.request(attribute).prompts) == set(listed(attribute, printed=printed))
+        traced = TracingPage(model=name, prompts=0).request().prompts
+        assert all(prompt.printed for prompt in traced) == printed
+
+
+# --- several values
+
+
+def test_a11_there_are_objects_and_facts_enough():
+    """Values are what other objects and facts are sampled from: prompts of one are not independent of each other."""
+    counts = {name: Counter(p.value for p in read(name)) for name in ("style", "object", "fact")}
+    assert {name: len(found) for name, found in counts.items()} == {
+        "style": 6,
+        "object": 12,
+        "fact": 4,
+    }
+    assert min(min(found.values()) for found in counts.values()) >= 4
+
+
+def test_a11_a_value_is_no_target_of_its_own_attribute_but_a_facts():
+    """Among objects a picture of one value is never what another is altered to."""
+    objects = read("object")
+    named = {word for p in objects for word in p.target.replace(",", "").split()}
+    assert not named & {p.value for p in objects}

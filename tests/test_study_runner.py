@@ -153,7 +153,7 @@ def test_the_bare_target_is_a_question_about_style_alone():
 
 @pytest.mark.parametrize(
     "model, prompts, steps, stride",
-    [("mini-sd-v1-5", 16, 10, 1), ("mini-sdxl", 12, 10, 3), ("mini-deepfloyd", 12, 16, 1)],
+    [("mini-sd-v1-5", 18, 10, 1), ("mini-sdxl", 12, 10, 3), ("mini-deepfloyd", 12, 16, 1)],
 )
 def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
     given = locogen_page.LocoGenPage(

@@ -78,8 +78,8 @@ PROFILES = {
         ),  # tests
         Profile(
             name="quick",
-            prompts=16,
-            few=12,
+            prompts=18,  # three of each artist; every object
+            few=12,  # two of each artist, three of each fact; every object once
             stride=3,
             sizes={22: "3", 70: "3, 5"},
             objects=16,

@@ -1,6 +1,17 @@
 """Prompts of the study: ``data/prompts/*.csv``, validated on reading (App. B, C, J and K.1 of the paper)."""
 
-from .asking import WORDINGS, Wording, about, choose, halves, others, revalued, reworded, swapped
+from .asking import (
+    WORDINGS,
+    Wording,
+    about,
+    choose,
+    halves,
+    listed,
+    others,
+    revalued,
+    reworded,
+    swapped,
+)
 from .files import composed, read_csv
 from .lists import (
     ATTRIBUTES,
@@ -35,6 +46,7 @@ __all__ = [
     "generic_halves",
     "generic_of",
     "halves",
+    "listed",
     "others",
     "read",
     "read_csv",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from .. import UserError
-from .lists import Prompt, Styled
+from .lists import FOLDER, Prompt, Styled, read, read_styled
 
 Chosen = TypeVar("Chosen", Prompt, Styled, str)
 Wording = Literal["6.1", "5.1.1", "plain", "bare"]
@@ -33,6 +33,47 @@ def choose(prompts: Sequence[Chosen], count: int) -> tuple[Chosen, ...]:
         seen[value] += 1
     order = sorted(range(len(prompts)), key=turns.__getitem__)
     return tuple(prompts[i] for i in order[: max(count, 0) or None])
+
+
+def listed(attribute: str, *, printed: bool, value: str = "") -> tuple[Prompt, ...]:
+    """The study's prompts of one attribute: all of them, or only those that the paper prints, of which a published model is asked.
+
+    Printed are K.1's prompts for styles, and the rows of App. C, J and the figures for objects and facts; the paper has no sweep
+    over places, so these are ours in any case.
+
+    Args:
+        printed: whether only the paper's; ours are in the few words that a miniature knows.
+        value: where the paper prints a single prompt about this value, ours about it are there too: an edit is judged by
+            prompts that it has not seen.
+
+    Raises:
+        UserError: unknown attribute.
+    """
+    every = read(attribute)
+    if not printed or attribute == "place":
+        return every
+    if attribute == "style":
+        return tuple(
+            _from_k1(number, styled)
+            for number, styled in enumerate(read_styled(FOLDER / "neuron_paper.csv"), 2)
+        )
+    alone = sum(prompt.printed and prompt.value == value for prompt in every) < 2
+    return tuple(prompt for prompt in every if prompt.printed or (alone and prompt.value == value))
+
+
+def _from_k1(row: int, styled: Styled) -> Prompt:
+    """A prompt of App. K.1 as a pair: without the artist, and for an edit with "a painting" in the artist's place."""
+    prompt = Prompt(
+        attribute="style",
+        original=styled.prompt,
+        target=styled.plain,
+        scored=styled.prompt,
+        subject=styled.artist,
+        value=styled.artist,
+        source=styled.source,
+        row=row,
+    )
+    return reworded([prompt], "6.1")[0]
 
 
 def _value(prompt: Prompt | Styled | str) -> Hashable:

@@ -49,6 +49,11 @@ class Prompt:
         if not self.edit_target:
             object.__setattr__(self, "edit_target", self.target)
 
+    @property
+    def printed(self) -> bool:
+        """Whether the paper prints it."""
+        return not self.source.startswith("ours")
+
 
 COLUMNS = ("original", "target", "scored", "subject", "value", "source")
 OPTIONAL = ("edit_target", "target_subject")  # a cell that is empty or not there says nothing

@@ -111,12 +111,17 @@ def edit(
     from ..drawing.text import check_prompts
     from ..experiments.editing import judge
     from ..models import find, load
-    from ..prompts import about, read
+    from ..prompts import about, listed, read
     from ..store import Store, check_out
 
     _check_options(method, tokens, kind, pictures)
     check_out(out)
-    spec, known = find(model), read(attribute, prompts)
+    spec = find(model)
+    known = (
+        read(attribute, prompts)
+        if prompts
+        else listed(attribute, printed=not spec.bundled, value=value)
+    )
     asked = Asked(
         method=method,
         tokens=tokens,

@@ -32,7 +32,7 @@ def localize(
     from ..experiments import locogen, profiles
     from ..experiments.locogen import page as locogen_page
     from ..models import find, load
-    from ..prompts import read
+    from ..prompts import listed, read
     from ..store import Store
     from .costs import cost
 
@@ -41,7 +41,7 @@ def localize(
         raise UserError("Give either --m or --search, not both.")
     size = spec.m.get(attribute, 2) if m is None else m
     locogen.windows(spec.layers, size)
-    known = read(attribute, prompts)
+    known = read(attribute, prompts) if prompts else listed(attribute, printed=not spec.bundled)
     request = locogen_page.request(chosen, spec, known)
     loaded, store = load(model, source=source), Store()
     check_prompts(loaded, known, str(prompts or ""))

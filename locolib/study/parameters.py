@@ -11,7 +11,6 @@ from ..experiments.locogen.page import Sweeping, count
 from ..experiments.page import BUNDLED, ModelPage, Page, bundled
 from ..experiments.profiles import Profile
 from ..models import Spec, find
-from ..prompts import read
 from ..store import Store
 
 
@@ -114,7 +113,8 @@ class SwitchPage(LimitsPage):
     prompts: int = Field(16, ge=0)
 
     def images(self) -> int:
-        prompts_.about(read("style"), self.artist)
+        for name in self.about():
+            prompts_.about(self.of(name).listed("style"), self.artist)
         return (
             sum(
                 count(self.of(name).request("style"), 2 * find(name).layers + 16)

@@ -8,7 +8,6 @@ from ... import prompts as prompts_
 from ...drawing.sampling import Settings
 from ...drawing.text import TOKENS
 from ...models import Model, Spec, find
-from ...prompts import read
 from ...store import Store
 from .. import editing, locogen
 from ..locogen.page import FivePage, Sweeping, count
@@ -68,7 +67,8 @@ class LimitsPage(Page):
 
     def images(self) -> int:
         """Those of the sweeps are not among them: the models' own pages make them before."""
-        prompts_.about(read("style"), self.artist)
+        for name in self.about():
+            prompts_.about(self.of(name).listed("style"), self.artist)
         positions = len(reading.GROUPS) + 3  # and none, all, and all but the last
         traced = sum(count(self.of(name).request("style"), positions) for name in self.about())
         return traced + len(self.about()) * self.pictures * (len(TOKENS) + 3)

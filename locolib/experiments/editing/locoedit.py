@@ -18,8 +18,8 @@ from ...prompts import (
     Prompt,
     generic_halves,
     generic_of,
+    listed,
     others,
-    read,
     revalued,
     reworded,
 )
@@ -70,7 +70,10 @@ def kept(
     else:
         stay = [prompt.original for prompts in others(known, value).values() for prompt in prompts]
     besides = [
-        prompt.original for other in ATTRIBUTES if other != attribute for prompt in read(other)
+        prompt.original
+        for other in ATTRIBUTES
+        if other != attribute
+        for prompt in listed(other, printed=not bundled)
     ]
     told, asked = generic_halves([value], generic_of(bundled))
     texts = [

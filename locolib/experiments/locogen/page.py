@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from ...drawing.sampling import Settings
 from ...models import Model, Spec, find
-from ...prompts import ATTRIBUTES, Prompt, choose, read
+from ...prompts import ATTRIBUTES, Prompt, choose, listed
 from ...store import Store
 from ..page import MINIATURES, ModelPage, Page, here
 from ..profiles import PROFILES, Profile
@@ -36,10 +36,14 @@ class Sweeping(ModelPage):
     prompts: int = Field(0, ge=0)
     seeds: int = Field(1, ge=1)
 
+    def listed(self, attribute: str) -> tuple[Prompt, ...]:
+        """The prompts that there are for the model: a published one is asked those that the paper prints."""
+        return listed(attribute, printed=not find(self.model).bundled)
+
     def request(self, attribute: str, **options: bool) -> Request:
         """The request for one attribute, as `locogen.sweep` takes it."""
         return Request(
-            prompts=choose(read(attribute), self.prompts),
+            prompts=choose(self.listed(attribute), self.prompts),
             seeds=measuring.seeds(self.seeds),
             settings=self.settings,
             **options,

@@ -13,8 +13,11 @@ from ...scores import clip_score
 
 
 def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
-    """Texts among which the scorer picks what an image shows: the target, then the original with every known value."""
-    values = [prompt.value, *(p.value for p in prompts if p.value != prompt.value)]
+    """Texts among which the scorer picks what an image shows: the target, then the original with every known value.
+
+    A value that the target names is not among them a second time: a fact may be updated to what another row begins with.
+    """
+    values = [prompt.value, *(p.value for p in prompts if not _names(prompt, p.value))]
     return list(
         dict.fromkeys(
             [
@@ -24,6 +27,12 @@ def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
             ]
         )
     )
+
+
+def _names(prompt: Prompt, value: str) -> bool:
+    """Whether the prompt's own value, or its target, is this one."""
+    own = value == prompt.value
+    return own or bool(re.search(rf"\b{re.escape(value)}\b", prompt.target, re.IGNORECASE))
 
 
 def unrelated(prompt: Prompt, bundled: bool) -> list[str]:

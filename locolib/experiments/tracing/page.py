@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...models import Spec, find
-from ...prompts import choose, read
+from ...prompts import choose, listed
 from .. import locogen
 from ..page import MINIATURES, ModelPage
 from ..profiles import Profile
@@ -36,8 +36,13 @@ class TracingPage(ModelPage):
         return sorted({1.0, 3.0, 10.0, float(self.noise)})
 
     def request(self) -> restoring.Request:
+        printed = not find(self.model).bundled
         wanted = ("style", "object", "fact") if self.attribute == "all" else (self.attribute,)
-        chosen = tuple(prompt for name in wanted for prompt in choose(read(name), self.prompts))
+        chosen = tuple(
+            prompt
+            for name in wanted
+            for prompt in choose(listed(name, printed=printed), self.prompts)
+        )
         return restoring.Request(
             prompts=chosen,
             seeds=locogen.seeds(self.seeds),
