@@ -157,7 +157,8 @@ def test_rows_that_stay_hold_no_word_of_the_edit_and_nothing_that_is_asked(model
         and not any(value in text for text in stay)
         and not set(stay) & set(generic_halves([value])[1])
     )
-    assert "" in stay and {p.target for p in one.train} <= set(stay)
+    # a fact's target may be what another fact's prompts say: those that judge are not told
+    assert "" in stay and {p.target for p in one.train} - judged <= set(stay)
     assert any(other in text for other in editing.values_of(attribute)[1:] for text in stay)
 
 
