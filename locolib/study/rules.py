@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from ..claims import Rate
 from ..experiments.deepfloyd import rates as deepfloyd
 from ..experiments.editing import rates as editing
-from ..experiments.editing import rates as editing
 from ..experiments.human import rates as human
 from ..experiments.locogen import rates as locogen
 from ..experiments.neurons import rates as neurons
@@ -19,7 +18,6 @@ from ..scores.verdict import Effects
 
 ROOMS: dict[str, Any] = {
     "LocoGen": locogen,
-    "editing": editing,
     "LocoEdit": editing,
     "neurons": neurons,
     "DeepFloyd": deepfloyd,
