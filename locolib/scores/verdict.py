@@ -27,7 +27,7 @@ class Effects:
 
     Attributes:
         windows: [units, windows], of every window of one size m; a unit is a value of the attribute, a prompt or an image
-            (see `experiments.locogen.measuring.by_unit`), what lies within it averaged.
+            (see `experiments.locogen.units.by_unit`), what lies within it averaged.
         full: [units], of altering all layers.
         starts: first layer of each window; default 0, 1, 2, ...
         strata: [units], groups within which units were drawn (prompts, where units are images); None: one group.

@@ -68,6 +68,8 @@ class Dependence:
             if np.isnan(self.own)
             else f"; at the window of the same value's other prompts the share is {self.own:.2f}"
         )
+        if not np.isfinite(self.share):
+            return f"{told}; altering all layers does nothing for {self.least}, so that no share is defined"
         return f"{told}{own}; at the window that the other values choose, {self.least} has a share of {self.share:.2f} ({low})"
 
 

@@ -183,12 +183,12 @@ def outcome(row: Mapping[str, Any]) -> str:
 
 def _says(row: Mapping[str, Any]) -> str:
     """What LocoGen answers."""
-    searched = f"of the sizes searched (m = {row['sizes searched']})"
+    searched = f"of those searched (m = {row['sizes searched']})"
     return {
         "localised": f"localised in layers {row['found']}, the smallest m {searched} being {row['smallest m']}",
         "no effect": "no effect: altering all layers changes nothing that matters",
-        "not localised": f"not localised, no window {searched} comes near to the effect of all layers",
-        "inconclusive": f"inconclusive; no size {searched} has a window that is confirmed, and the best of the last is {row['found']}",
+        "not localised": f"not localised, no window of the sizes {searched.removeprefix('of those ')} comes near to the effect of all layers",
+        "inconclusive": f"inconclusive; no size {searched} has a window that is confirmed, and the best window of the last is {row['found']}",
     }[row["verdict"]]
 
 
@@ -204,8 +204,7 @@ def place(row: Mapping[str, Any]) -> str:
         return f"{start} {'layers ' if told != 'all layers' else ''}{told}"
     tie = " (it controls as well: a tie)" if row["tie"] else ""
     return (
-        f"{start} layers {told}, which have {row['overlap']} in common with that window and a share of {row['its share']} "
-        f"on the same held-out prompts{tie}; {row['by chance']} of all windows of that size would agree by the same rule"
+        f"{start} layers {told}, which have {row['overlap']} in common with that window; their own share on the same held-out prompts is {row['its share']}{tie}; {row['by chance']} of all windows of that size would agree by the same rule"
     )
 
 

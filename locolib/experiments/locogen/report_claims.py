@@ -38,7 +38,7 @@ def claims(hits: Mapping[str, Mapping[str, Any]], section: str) -> list[Claim]:
                 Claim(
                     text=f"{name}: {source}, and LocoGen says so ({row['about']})",
                     section=section,
-                    number=f"{row['verdict']}, m = {row['smallest m']}, {row['found']}, share {row['share']}{beside} ({row['held out']})",
+                    number=f"{row['verdict']}, layers {row['found']}, share {row['share']}{beside} ({row['held out']})",
                     control=f"lead on the best disjoint window {row['lead']}{chance}",
                     outcome=outcome_of(row),
                 )
