@@ -203,9 +203,7 @@ def place(row: Mapping[str, Any]) -> str:
     if told in NOWHERE:
         return f"{start} {'layers ' if told != 'all layers' else ''}{told}"
     tie = " (it controls as well: a tie)" if row["tie"] else ""
-    return (
-        f"{start} layers {told}, which have {row['overlap']} in common with that window; their own share on the same held-out prompts is {row['its share']}{tie}; {row['by chance']} of all windows of that size would agree by the same rule"
-    )
+    return f"{start} layers {told}, which have {row['overlap']} in common with that window; their own share on the same held-out prompts is {row['its share']}{tie}; {row['by chance']} of all windows of that size would agree by the same rule"
 
 
 def answer(row: Mapping[str, Any]) -> str:
