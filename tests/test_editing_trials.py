@@ -187,7 +187,8 @@ def test_only_a_bidirectional_encoder_looks_ahead(any_model):
 
 def test_groups_of_positions_are_all_positions_once(any_model):
     groups = deepfloyd.groups(any_model, "a house in the style of van gogh", "van gogh")
-    assert sorted(i for where in groups.values() for i in where) == list(range(77))
+    apart = [i for name in deepfloyd.GROUPS for i in groups[name]]
+    assert sorted(apart) == list(range(77))
 
 
 def test_before_the_subject_a_causal_encoder_says_the_same_of_both_artists(any_model):
@@ -211,7 +212,7 @@ def test_shares_by_position_have_a_row_for_each_group(any_model, store):
             deepfloyd.by_position(any_model, asked, "van gogh", store=store)
         return
     table = deepfloyd.by_position(any_model, asked, "van gogh", store=store)
-    assert table.group.tolist() == list(deepfloyd.GROUPS) and (table.other == "salvador dali").all()
+    assert set(deepfloyd.GROUPS) < set(table.group) and (table.other == "salvador dali").all()
 
 
 def test_a_value_without_a_counterpart_is_refused():
