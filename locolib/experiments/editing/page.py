@@ -115,7 +115,7 @@ class EditPage(_Edits, Sweeping):
         )  # of which the models' own pages have most
         edits = self.pictures * three * (3 + 8 + 8 + 4 + 5 + layers) + self.pictures * 4
         others = self.per_value * (self.asked_values() * 9 + 3 * self.most**2)
-        many, again = 6 * self.most * 5, count(self.request("style"), layers + 2)
+        many, again = 6 * self.most * 5, 12 * (layers + 1)
         return sweeps + edits + others + 2 * 9 * len(self.generic()) + many + again
 
     @classmethod

@@ -136,17 +136,14 @@ def training_words(model: Model, losses: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def again_words(again: Mapping[str, Sweep]) -> str:
-    """LocoGen's answers on the edited model."""
-    lines = []
-    for name, done in again.items():
-        v = done.verdict
-        shared = np.isfinite(v.share.value)
-        where = f", best window {label(tuple(range(v.start, v.start + v.m)))} (share {v.share} on held-out prompts)"
-        lines.append(
-            f"- **{name}**: altering all layers moves the score by {v.full} points; {v.verdict}{where if shared else ''}."
-        )
-    return "\n".join(lines)
+def again_words(value: str, done: Sweep) -> str:
+    """LocoGen's answer on the edited model."""
+    v = done.verdict
+    where = f", best window {label(done.found)} (share {v.share} on held-out prompts)"
+    return (
+        f"LocoGen once more, on the model with our edit of {value}: altering all layers moves the score by {v.full} points; "
+        f"{v.verdict}{where if np.isfinite(v.share.value) else ''}."
+    )
 
 
 def specificity_words(attribute: str, summed: pd.DataFrame) -> str:

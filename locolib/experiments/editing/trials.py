@@ -122,6 +122,12 @@ class Trial:
         warned = {"warning": change.warning()} if change else {}
         return {"name": name} | scores.columns(parts) | cost | warned | counted
 
+    def fewer(self) -> "Trial":
+        """The same trial with half of the seeds, where many edits are compared."""
+        return replace(
+            self, held=replace(self.held, seeds=self.held.seeds[: -(-len(self.held.seeds) // 2)])
+        )
+
     @property
     def matters(self) -> float:
         """The smallest effect that matters, in points: a tenth of what the scorer gives a picture for being of its own prompt."""
