@@ -187,6 +187,7 @@ def test_dropped_neurons_are_shown_by_artist(model, store):
 def test_text_states_stand_at_their_layer():
     rows = [
         {
+            "attribute": "style",
             "state": f"{kind} {layer}",
             "index": layer,
             "kind": kind,

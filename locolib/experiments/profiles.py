@@ -19,7 +19,8 @@ class Profile(BaseModel):
         objects: on a model's own page; 0: all.
         places: whether pages of models also sweep over places, which the paper does not.
         traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
-        thinned: of such a model's UNet states of each kind, one in so many is traced.
+        thinned, thinned_few: UNet states of each kind that are traced at most (see `tracing.states`), of those models; 0: all.
+        traced_steps: of sampling where pictures are traced, at most; 0: as many as a model's pictures need.
         pictures, pictures_few, pictures_five: held-out images of an edit; fewer where two models are compared, or five.
         split_seeds, split_steps, splits: of the page that asks how stable an answer is.
     """
@@ -36,7 +37,9 @@ class Profile(BaseModel):
     places: bool = True
     traced: int = 0
     traced_few: int = 0
-    thinned: int = 1
+    thinned: int = 0
+    thinned_few: int = 0
+    traced_steps: int = 0
     pictures: int = 16
     pictures_few: int = 12
     pictures_five: int = 6
@@ -68,7 +71,8 @@ PROFILES = {
             objects=2,
             traced=1,
             traced_few=1,
-            thinned=20,
+            thinned=1,
+            thinned_few=1,
             pictures=2,
             pictures_few=2,
             pictures_five=2,
@@ -84,9 +88,11 @@ PROFILES = {
             sizes={22: "3", 70: "3, 5"},
             objects=16,
             places=False,
-            traced=3,
-            traced_few=2,
+            traced=6,
+            traced_few=6,
             thinned=8,
+            thinned_few=5,
+            traced_steps=12,
             split_seeds=2,
         ),  # two cores: minutes
         Profile(
@@ -95,9 +101,9 @@ PROFILES = {
             prompts=0,
             few=0,
             seeds=8,
-            traced=8,
-            traced_few=4,
-            thinned=4,
+            traced=12,
+            traced_few=6,
+            thinned_few=16,
             pictures=96,
             pictures_few=48,
             pictures_five=24,

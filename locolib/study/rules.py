@@ -12,12 +12,14 @@ from ..experiments.editing import rates as editing
 from ..experiments.human import rates as human
 from ..experiments.locogen import rates as locogen
 from ..experiments.neurons import rates as neurons
+from ..experiments.tracing import rates as tracing
 from ..figures import PALETTE, styled
 from ..scores import coverage, wilson
 from ..scores.verdict import Effects
 
 ROOMS: dict[str, Any] = {
     "LocoGen": locogen,
+    "causal tracing": tracing,
     "LocoEdit": editing,
     "neurons": neurons,
     "DeepFloyd": deepfloyd,

@@ -1,4 +1,7 @@
-"""Causal tracing (Section 4): which states of a corrupted run, once clean again, bring the picture back (`restoring`)?"""
+"""Causal tracing (Section 4): which states of a corrupted run, once clean again, bring the picture back (`restoring`)?
+
+`judging` has the rules by which a page answers, `rates` how often they are wrong.
+"""
 
 from .restoring import (
     AGAIN,
@@ -6,16 +9,18 @@ from .restoring import (
     CORRUPTED,
     Request,
     at_random,
+    by_attribute,
     by_size,
     effects,
+    formed,
     indirect,
     lost,
     redrawn,
     row,
-    runner_up,
     trace,
+    unit,
 )
-from .states import State, count, of_model, unet_states
+from .states import State, count, of_model, parts, unet_states
 
 __all__ = [
     "AGAIN",
@@ -24,15 +29,18 @@ __all__ = [
     "Request",
     "State",
     "at_random",
+    "by_attribute",
     "by_size",
     "count",
     "effects",
+    "formed",
     "indirect",
     "lost",
     "of_model",
+    "parts",
     "redrawn",
     "row",
-    "runner_up",
     "trace",
     "unet_states",
+    "unit",
 ]

@@ -54,13 +54,43 @@ def _name(block: str) -> str:
     return block.replace("_blocks.", " ").replace("_block", "")
 
 
+_STREAM = "on the output stream"  # hollow marks: by construction near 1, and not counted
+
+
 @styled
 def unet_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
-    """Indirect effects of a UNet's states, of `tracing.indirect`, in execution order (Figs. 2, 11, 12 and 13), coloured by kind."""
-    ax = panels(1, height=4.2)[0]
-    _levels(ax, table)
-    for kind in table.kind.unique():
-        _points(ax, table[table.kind == kind], table["index"][table.kind == kind], kind)
+    """Indirect effects of a UNet's states, of `tracing.indirect`, in execution order (Figs. 2, 11, 12 and 13): a panel for each attribute."""
+    groups = list(table.groupby("attribute", sort=False))
+    axes = panels(len(groups), height=3.4)
+    for ax, (attribute, part) in zip(axes, groups):
+        _levels(ax, table)
+        judged = part[~part.output]
+        for kind in part.kind.unique():
+            _points(ax, judged[judged.kind == kind], judged["index"][judged.kind == kind], kind)
+        stream = part[part.output]
+        ax.plot(
+            stream["index"],
+            stream.share,
+            "^",
+            color=KINDS["resnet"][0],
+            markerfacecolor="white",
+            label=_STREAM,
+        )
+        _blocks(ax, part)
+        ax.grid(axis="x", visible=False)
+        ax.set_title(
+            f"UNet, {attribute}: {len(part)} states, n = {_n(part)}, 95% intervals, {scorer}",
+            pad=36,
+        )
+        ax.set(xlabel="state, in execution order", ylabel=_LABEL)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    return axes[0].figure
+
+
+def _blocks(ax: Axes, table: pd.DataFrame) -> None:
+    """The UNet's blocks by name above the states, a line between two."""
     for i, (block, part) in enumerate(table.groupby("part", sort=False)):
         if i:
             ax.axvline(part["index"].min() - 0.5, color="#BBBBBB", linewidth=0.8)
@@ -75,27 +105,20 @@ def unet_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
             fontsize=8,
             rotation=90,
         )
-    ax.grid(axis="x", visible=False)
-    ax.set_title(f"UNet: {len(table)} states, n = {_n(table)}, {scorer}", pad=36)
-    ax.set(xlabel="state, in execution order", ylabel=_LABEL)
-    ax.figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-    )
-    return ax.figure
 
 
 @styled
 def text_effects(table: pd.DataFrame, *, scorer: str) -> Figure:
-    """Indirect effects of the text encoders' states by layer (Fig. 3): a panel for each encoder and place."""
-    groups = list(table.groupby(["where", "part"], sort=False))
-    axes = panels(len(groups), height=2.6)
-    places = {"last": "the subject's last token", "all": "all tokens of the subject"}
-    for ax, ((where, encoder), part) in zip(axes, groups):
+    """Indirect effects of the text encoders' states by layer (Fig. 3): a panel for each attribute, encoder and place."""
+    groups = list(table.groupby(["where", "part", "attribute"], sort=False))
+    axes = panels(len(groups), height=2.3)
+    places = {"last": "the subject's last token", "all": "all its tokens"}
+    for ax, ((where, encoder, attribute), part) in zip(axes, groups):
         _levels(ax, part)
         for shift, kind in ((-0.1, "attention"), (0.1, "mlp")):
             _points(ax, part[part.kind == kind], part.layer[part.kind == kind] + shift, kind)
         ax.set(
-            title=f"{encoder}, {places[where]}: n = {_n(part)}, {scorer}",
+            title=f"{attribute}, {encoder}, {places[where]}: n = {_n(part)}, 95% intervals, {scorer}",
             xlabel="layer",
             ylabel=_LABEL,
             xticks=sorted(part.layer.unique()),

@@ -9,7 +9,8 @@ from ...prompts import choose, listed
 from .. import locogen
 from ..page import MINIATURES, ModelPage
 from ..profiles import Profile
-from . import restoring, states
+from . import restoring
+from .states import PLACES, Where, count
 
 
 class TracingPage(ModelPage):
@@ -19,21 +20,21 @@ class TracingPage(ModelPage):
     each = MINIATURES
     model: str = "mini-sd-v1-5"
     attribute: Literal["all", "style", "object", "fact"] = "all"
-    prompts: int = Field(3, ge=0)
+    prompts: int = Field(6, ge=0)
     seeds: int = Field(1, ge=1)
     noise: float = Field(restoring.NOISE, ge=0)
     where: Literal["both", "last", "all"] = "both"
-    stride: int = Field(1, ge=1)
+    states: int = Field(0, ge=0)
 
     @property
-    def places(self) -> tuple[states.Where, ...]:
+    def places(self) -> tuple[Where, ...]:
         """At which of the subject's tokens text states are restored."""
-        return states.PLACES if self.where == "both" else (self.where,)
+        return PLACES if self.where == "both" else (self.where,)
 
     @property
     def sizes(self) -> list[float]:
         """Sizes of the noise that are compared."""
-        return sorted({1.0, 3.0, 10.0, float(self.noise)})
+        return sorted({3.0, 10.0, float(self.noise)})
 
     def request(self) -> restoring.Request:
         printed = not find(self.model).bundled
@@ -51,7 +52,7 @@ class TracingPage(ModelPage):
         )
 
     def images(self) -> int:
-        traced = states.count(find(self.model), stride=self.stride, where=self.places)
+        traced = count(find(self.model), most=self.states, where=self.places)
         return (
             len(self.request().prompts)
             * self.seeds
@@ -61,10 +62,13 @@ class TracingPage(ModelPage):
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         large = spec.layers > 16
+        # An image of DeepFloyd's miniature takes as long as ten of another's, and looks alike after half of its steps.
+        fewer = chosen.traced_steps if spec.bundled and spec.steps > chosen.traced_steps else 0
         return {
             "model": spec.name,
             "prompts": chosen.traced_few if large else chosen.traced,
             "seeds": chosen.seeds,
-            "steps": chosen.steps,
-            "stride": chosen.thinned if large or chosen.name == "smoke" else 1,
+            "steps": chosen.steps or fewer,
+            "states": chosen.thinned_few if large else chosen.thinned,
+            "where": "last" if chosen.name == "quick" else "both",
         }

@@ -6,242 +6,291 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...claims import IN_WORDS, OPEN, Claim, settled
+from ...claims import FAILED, HELD, IN_WORDS, OPEN, Claim, Rate, settled
 from ...models import Spec
-from ...scores import Interval, highest, interval
-from . import restoring
-from .paper import Paper, paper
-from .states import State
-
-# Rules of our own, as the paper prints none; NEGLIGIBLE and ALONE were set after a first look, the others before any tracing.
-STRONG = 0.5  # a state is causal if its interval lies above 0, strong if it lies above this share
-NEGLIGIBLE = 0.1  # a state whose interval lies below this share is settled as well
-DENSE = 0.5  # the part of the states that must be causal to call them densely distributed
-CHANCE = 0.025  # the part of states that do nothing whose 95% intervals lie above 0 all the same
-ALONE = 0.5  # a state stands alone if no other one brings back as much as this part of what it does
+from ...scores import NOTHING, Effects, Interval, interval, ratio
+from . import judging, restoring
+from .judging import Answer
+from .paper import Paper, Said, paper
+from .states import State, of_spec, parts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """How the indirect effect spreads over the states of a UNet.
+class Traced:
+    """What some states bring back for one attribute, and for the others.
 
     Attributes:
-        states, causal, strong: how many were restored, have their interval above 0, have it above STRONG.
-        open: how many are not causal, but may be: their interval reaches above NEGLIGIBLE.
-        bound: simultaneous 95% upper bound of all shares.
-        verdict: distributed, sparse or none; "open" where the open states decide; "nothing lost" where nothing can come back.
+        attribute: which.
+        found: what comes back by each state and what was lost, by unit (see `tracing.effects`).
+        elsewhere: [units, states], the same of the other attributes; None where there are none.
+        shares: of `tracing.indirect`.
+        lost: what the corruption takes away, in points.
     """
 
-    states: int
-    causal: int
-    strong: int
-    open: int
-    bound: float
-    verdict: str
+    attribute: str
+    found: Effects
+    elsewhere: np.ndarray | None
+    shares: pd.DataFrame
+    lost: Interval
+
+    @property
+    def units(self) -> str:
+        """n, in words."""
+        row = self.shares.iloc[0]
+        more = f", {row.images} images" if row.images != row.units else ""
+        return f"n = {row.units} {row.unit}s{more}"
+
+    @property
+    def top(self) -> int:
+        """The state with the largest share: chosen by this very number, so that it is shown and not judged."""
+        return int(np.nan_to_num(self.shares.share, nan=-np.inf).argmax())
+
+    def outcome(self, answer: Answer) -> str:
+        """One of `claims.OUTCOMES`; nothing is settled where it is not sure that anything was lost, or by images of a few prompts."""
+        told = self.lost.low > 0 and self.found.strata is None
+        return settled(*(bool(told and one) for one in answer))
+
+    @property
+    def part(self) -> Interval:
+        """The part of the states that are causal for a prompt, prompts weighted by what they lost (see `judging.part`)."""
+        return self._share(judging.part(self.found.windows, self.found.full))
+
+    @property
+    def random(self) -> Interval:
+        """The share to expect of a state drawn at random."""
+        return self._share(self.found.windows.mean(-1))
+
+    def _share(self, back: np.ndarray) -> Interval:
+        """Of what was lost; not defined where that is nothing."""
+        known = np.isfinite(self.shares.share[self.top])
+        return ratio(back, self.found.full, self.found.strata) if known else NOTHING
 
 
-def spread(table: pd.DataFrame, chosen: Sequence[State]) -> Spread:
-    """The spread over `chosen` in a table of `tracing.trace`."""
-    found = restoring.indirect(table, chosen)
-    causal, strong = (int((found.share_low > limit).sum()) for limit in (0, STRONG))
-    undecided = int(((found.share_low <= 0) & (found.share_high > NEGLIGIBLE)).sum())
-    many, bound = DENSE * len(found), float("nan")
-    if restoring.lost(table).low <= 0:
-        verdict = "nothing lost"
-    else:
-        few = causal > int(CHANCE * len(found)) + 1
-        verdict = (
-            "distributed"
-            if causal >= many
-            else "open"
-            if causal + undecided >= many
-            else "sparse"
-            if few
-            else "none"
+def traced(table: pd.DataFrame, chosen: Sequence[State]) -> list[Traced]:
+    """What `chosen` bring back, for each attribute of a table of `tracing.trace`."""
+    found = {
+        name: restoring.effects(part, chosen)
+        for name, part in restoring.by_attribute(table).items()
+    }
+    made = []
+    for name, part in restoring.by_attribute(table).items():
+        others = [one.windows for other, one in found.items() if other != name]
+        made.append(
+            Traced(
+                attribute=name,
+                found=found[name],
+                elsewhere=np.concatenate(others) if others else None,
+                shares=restoring.indirect(part, chosen),
+                lost=restoring.lost(part),
+            )
         )
-        bound = highest([restoring.effects(table, chosen)])
-    return Spread(
-        states=len(found),
-        causal=causal,
-        strong=strong,
-        open=undecided,
-        bound=bound,
-        verdict=verdict,
-    )
+    return made
 
 
-def spread_agrees(found: Spread, said: Paper) -> str:
-    """Whether a spread is what the paper says (one of `claims.OUTCOMES`)."""
-    if found.verdict == "nothing lost":
+def judged(one: Traced, said: Said, there: int) -> str:
+    """Whether states are what the paper says of them (one of `claims.OUTCOMES`).
+
+    Args:
+        there: how many such states the UNet has.  Where only some were restored, and fewer than `judging.DRAWN`, they say nothing
+            of a tenth of all.
+    """
+    restored = one.found.windows.shape[1]
+    if said.rule in (judging.sparse, judging.spread_out) and restored < min(there, judging.DRAWN):
         return OPEN
-    if said.spread == "no strong state":  # an absence needs a bound, not only the lack of a finding
-        return settled(not found.strong and found.bound < STRONG, found.strong > 0)
-    return settled(found.verdict == said.spread, found.verdict != "open")
+    more = (one.elsewhere,) if said.elsewhere else ()
+    return one.outcome(said.rule(one.found.windows, one.found.full, *more))
+
+
+def strong(one: Traced) -> tuple[int, int]:
+    """How many states may be strong, each being judged alone, and of how many this is sure: shown, and never judged together."""
+    over, under = judging.strong(one.found.windows, one.found.full)
+    return int(over.sum()), int((~under).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alone:
-    """Whether one state of the text encoder stands alone.
+    """Whether a state of the text encoders stands alone.
 
     Attributes:
-        best: the state with the largest share.
-        share: that share.
-        rest: what the best other state brings back, as a part of it.
-        first: whether it is the first layer's self-attention.
+        first: index of the candidate, named before any tracing: the first layer's self-attention (of the first encoder).
+        rival: index of the best other state on the other attributes; of the best other one here where there are none.
+        beside: what the rival brings back as a part of what the candidate does.
+        unique: whether the candidate stands alone, and `absent`: whether no state does, as outcomes.
     """
 
-    best: State
-    share: Interval
-    rest: Interval
-    first: bool
-
-    @property
-    def verdict(self) -> str:
-        """alone, not alone, or open; "none" where the largest share is too small to matter."""
-        if not self.share.low > 0:
-            return "none" if self.share.high < STRONG else "open"
-        return (
-            "alone" if self.rest.high < ALONE else "not alone" if self.rest.low >= ALONE else "open"
-        )
+    first: int
+    rival: int
+    beside: Interval
+    unique: str
+    absent: str
 
 
-def alone(table: pd.DataFrame, chosen: Sequence[State]) -> Alone:
-    """Which of the text encoders' states in `chosen` (two or more, at one place) has the largest share, and is it alone?"""
-    found = restoring.indirect(table, chosen)
-    index = int(np.nan_to_num(found.share, nan=-np.inf).argmax())
-    row = found.iloc[index]
+def alone(one: Traced, chosen: Sequence[State]) -> Alone:
+    """Whether one of the text encoders' states in `chosen` (two or more, at one place) stands alone, for one attribute."""
+    first = next(
+        i for i, s in enumerate(chosen) if s.text and not s.text.layer and s.kind == "attention"
+    )
+    back, full = one.found.windows, one.found.full
+    known = back if one.elsewhere is None else one.elsewhere
+    rival = judging.best(known, len(chosen), first)[0]
     return Alone(
-        best=chosen[index],
-        share=Interval(value=row.share, low=row.share_low, high=row.share_high),
-        rest=restoring.runner_up(table, chosen, index),
-        first=row.layer == 0 and row.kind == "attention",
+        first=first,
+        rival=rival,
+        beside=ratio(back[:, rival], back[:, first], one.found.strata),
+        unique=one.outcome(judging.alone(back, full, first, one.elsewhere)),
+        absent=one.outcome(judging.none_alone(back, full, one.elsewhere)),
     )
 
 
-def alone_agrees(found: Alone, said: Paper) -> str:
+def answer(found: Alone, said: Paper) -> str:
     """Whether it is what the paper says (one of `claims.OUTCOMES`)."""
-    if found.verdict == "open" or not np.isfinite(found.share.value):
-        return OPEN
-    return settled(
-        said.unique == (found.verdict == "alone" and (found.first or not said.unique)), True
+    return found.unique if said.unique else found.absent
+
+
+def nothing_words(table: pd.DataFrame) -> list[str]:
+    """A sentence for each attribute whose corruption takes nothing away."""
+    return [
+        f"**{name.capitalize()}**: the corruption takes nothing away ({restoring.lost(part)} points), so there is nothing to bring back."
+        for name, part in restoring.by_attribute(table).items()
+        if not restoring.formed(part)
+    ]
+
+
+def lost_words(table: pd.DataFrame) -> str:
+    """What the corruption takes away, and what a new draw of it brings "back", by attribute."""
+    return "; ".join(
+        f"{name}: {restoring.lost(part)} points, redrawn {restoring.redrawn(part)} (n = {len(restoring.effects(part, ()).full)} {restoring.unit(part)}s)"
+        for name, part in restoring.by_attribute(table).items()
     )
 
 
-def unet_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
-    """What is found in the UNet, beside the paper's word for it, in Markdown."""
-    found, said = spread(table, chosen), paper(spec)
-    if found.verdict == "nothing lost":
-        return f"The corruption takes nothing away ({restoring.lost(table)} points), so there is nothing to bring back."
-    says = {
-        "distributed": "the effect is **densely distributed**",
-        "sparse": "the effect is **sparse**",
-        "open": "whether that is dense is **open**",
-        "none": "there is **no causal state** beyond chance",
-    }[found.verdict]
-    shares = restoring.indirect(table, chosen)
-    top = shares.loc[shares.share.idxmax()]
-    strong = ", ".join(f"`{name}`" for name in shares.state[shares.share_low > STRONG])
-    end = IN_WORDS[spread_agrees(found, said)] if said else ""
-    return (
-        f"Of {found.states} states {found.causal} ({found.causal / found.states:.0%}) have their 95% interval above 0 "
-        f"(about {CHANCE * found.states:.0f} would by chance), {found.strong} ({found.strong / found.states:.0%}) above "
-        f"{STRONG}; {found.open} more may be causal (their interval reaches from below 0 to above {NEGLIGIBLE}): {says}. "
-        f"The largest share is {interval(top)} (`{top.state}`, {top.kind}; {_n(shares)}); with 95% confidence none exceeds "
-        f"{found.bound:.2f}. {f'Strong: {strong}. ' if strong else ''}{end}"
-    ).strip()
+def unet_words(table: pd.DataFrame, unet: Sequence[State], spec: Spec) -> str:
+    """What is found in the UNet by attribute, beside the paper's word for it, as a Markdown list."""
+    said, lines = paper(spec), nothing_words(table)
+    there = parts(of_spec(spec))
+    for states, chosen in parts(unet).items():
+        for one in traced(table, chosen) if chosen else []:
+            if np.isnan(one.shares.share[one.top]):
+                continue
+            ends = [
+                f"“{text(claim, states)}”: {IN_WORDS[judged(one, claim, len(there[states]))]}"
+                for claim in (said.claims if said else ())
+                if one.attribute in claim.attributes
+            ]
+            sure, may = strong(one)
+            lines.append(
+                f"**{one.attribute.capitalize()}, {states}**: {one.part} of the {len(chosen)} (there are {len(there[states])}) are causal for a prompt; {sure} surely "
+                f"strong, {may} perhaps. The largest share is {interval(one.shares.iloc[one.top])} (`{chosen[one.top].path}`); one drawn "
+                f"at random, the null, brings back {one.random} ({one.units}). {' '.join(ends)}".strip()
+            )
+    return "\n".join(f"- {line}" for line in lines)
 
 
-def null_words(table: pd.DataFrame, chosen: Sequence[State]) -> str:
-    """What a state drawn at random shows, in Markdown."""
-    n = _n(restoring.indirect(table, chosen[:1]))
-    return f"The null: a state drawn at random from these {len(chosen)} brings back {restoring.at_random(table, chosen)} ({n})."
+def stream_words(table: pd.DataFrame, unet: Sequence[State]) -> str:
+    """What the last state on the output stream brings back, which by construction is all or nearly all."""
+    last = next(state for state in reversed(unet) if state.output)
+    shares = restoring.indirect(table, [last])
+    told = ", ".join(f"{row.attribute} {interval(row)}" for _, row in shares.iterrows())
+    return f"`{last.path}` brings back: {told}."
 
 
 def text_words(table: pd.DataFrame, chosen: Sequence[State], spec: Spec) -> str:
-    """What is found in the text encoders at one place, beside the paper's word for it, in Markdown."""
-    found, said, where = alone(table, chosen), paper(spec), chosen[0].where
-    place = {"last": "the subject's last token", "all": "all tokens of the subject"}[where]
-    if not np.isfinite(found.share.value):
-        return f"At {place}: the corruption takes nothing away."
-    verdict = {
-        "alone": "it **stands alone**",
-        "not alone": "it does **not stand alone**",
-        "none": "it is **not causal**",
-        "open": "whether it stands alone is **open**",
-    }[found.verdict]
-    end = IN_WORDS[alone_agrees(found, said)] if said and where == "last" else ""
-    shares = restoring.indirect(table, chosen)
-    large = [
-        state
-        for state, share, low in zip(chosen, shares.share, shares.share_low)
-        if low > 0 and share >= NEGLIGIBLE
-    ]
-    layers = (
-        " (all in the first layer)"
-        if large and not any(state.text and state.text.layer for state in large)
-        else ""
-    )
-    return (
-        f"At {place} the largest of {len(chosen)} shares is that of {_called(found.best)} with {found.share}; the best "
-        f"other state brings back {found.rest} of that ({_n(shares)}): {verdict}. {end} Causal states with a share of at "
-        f"least {NEGLIGIBLE}: {', '.join(map(_called, large)) or 'none'}{layers}. {null_words(table, chosen)}"
-    )
+    """What is found in the text encoders at one place, by attribute, beside the paper's word for it, as a Markdown list."""
+    said, where = paper(spec), chosen[0].where
+    place = {"last": "the subject's last token", "all": "all tokens of the subject"}
+    lines = nothing_words(table)
+    for one in traced(table, chosen):
+        if np.isnan(one.shares.share[one.top]):
+            continue
+        found = alone(one, chosen)
+        unique = {
+            HELD: "stands alone",
+            FAILED: "does **not** stand alone",
+            OPEN: "may stand alone or not",
+        }
+        absent = {
+            HELD: "none stands alone",
+            FAILED: "one stands alone",
+            OPEN: "whether any stands alone is open",
+        }
+        end = IN_WORDS[answer(found, said)] if said and where == "last" else ""
+        first, top = (interval(one.shares.iloc[i]) for i in (found.first, one.top))
+        lines.append(
+            f"**{one.attribute.capitalize()}**: {called(chosen[found.first])}, the candidate, brings back {first} and {unique[found.unique]}; "
+            f"its rival, {called(chosen[found.rival])}, does {found.beside} of that. Of all {len(chosen)} {absent[found.absent]}; the "
+            f"largest share is that of {called(chosen[one.top])}, {top}, and one drawn at random, the null, brings back {one.random} "
+            f"({one.units}). {end}".strip()
+        )
+    return f"At {place[where or 'last']}:\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _called(state: State) -> str:
+def called(state: State) -> str:
     """A text encoder's state in words."""
     return f"{state.kind} {state.text.layer if state.text else state.index} of `{state.part}`"
 
 
-def _n(shares: pd.DataFrame) -> str:
-    row = shares.iloc[0]
-    return f"n = {row.units} {row.unit}s" + (
-        f", {row.images} images" if row.images != row.units else ""
-    )
+def text(said: Said, states: str) -> str:
+    """A claim of the paper about the UNet's `states`."""
+    return said.text.format(states=states)
 
 
 def claims(
-    table: pd.DataFrame, unet: Sequence[State], text: Sequence[State], spec: Spec
+    table: pd.DataFrame, unet: Sequence[State], encoders: Sequence[State], spec: Spec
 ) -> list[Claim]:
-    """What the paper says of a model and what was found, for the ledger; none where it says nothing.
+    """What the paper says of a model and what was found, by attribute, for the ledger; none where it says nothing.
 
     Args:
-        text: the text encoders' states at the subject's last token; empty where they were not traced.
+        encoders: the text encoders' states at the subject's last token; empty where they were not traced.
     """
     said = paper(spec)
     if not said:
         return []
-    found, told = (
-        spread(table, unet),
-        {
-            "distributed": "causal states are densely distributed over the UNet",
-            "sparse": "causal states are sparse in the UNet",
-            "no strong state": "there is no strong causal state in the UNet",
-        }[said.spread],
-    )
+    there = parts(of_spec(spec))
     made = [
         Claim(
-            text=told,
-            section="4, Fig. 2",
-            outcome=spread_agrees(found, said),
-            number=f"{found.causal} of {found.states} states have a share above 0, {found.strong} above {STRONG}",
-            control=f"a state drawn at random brings back {restoring.at_random(table, unet)}",
+            text=f"{one.attribute}: {text(claim, states)}",
+            section=claim.section,
+            outcome=judged(one, claim, len(there[states])),
+            number=f"{one.part} of {len(chosen)} restored, of {len(there[states])}, are causal for a prompt, {strong(one)[0]} surely strong and {strong(one)[1]} perhaps ({one.units})",
+            control=f"one drawn at random brings back {one.random}",
         )
+        for states, chosen in parts(unet).items()
+        if chosen
+        for one in traced(table, chosen)
+        for claim in said.claims
+        if one.attribute in claim.attributes
     ]
-    if text:
-        best = alone(table, text)
-        told = (
-            "a unique causal state, the first layer's self-attention,"
-            if said.unique
-            else "no unique causal state"
-        )
+    told = (
+        "a unique causal state, the first layer's self-attention,"
+        if said.unique
+        else "no unique causal state"
+    )
+    for one in traced(table, encoders) if encoders else []:
+        found = alone(one, encoders)
         made.append(
             Claim(
-                text=f"there is {told} in the text encoder",
+                text=f"{one.attribute}: there is {told} in the text encoder",
                 section="4, Fig. 3",
-                number=f"{_called(best.best).replace('`', '')}: share {best.share}",
-                control=f"the best other state brings back {best.rest} of that",
-                outcome=alone_agrees(best, said),
+                number=f"{_plain(encoders[found.first])}: share {interval(one.shares.iloc[found.first])} ({one.units})",
+                control=f"its rival, {_plain(encoders[found.rival])}, does {found.beside} of that",
+                outcome=answer(found, said),
             )
         )
     return made
+
+
+def _plain(state: State) -> str:
+    return called(state).replace("`", "")
+
+
+def rate_words(found: Sequence[Rate]) -> str:
+    """How often rules are wrong, in the worst of their worlds, as a Markdown list."""
+    lines = []
+    for rule in dict.fromkeys(rate.rule for rate in found):
+        of_rule = [rate for rate in found if rate.rule == rule]
+        worst = max(of_rule, key=lambda rate: rate.false_positive)
+        lines.append(
+            f"- *{rule}* ({worst.says}): said in {worst.false_positive:.1%} of {worst.worlds} worlds where {worst.null}; missed in "
+            f"{worst.false_negative:.0%} where {worst.alternative} (n = {worst.n})."
+        )
+    return "\n".join(lines)

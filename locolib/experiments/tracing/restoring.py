@@ -18,13 +18,11 @@ from ...drawing.sampling import Settings, generate, image_key
 from ...drawing.text import Corrupted
 from ...models import Model, load_scorer
 from ...prompts import Prompt
-from ...scores import NOTHING, Effects, Interval, clip_score, columns, mean, ratio, share
+from ...scores import ENOUGH, NOTHING, Effects, Interval, clip_score, columns, mean, ratio, share
 from ...store import Store, key
 from .states import State
 
-NOISE = (
-    3.0  # standard deviations of the subjects' embeddings, as in language models (Meng et al. 2022)
-)
+NOISE = 10.0  # standard deviations of the subjects' embeddings; with 3, as in language models, most facts stay readable
 CLEAN, CORRUPTED, AGAIN = PLAIN = (
     "clean",
     "corrupted",
@@ -32,7 +30,7 @@ CLEAN, CORRUPTED, AGAIN = PLAIN = (
 )  # images in which nothing is restored
 SEED = 1000  # between the seeds of two prompts
 OTHER = 10**6  # between the noise of CORRUPTED and that of AGAIN
-MANY = 8  # prompts, from which on they are the units of the bootstrap
+VALUES = 10  # of an attribute, from which on they are the units, and not their prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +85,7 @@ def trace(
         plain: which of PLAIN are made: CLEAN, CORRUPTED, and AGAIN, which is corrupted by noise drawn anew.
 
     Returns:
-        A row for each image: state (one of PLAIN, or the state's name), attribute, prompt, seed, score (with the original
+        A row for each image: state (one of PLAIN, or the state's name), attribute, value, prompt, seed, score (with the original
         prompt, also for facts: what is traced is the prompt's own picture), image (its key in the store).
 
     Raises:
@@ -100,7 +98,7 @@ def trace(
         "scorer": scorer.fingerprint,
         "request": request,
         "states": restored,
-        "trace": 3,
+        "trace": 4,
     }
     name = f"{model.name}-trace-{key(asked)[:12]}"
     if (kept := store.run(name)) is not None:
@@ -134,59 +132,82 @@ def trace(
 def _named(of: Sequence[tuple[Prompt, int]], restored: Sequence[State | str]) -> pd.DataFrame:
     """Which image is which, in the order of the rows of `trace`."""
     told = [
-        (getattr(state, "name", state), prompt.attribute, prompt.original, seed)
+        (getattr(state, "name", state), prompt.attribute, prompt.value, prompt.original, seed)
         for prompt, seed in of
         for state in restored
     ]
-    return pd.DataFrame(told, columns=["state", "attribute", "prompt", "seed"])
+    return pd.DataFrame(told, columns=["state", "attribute", "value", "prompt", "seed"])
+
+
+def by_attribute(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of a table of `trace` by attribute: they are judged apart, as the paper's claims are about each."""
+    return {str(name): part for name, part in table.groupby("attribute", sort=False)}
+
+
+def unit(table: pd.DataFrame) -> str:
+    """What counts as one of n: a value of the attribute where there are VALUES, else a prompt, else an image of a given prompt."""
+    return (
+        "value"
+        if table.value.nunique() >= VALUES
+        else "prompt"
+        if table.prompt.nunique() >= ENOUGH
+        else "image"
+    )
 
 
 def effects(table: pd.DataFrame, chosen: Sequence[State | str]) -> Effects:
     """What comes back by each state and what the corruption takes away: (restored or clean) minus corrupted, in points.
 
-    Seeds are averaged within a prompt; with fewer than 8 prompts a unit is one seed of one prompt.
+    What lies within a `unit` is averaged; images are drawn within their prompts.
     """
-    unit = ["prompt"] if table.prompt.nunique() >= MANY else ["prompt", "seed"]
-    scores = table.pivot_table(values="score", index=unit, columns="state", sort=False)
+    index = {"value": ["value"], "prompt": ["prompt"], "image": ["prompt", "seed"]}[unit(table)]
+    scores = table.pivot_table(values="score", index=index, columns="state", sort=False)
     back = scores.sub(scores[CORRUPTED], axis=0)
     return Effects(
         windows=back[[getattr(state, "name", state) for state in chosen]].to_numpy(),
         full=back[CLEAN].to_numpy(),
+        strata=tuple(scores.index.get_level_values("prompt")) if len(index) == 2 else None,
     )
 
 
 def lost(table: pd.DataFrame) -> Interval:
     """What the corruption takes away, in points of CLIP-Score; while its interval includes 0 no share is formed."""
-    return mean(effects(table, ()).full)
+    found = effects(table, ())
+    return mean(found.full, found.strata)
+
+
+def formed(table: pd.DataFrame) -> bool:
+    """Whether shares are formed: what the corruption takes away lies above 0, or has too few units for an interval."""
+    return not lost(table).low <= 0 and lost(table).value > 0
 
 
 def indirect(table: pd.DataFrame, chosen: Sequence[State]) -> pd.DataFrame:
-    """Each state's indirect effect as a share of what was lost, with its 95% interval (Figs. 2 and 3).
+    """Each state's indirect effect as a share of what was lost, with its 95% interval, by attribute (Figs. 2 and 3).
 
     Returns:
-        A row for each state: state, index, kind, part, where, layer (of a text encoder; else -1), share, share_low,
-        share_high (NaN where the corruption takes nothing away), unit ("prompt" or "image"), units, images.
+        A row for each attribute and state: attribute, state, index, kind, part, where, layer (of a text encoder; else -1),
+        output, share, share_low, share_high (NaN where the corruption takes nothing away), unit, units, images.
     """
-    found, any_lost = effects(table, chosen), lost(table).low > 0
-    unit, rows = "prompt" if table.prompt.nunique() >= MANY else "image", []
-    for i, state in enumerate(chosen):
-        back = share(found, i) if any_lost else NOTHING
-        rows.append(
-            {
-                "state": state.name,
-                "index": state.index,
-                "kind": state.kind,
-                "part": state.part,
-                "where": state.where,
-                "layer": state.text.layer if state.text else -1,
-                "share": back.value,
-                "share_low": back.low,
-                "share_high": back.high,
-                "unit": unit,
-                "units": len(found.full),
-                "images": int((table.state == state.name).sum()),
-            }
-        )
+    rows = []
+    for attribute, part in by_attribute(table).items():
+        found, any_lost = effects(part, chosen), formed(part)
+        for i, state in enumerate(chosen):
+            rows.append(
+                {
+                    "attribute": attribute,
+                    "state": state.name,
+                    "index": state.index,
+                    "kind": state.kind,
+                    "part": state.part,
+                    "where": state.where,
+                    "layer": state.text.layer if state.text else -1,
+                    "output": state.output,
+                    **columns({"share": share(found, i) if any_lost else NOTHING}),
+                    "unit": unit(part),
+                    "units": len(found.full),
+                    "images": int((part.state == state.name).sum()),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -195,25 +216,15 @@ def redrawn(table: pd.DataFrame) -> Interval:
 
     A state that does nothing shows 0 and not this, as it is compared with the same draw.
     """
-    return share(effects(table, [AGAIN]), 0) if lost(table).low > 0 else NOTHING
+    return share(effects(table, [AGAIN]), 0) if formed(table) else NOTHING
 
 
 def at_random(table: pd.DataFrame, chosen: Sequence[State]) -> Interval:
     """The share to expect of a state drawn at random from `chosen`: their mean."""
-    found = effects(table, chosen)
-    return (
-        ratio(found.windows.mean(-1), found.full, found.strata) if lost(table).low > 0 else NOTHING
-    )
-
-
-def runner_up(table: pd.DataFrame, chosen: Sequence[State], index: int) -> Interval:
-    """What the best other state brings back as a part of what one state does; the best other one is the best on average."""
-    if lost(table).low <= 0:
+    if not formed(table):
         return NOTHING
-    others = [i for i in range(len(chosen)) if i != index]
-    back = effects(table, chosen).windows
-    best = others[int(back[:, others].mean(0).argmax())]
-    return ratio(back[:, best], back[:, index])
+    found = effects(table, chosen)
+    return ratio(found.windows.mean(-1), found.full, found.strata)
 
 
 def by_size(
@@ -225,7 +236,8 @@ def by_size(
         table: of `trace` of this request, whose images serve for its own size and for the clean score.
 
     Returns:
-        A row for each size: size; clean, corrupted, lost (points, each with _low and _high); images.
+        A row for each size: size; clean, corrupted, lost (points, each with _low and _high; prompts are drawn
+        within their attributes); prompts.
     """
     rows, traced = [], table[table.state.isin((CLEAN, CORRUPTED))]
     for size in sizes:
@@ -234,12 +246,13 @@ def by_size(
             other = trace(model, replace(request, size=size), (), store=store, plain=(CORRUPTED,))
             table = pd.concat([traced[traced.state == CLEAN], other])
         scores = table.pivot_table(
-            values="score", index=["prompt", "seed"], columns="state", sort=False
+            values="score", index=["attribute", "prompt"], columns="state", sort=False
         )
+        of = scores.index.get_level_values("attribute").to_numpy()
         parts = {
-            "clean": mean(scores[CLEAN].to_numpy()),
-            "corrupted": mean(scores[CORRUPTED].to_numpy()),
-            "lost": lost(table),
+            "clean": mean(scores[CLEAN].to_numpy(), of),
+            "corrupted": mean(scores[CORRUPTED].to_numpy(), of),
+            "lost": mean((scores[CLEAN] - scores[CORRUPTED]).to_numpy(), of),
         }
-        rows.append({"size": size, **columns(parts), "images": len(scores)})
+        rows.append({"size": size, **columns(parts), "prompts": len(scores)})
     return pd.DataFrame(rows)

@@ -1,6 +1,5 @@
 """The states that causal tracing restores: of the UNet (Fig. 2) and of the text encoders (Fig. 3), in execution order."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +13,7 @@ from ...models.attention import is_cross_attention
 
 Where = Literal["last", "all"]
 PLACES: tuple[Where, ...] = ("last", "all")  # of the subject's tokens
+ATTENTION, RESNETS = PARTS = ("attention states", "ResNets")  # of a UNet, which are judged apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,8 @@ class State:
         part: block of the UNet, or name of the text encoder.
         text: the text encoder's state; None in the UNet.
         where: at which of the subject's tokens a text state is restored.
+        output: whether it is on the output stream: a ResNet of the UNet's last block.  All that the deeper blocks have found
+            reaches the picture through it, so that restoring it restores their answer, wherever that came from.
     """
 
     index: int
@@ -35,6 +37,7 @@ class State:
     part: str
     text: TextState | None = None
     where: Where | Literal[""] = ""
+    output: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +61,13 @@ def unet_states(unet: nn.Module) -> tuple[State, ...]:
             if kind := _kind(f"{block}.{name}", module):
                 found.append((order, _turn(name), place, f"{block}.{name}", kind, block))
     return tuple(
-        State(index=i, path=path, kind=kind, part=block)
+        State(
+            index=i,
+            path=path,
+            kind=kind,
+            part=block,
+            output=kind == "resnet" and block == blocks[-1],
+        )
         for i, (*_, path, kind, block) in enumerate(sorted(found))
     )
 
@@ -77,22 +86,39 @@ def _turn(name: str) -> int:
     return 2 * int(number) + {"resnets": 0, "attentions": 1}.get(kind, 1000)  # samplers come last
 
 
+def _thinned(found: Sequence[State], most: int) -> list[State]:
+    """At most `most` of each kind, evenly spread, of cross-attention twice as many; 0: every state.
+
+    Of the output stream the last state alone is kept: no chance of the spacing decides whether it is there.
+    """
+    if not most:
+        return list(found)
+    kept = {next(i for i in reversed(range(len(found))) if found[i].output)}
+    for kind in dict.fromkeys(state.kind for state in found):
+        of_kind = [i for i, state in enumerate(found) if state.kind == kind and not state.output]
+        wanted = min(len(of_kind), most * (2 if kind == "cross-attention" else 1))
+        # The middles of equal stretches: with the ends, first and last states would count for too much.
+        kept |= {of_kind[int((i + 0.5) * len(of_kind) / wanted)] for i in range(wanted)}
+    return [found[i] for i in sorted(kept)]
+
+
+def of_spec(spec: Spec) -> tuple[State, ...]:
+    """Every state of a model's UNet, from its configuration files alone."""
+    return unet_states(skeleton(configurations(spec)[0]))
+
+
 def states(
-    unet: nn.Module, texts: Sequence[TextState], *, stride: int = 1, where: Sequence[Where] = PLACES
+    unet: nn.Module, texts: Sequence[TextState], *, most: int = 0, where: Sequence[Where] = PLACES
 ) -> tuple[State, ...]:
     """All states that a page restores: those of the UNet, then those of the text encoders (Fig. 3), once for each of `where`.
 
     Args:
-        stride: of each kind of the UNet's states one in `stride`; text encoders have few.
+        most: of each kind of the UNet's states at most so many, of cross-attention twice as many; 0: every state.  Text
+            encoders have few.
     """
-    if stride < 1:
-        raise UserError(f"stride must be at least 1, not {stride}.")
-    seen: Counter[str] = Counter()
-    kept = []
-    for state in unet_states(unet):
-        if seen[state.kind] % stride == 0:
-            kept.append(state)
-        seen[state.kind] += 1
+    if most < 0:
+        raise UserError(f"The number of states must be at least 0, not {most}.")
+    kept = _thinned(unet_states(unet), most)
     for place in where:
         kept += [
             State(index=i, path=t.path, kind=t.kind, part=t.encoder, text=t, where=place)
@@ -101,15 +127,25 @@ def states(
     return tuple(kept)
 
 
-def of_model(
-    model: Model, *, stride: int = 1, where: Sequence[Where] = PLACES
-) -> tuple[State, ...]:
+def parts(chosen: Sequence[State]) -> dict[str, list[State]]:
+    """A UNet's states as they are judged, attention and ResNets apart, without those on the output stream.
+
+    A ResNet's output is the whole stream of features, what attention gives is only added to it (but in DeepFloyd).
+    """
+    judged = [state for state in chosen if not state.text and not state.output]
+    return {
+        ATTENTION: [state for state in judged if state.kind != "resnet"],
+        RESNETS: [state for state in judged if state.kind == "resnet"],
+    }
+
+
+def of_model(model: Model, *, most: int = 0, where: Sequence[Where] = PLACES) -> tuple[State, ...]:
     """`states` of a loaded model."""
-    return states(model.unet, text_states(model.pipeline), stride=stride, where=where)
+    return states(model.unet, text_states(model.pipeline), most=most, where=where)
 
 
-def count(spec: Spec, *, stride: int = 1, where: Sequence[Where] = PLACES) -> int:
+def count(spec: Spec, *, most: int = 0, where: Sequence[Where] = PLACES) -> int:
     """How many states that are, from a model's configuration files alone."""
     unet, encoders = configurations(spec)
     layers = sum(encoder.get("num_hidden_layers") or encoder["num_layers"] for encoder in encoders)
-    return len(states(skeleton(unet), (), stride=stride)) + 2 * layers * len(where)
+    return len(states(skeleton(unet), (), most=most)) + 2 * layers * len(where)
