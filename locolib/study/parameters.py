@@ -126,4 +126,6 @@ class SwitchPage(LimitsPage):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"prompts": chosen.prompts}
+        asked = super().values(chosen, spec) | {"prompts": chosen.prompts}
+        del asked["profile"]  # its windows are of the paper's m, on its own prompts
+        return asked

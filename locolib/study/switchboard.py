@@ -22,7 +22,7 @@ from .published_sampler import sampling_as_published
 
 Row = dict[str, Any]
 DIFFERENCE = "the difference (other minus paper)"
-READINGS = ("the paper (our default)", "the other reading")
+READINGS = ("the paper", "the other reading")
 RESULTS = ("result as in the paper", "result as in the other")
 
 
@@ -149,7 +149,7 @@ def bare_target(model: Model, asked: Request, *, store: Store) -> Row:
     """The target prompt without the artist alone, against the bare "a painting", which removes the object too."""
     names = (
         "target of a style, bare",
-        "the prompt without the artist (Algorithm 1)",
+        "the prompt without the artist (Algorithm 1; our default)",
         'App. C, the figures and the code: the bare "a painting"',
     )
     return _contrast(model, asked, replace(asked, bare_target=True), names, store=store)
@@ -163,7 +163,7 @@ def worded_target(model: Model, asked: Request, *, store: Store) -> Row:
     )
     names = (
         "target of a style, in words",
-        "the prompt without the artist (Algorithm 1)",
+        "the prompt without the artist (Algorithm 1; our default)",
         'Section 5.1.1: "in the style of painting"',
     )
     return _contrast(model, asked, replace(asked, prompts=told), names, store=store)
