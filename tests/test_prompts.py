@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from locolib import Notice, UserError
+from locolib.experiments.editing.page import EditPage
 from locolib.experiments.locogen.page import LocoGenPage
 from locolib.experiments.page import BUNDLED
 from locolib.experiments.profiles import PROFILES
@@ -463,10 +464,11 @@ def test_a20_k1_is_edited_in_the_words_of_section_6_1():
 
 
 def test_a20_an_edit_has_prompts_that_it_has_not_seen():
-    one = listed("object", printed=True, value="snoopy")
-    assert len(about(one, "snoopy")) == len(about(read("object"), "snoopy"))
-    assert len(about(one, "nemo")) == 1
-    assert listed("fact", printed=True, value="british monarch") == listed("fact", printed=True)
+    for attribute in ("style", "object", "fact"):
+        some, more = (listed(attribute, printed=True, edited=edited) for edited in (False, True))
+        assert {p.value for p in some} == {p.value for p in more} and set(some) <= set(more)
+        assert min(Counter(p.value for p in more).values()) >= 2
+    assert listed("fact", printed=True, edited=True) == listed("fact", printed=True)
 
 
 def test_a20_pages_ask_published_models_the_printed_prompts():
@@ -475,6 +477,7 @@ def test_a20_pages_ask_published_models_the_printed_prompts():
         for attribute in ("style", "object", "fact"):
             page = LocoGenPage(model=name, attribute="paper")
             assert set(page.request(attribute).prompts) == set(listed(attribute, printed=printed))
+        EditPage(model=name)  # its values have prompts enough
         traced = TracingPage(model=name, prompts=0).request().prompts
         assert all(prompt.printed for prompt in traced) == printed
 

@@ -35,7 +35,7 @@ def choose(prompts: Sequence[Chosen], count: int) -> tuple[Chosen, ...]:
     return tuple(prompts[i] for i in order[: max(count, 0) or None])
 
 
-def listed(attribute: str, *, printed: bool, value: str = "") -> tuple[Prompt, ...]:
+def listed(attribute: str, *, printed: bool, edited: bool = False) -> tuple[Prompt, ...]:
     """The study's prompts of one attribute: all of them, or only those that the paper prints, of which a published model is asked.
 
     Printed are K.1's prompts for styles, and the rows of App. C, J and the figures for objects and facts; the paper has no sweep
@@ -43,8 +43,8 @@ def listed(attribute: str, *, printed: bool, value: str = "") -> tuple[Prompt, .
 
     Args:
         printed: whether only the paper's; ours are in the few words that a miniature knows.
-        value: where the paper prints a single prompt about this value, ours about it are there too: an edit is judged by
-            prompts that it has not seen.
+        edited: for edits, which are judged by prompts that they have not seen: where the paper prints a single prompt about a
+            value, ours about it are there too.
 
     Raises:
         UserError: unknown attribute.
@@ -57,8 +57,8 @@ def listed(attribute: str, *, printed: bool, value: str = "") -> tuple[Prompt, .
             _from_k1(number, styled)
             for number, styled in enumerate(read_styled(FOLDER / "neuron_paper.csv"), 2)
         )
-    alone = sum(prompt.printed and prompt.value == value for prompt in every) < 2
-    return tuple(prompt for prompt in every if prompt.printed or (alone and prompt.value == value))
+    times = Counter(prompt.value for prompt in every if prompt.printed)
+    return tuple(p for p in every if p.printed or (edited and times[p.value] == 1))
 
 
 def _from_k1(row: int, styled: Styled) -> Prompt:

@@ -120,7 +120,7 @@ def edit(
     known = (
         read(attribute, prompts)
         if prompts
-        else listed(attribute, printed=not spec.bundled, value=value)
+        else listed(attribute, printed=not spec.bundled, edited=True)
     )
     asked = Asked(
         method=method,

@@ -16,7 +16,7 @@ from ...drawing.memory import Altered, Row
 from ...drawing.sampling import generate
 from ...drawing.text import TOKENS, positions, token_ids
 from ...models import Model, encoders, load_scorer
-from ...prompts import Prompt, read, revalued
+from ...prompts import Prompt, listed, revalued
 from ...scores import NOTHING, clip_score, mean, ratio
 from ...store import Store
 from ..editing import Trial
@@ -102,7 +102,10 @@ def by_position(model: Model, asked: Request, value: str, *, store: Store) -> pd
         A row for each group of `GROUPS` and for `BUT_LAST`: group, share (of altering all positions, with _low and _high), units,
         images, other (whose name was put in).
     """
-    known = (*asked.prompts, *read(asked.attribute))  # a few prompts may know no such value
+    known = (
+        *asked.prompts,
+        *listed(asked.attribute, printed=not model.spec.bundled),
+    )  # a few prompts may know no such value
     every = tuple(dict.fromkeys(revalued(prompt, value) for prompt in asked.prompts))
     count = {
         v: len(model.tokenizer(v, add_special_tokens=False).input_ids)

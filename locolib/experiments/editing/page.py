@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from ... import prompts
 from ...drawing.text import TOKENS
 from ...models import Model, Spec, find
-from ...prompts import choose, generic_halves, generic_of, read
+from ...prompts import choose, generic_halves, generic_of, listed
 from ...store import Store
 from .. import locogen
 from ..locogen.page import FivePage, Sweeping, count
@@ -39,11 +39,16 @@ class _Edits(Page):
     @model_validator(mode="after")
     def _known_values(self) -> "_Edits":
         for attribute, value in self.values_of().items():
-            if len(prompts.about(read(attribute), value)) < 2:
+            known = listed(attribute, printed=self._printed(), edited=True)
+            if len(prompts.about(known, value)) < 2:
                 raise ValueError(
                     f"there is only one prompt about {value!r}: none would be left to judge the edit by"
                 )
         return self
+
+    def _printed(self) -> bool:
+        """Whether the model is asked the paper's prompts alone."""
+        return not all(find(name).bundled for name in self.about())
 
     @property
     def per_value(self) -> int:

@@ -15,7 +15,7 @@ from ...drawing.memory import Row
 from ...drawing.sampling import generate
 from ...drawing.text import Tokens
 from ...models import load_scorer
-from ...prompts import Prompt, about, choose, halves, read
+from ...prompts import Prompt, about, choose, halves, listed
 from ...scores import Interval, wilson
 from ..locogen import SEED, Window
 from . import baselines, trials
@@ -42,14 +42,21 @@ Make = Callable[[Trial], Edit]
 MOST = 6  # values that are asked for when one of them is edited
 
 
-def values_of(attribute: str) -> list[str]:
-    """The values of an attribute that the study's prompts know, in their order."""
-    return list(dict.fromkeys(prompt.value for prompt in read(attribute)))
+def values_of(attribute: str, *, bundled: bool = True) -> list[str]:
+    """The values of an attribute that the study's prompts know, in their order; those of the paper for a published model."""
+    known = listed(attribute, printed=not bundled, edited=True)
+    return list(dict.fromkeys(prompt.value for prompt in known))
+
+
+def _known(one: Trial) -> tuple[Prompt, ...]:
+    """The prompts of a trial's attribute that its model is asked."""
+    return listed(one.attribute, printed=not one.model.spec.bundled, edited=True)
 
 
 def rows_that_stay(one: Trial) -> tuple[str, ...]:
     """What `locoedit.kept` keeps when only the training halves of all values may be told: the other halves judge."""
-    sides = [halves(about(read(one.attribute), value)) for value in values_of(one.attribute)]
+    known = _known(one)
+    sides = [halves(about(known, v)) for v in dict.fromkeys(p.value for p in known)]
     told, judge = ([prompt for side in sides for prompt in side[which]] for which in (0, 1))
     stay = kept(told, one.train[0].value, one.train, bundled=one.model.spec.bundled)
     return tuple(text for text in stay if text not in {prompt.original for prompt in judge})
@@ -83,17 +90,17 @@ def solved() -> dict[str, Make]:
 def of_value(one: Trial, value: str) -> Trial:
     """The same trial of another value."""
     return trials.trial(
-        one.model,
-        replace(one.held, prompts=read(one.attribute)),
-        value,
-        one.window,
-        store=one.store,
+        one.model, replace(one.held, prompts=_known(one)), value, one.window, store=one.store
     )
 
 
 def asked_values(one: Trial, most: int = MOST) -> list[str]:
     """The values that are asked for after an edit of one: its own, then the first others, `most` in all."""
-    others = [value for value in values_of(one.attribute) if value != one.value]
+    others = [
+        value
+        for value in values_of(one.attribute, bundled=one.model.spec.bundled)
+        if value != one.value
+    ]
     return [one.value, *others[: most - 1]]
 
 
@@ -161,7 +168,7 @@ def _seen(one: Trial, asked: Sequence[Prompt], edits: Sequence[Edit]) -> np.ndar
             store=one.store,
             label=f"{one.attribute}, other values",
         )
-    return shows(scorer, images, asked, read(one.attribute))
+    return shows(scorer, images, asked, _known(one))
 
 
 def gone_and_kept(table: pd.DataFrame, value: str | None = None) -> pd.DataFrame:

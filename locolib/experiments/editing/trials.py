@@ -11,7 +11,7 @@ from ... import UserError, scores
 from ...drawing.sampling import Settings
 from ...drawing.text import TOKENS, Tokens
 from ...models import Model
-from ...prompts import Prompt, Wording, about, halves, read, reworded
+from ...prompts import Prompt, Wording, about, halves, listed, reworded
 from ...scores import Interval
 from ...store import Store
 from .. import locogen
@@ -197,7 +197,8 @@ def trial_at(
 ) -> Trial:
     """The trial of one value at the window that a sweep names, with seeds enough for about `pictures` held-out images."""
     start = done.verdict.start
-    asked = Request(prompts=read(attribute), seeds=(locogen.SEED,), settings=settings)
+    known = listed(attribute, printed=not model.spec.bundled, edited=True)
+    asked = Request(prompts=known, seeds=(locogen.SEED,), settings=settings)
     one = trial(model, asked, value, tuple(range(start, start + done.m)), store=store)
     seeds = locogen.seeds(max(1, round(pictures / len(one.held.prompts))))
     return replace(one, held=replace(one.held, prompts=one.held.prompts[:pictures], seeds=seeds))
