@@ -87,10 +87,12 @@ def settled(yes: bool, no: bool) -> str:
 
 
 def above(found: Interval, limit: float = 0.0, *, little: float | None = None) -> str:
-    """Whether a value lies above `limit`: its whole interval does, or does not (or lies below what counts as little)."""
-    return settled(
-        found.low > limit, found.high < (limit if little is None else max(limit, little))
-    )
+    """Whether a value lies above `limit`: its whole interval does, or does not.
+
+    A value that is surely less than what counts as `little` does not, however surely it is above the limit.
+    """
+    no = found.high < (limit if little is None else max(limit, little))
+    return settled(found.low > limit and not no, no)
 
 
 def listing(claims: Sequence[Claim]) -> str:

@@ -605,7 +605,12 @@ def test_the_rules_are_seldom_wrong():
 
 @pytest.mark.parametrize(
     "low, high, says",
-    [(0.1, 0.9, "held"), (-0.2, 0.05, "did not hold"), (-0.2, 0.3, "not settled")],
+    [
+        (0.1, 0.9, "held"),
+        (-0.2, 0.05, "did not hold"),
+        (0.001, 0.01, "did not hold"),
+        (-0.2, 0.3, "not settled"),
+    ],
 )
 def test_a_little_is_nothing(low, high, says):
     assert above(Interval(value=(low + high) / 2, low=low, high=high), little=0.1) == says

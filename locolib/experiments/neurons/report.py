@@ -172,7 +172,7 @@ def outcome_of_half(share: Interval) -> str:
 
 
 def outcome_of_lead(lead: Interval) -> str:
-    """Whether a lead in shares lies above 0: it does not where it is surely less than `LITTLE`."""
+    """Whether a lead in shares lies above 0: it does not where it is surely less than `LITTLE`, however sure it is."""
     return above(lead, little=LITTLE)
 
 
