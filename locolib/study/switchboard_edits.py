@@ -10,8 +10,7 @@ import pandas as pd
 from .. import scores
 from ..drawing.text import Tokens
 from ..experiments import neurons
-from ..experiments.editing import Edit, Trial, locoedit
-from ..experiments.locogen import by_unit, changes
+from ..experiments.editing import Trial, locoedit
 from ..models import Model
 from ..prompts import FOLDER, Prompt, Wording, read_styled, reworded
 from ..scores import Interval
@@ -39,12 +38,25 @@ OTHERS: dict[str, tuple[str, Tokens, Wording]] = {
 
 
 class Reading(NamedTuple):
-    """What one edit does: its row of `Trial.row`, and effects in points and hits of its units, with the strata of these."""
+    """What one edit does: its row of `Trial.row`."""
 
     row: Mapping[str, Any]
-    effect: np.ndarray
-    hit: np.ndarray
-    strata: tuple[str, ...] | None
+
+    @property
+    def effect(self) -> np.ndarray:
+        """Effects in points [units]."""
+        return np.array(self.row["effects"])
+
+    @property
+    def hit(self) -> np.ndarray:
+        """Share of each unit's images in which the target is picked [units]."""
+        return np.array(self.row["hits"])
+
+    @property
+    def strata(self) -> tuple[str, ...] | None:
+        """Where units are images, their prompts."""
+        found: tuple[str, ...] | None = self.row["strata"]
+        return found
 
     @property
     def words(self) -> str:
@@ -53,27 +65,16 @@ class Reading(NamedTuple):
         return f"share {share}; target picked {target}; size {self.row['size']:.2f}"
 
 
-def reading(one: Trial, change: Edit | None, table: pd.DataFrame) -> Reading:
-    """One edit, or an altered window, of a trial."""
-    clean = one.measured()
-    means = by_unit(pd.concat([clean, table.assign(layers="changed")]))[1]
-    unit = list(means.index.names)
-    hits = table.groupby(unit, sort=False).picks_target.mean().reindex(means.index)
-    strata = tuple(means.index.get_level_values("prompt")) if "seed" in unit else None
-    effect = changes(means, one.attribute)["changed"].to_numpy()
-    return Reading(one.row("", table, change), effect, hits.to_numpy(float), strata)
-
-
 def edited(one: Trial, tokens: Tokens, wording: Wording | None = None) -> Reading:
     """LocoEdit by some tokens, told in the prompts' wording (the paper's) or in another."""
     told = reworded(one.train, wording) if wording else one.train
     change = locoedit(one.model, told, one.window, tokens=tokens)
-    return reading(one, change, one.measured(change))
+    return Reading(one.row("", one.measured(change), change))
 
 
 def _apart(one: Trial, names: tuple[str, str, str], paper: Reading, other: Reading) -> Row:
     """The row of two edits of the same trial."""
-    full = reading(one, None, one.measured(altered=one.window))
+    full = Reading(one.row("", one.measured(altered=one.window)))
     moved = (
         scores.ratio(other.effect - paper.effect, full.effect, full.strata)
         if full.effect.mean() > 0
