@@ -221,7 +221,7 @@ def model_strip(
     shown = dict(
         zip(
             CONDITIONS,
-            ("altered", "the paper's", "our tokens", "sparing", "DiffQuickFix", "random window"),
+            ("altered", "the paper's", "our tokens", "sparing", "DiffQuickFix", "random"),
         )
     )
     kept = {"as it is": one.measured().image.iloc[0]} | {
