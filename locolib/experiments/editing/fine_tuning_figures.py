@@ -35,7 +35,7 @@ def loss_curves(ax: Axes, tables: Mapping[str, pd.DataFrame], *, model: str) -> 
             )
     ax.set_ylim(bottom=0)
     ax.set(
-        title=f"{model}: loss of the methods that train, n = {fine_tuning.WATCHED} noisy pictures",
+        title=f"{model}: loss of the methods that train,\nn = {fine_tuning.WATCHED} noisy pictures",
         xlabel="steps trained",
         ylabel="loss, as share of\nthe loss before training",
     )
