@@ -203,10 +203,15 @@ class PlantedPage(Sweeping):
         return name
 
     def images(self) -> int:
-        layers = find(self.model).layers
+        spec = find(self.model)
+        sizes = range(1, max(3, spec.layers // 4) + 1)  # searched; m = 1, 2, 3 are drawn
+        windows = sum(len(layer_sets.windows(spec.layers, m)) for m in sizes)
+        grown = max(spec.layers - spec.paper["style"][0] - len(sizes), 0)
+        # beside the windows: clean, all layers, and of the planting all but the window and parts with a gap
         return sum(
-            count(self.request(name), 3 * layers + 4) for name in find(self.model).paper
-        )  # m = 1, 2, 3 and the checks
+            count(self.request(name), windows + 4 + (grown if name == "style" else 0))
+            for name in spec.paper
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
