@@ -245,6 +245,17 @@ def test_every_claim_is_a_row_which_no_script_need_show(told):
     assert len(found.ids) == len(set(found.ids))
 
 
+def test_a7_the_page_has_as_many_rows_as_there_are_claims(told, store):
+    """Ninety claims and more (pandas folds tables of over 60 rows away), on the page, in its data, and in any table of a page."""
+    many = [told[0] | {"claim": f"style: claim {i}"} for i in range(130)]
+    assert len(Rows(ledger.page(many, TITLES).data).rows) == 130
+    claims = [Claim(text=f"c{i}", section="5.2", number="1", outcome="held") for i in range(130)]
+    claims_.keep(store, "07c_by_artist", "planted-prompt", claims)
+    table = claims_.table(store)
+    assert len(table) == len(ledger.records(table)) >= 130
+    assert table.to_html().count("<tr") == len(table) + 1 and "..." not in repr(table.claim)
+
+
 def test_a_ledger_without_claims_is_a_page_too():
     assert Rows(ledger.page([], TITLES).data).rows == []
 
