@@ -47,6 +47,16 @@ def test_a16_no_place_at_all_settles_nothing():
     assert set(said) == {"not settled"}
 
 
+def test_a16_a_value_that_does_not_change_hides_no_other():
+    """Where altering all layers does nothing for one value, one place for all is not shown, but places of the others are seen."""
+    rng = np.random.default_rng(7)
+    for places, says in (([3, 8, 13, 10], "held"), ([8, 8, 8, 8], "not settled")):
+        effects, full, values = world(rng, places, 4, noise=1.0)
+        effects[:4], full[:4] = rng.normal(0, 1, (4, 15)), -abs(rng.normal(0, 1, 4))
+        found = depends(effects, full, values)
+        assert dependence(found) == says and np.isfinite(found.share) and found.least != "v0"
+
+
 def test_a16_one_prompt_of_each_value_says_nothing():
     found = depends(*world(np.random.default_rng(4), [3, 8, 13], 1))
     assert dependence(found) == "not settled" and np.isnan(found.p) and "not testable" in str(found)

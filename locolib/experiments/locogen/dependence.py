@@ -20,6 +20,7 @@ from .units import changes
 
 EXACT = 2000  # labellings up to which all are tried; else that many are drawn
 LEVEL = 0.05
+NOTHING = 0.1  # of the mean effect of all layers: a value whose own is less has no share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class Dependence:
             else f"; at the window of the same value's other prompts the share is {self.own:.2f}"
         )
         if not np.isfinite(self.share):
-            return f"{told}; altering all layers does nothing for {self.least}, so that no share is defined"
+            return f"{told}; altering all layers does nothing, so that no share is defined"
         return f"{told}{own}; at the window that the other values choose, {self.least} has a share of {self.share:.2f} ({low})"
 
 
@@ -84,7 +85,7 @@ def depends(effects: Array, full: Array, values: Sequence[str], *, seed: int = 0
     maps = effects / np.where(length > 0, length, 1)
     between, p = permuted(maps, codes, seed=seed)
     shares, lows = _elsewhere(effects, full, codes)
-    least = int(np.argmin(shares))
+    least = int(np.argmin(np.where(np.isnan(shares), np.inf, shares)))
     return Dependence(
         between=between,
         p=p,
@@ -168,14 +169,16 @@ def _elsewhere(effects: Array, full: Array, codes: Array) -> tuple[Array, Array]
     """For each value its share at the window that the other values' prompts choose, and a lower bound: ([values], [values]).
 
     The bound asks of which share x the mean of (effect - x effect of all layers) is surely above 0; the spread is that of
-    prompts within their values, taken as equally wide in all.  NaN where no value has two prompts.
+    prompts within their values, taken as equally wide in all.  NaN where no value has two prompts; a value for which altering
+    all layers does nothing has no share and no bound.
     """
     sizes = np.bincount(codes)
     degrees = len(codes) - len(sizes)
     chosen = [int(effects[codes != v].mean(0).argmax()) for v in range(len(sizes))]
     mine = np.array([effects[i, chosen[v]] for i, v in enumerate(codes)])
     mean, whole = np.bincount(codes, mine) / sizes, np.bincount(codes, full) / sizes
-    shares = mean / np.where(whole > 0, whole, np.nan)
+    moved = whole > max(0.0, NOTHING * full.mean())
+    shares = mean / np.where(moved, whole, np.nan)
     if degrees < 1:
         return shares, np.full(len(sizes), np.nan)
     grid = np.linspace(-1, 1.5, 251)
@@ -185,7 +188,7 @@ def _elsewhere(effects: Array, full: Array, codes: Array) -> tuple[Array, Array]
         student.ppf(0.975, degrees) * spread / np.sqrt(sizes)[:, None]
     )
     first = np.where(sure.all(1), len(grid), (~sure).argmax(1))
-    return shares, np.where(first > 0, grid[np.maximum(first - 1, 0)], -np.inf)
+    return shares, np.where((first > 0) & moved, grid[np.maximum(first - 1, 0)], -np.inf)
 
 
 def by_value_of(done: Sweep) -> Dependence:
