@@ -58,7 +58,8 @@ class Dependence:
         return self.share < CERTIFIED < self.own and self.p <= LEVEL
 
     def __str__(self) -> str:
-        low = "n too small" if np.isnan(self.low) else f"at least {self.low:.2f}"
+        low = f"at least {self.low:.2f}" if np.isfinite(self.low) else "no lower bound"
+        low = "n too small" if np.isnan(self.low) else low
         told = (
             "not testable"
             if np.isnan(self.p)
