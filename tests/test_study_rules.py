@@ -13,7 +13,7 @@ from locolib.claims import Rate
 from locolib.study import rules
 
 PACKAGE = Path(locolib.__file__).parent
-WORLDS = 80  # the benchmark has 2000, the page 400
+WORLDS = 60  # the benchmark has 2000, the page 400
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,8 @@ def test_every_room_that_makes_claims_has_rates():
 
 
 def test_each_rule_is_said_in_words_and_simulated(table):
-    for column in ("rule", "says", "null"):
+    for column in ("rule", "says", "null", "alternative"):
         assert table[column].str.len().gt(3).all()
-    assert table.alternative.str.len().gt(0).all()
     assert table.worlds.ge(WORLDS).all() and table.n.ge(1).all()
     known = table["false positive"].dropna()
     assert known.between(0, 1).all() and len(known) > len(table) / 2

@@ -129,8 +129,8 @@ CASES: Sequence[Case] = (
     (
         "the paper's tokens do it (Section 6.1)",
         "at least 0.8 of what altering the layers does",
-        "0.8",
-        "1",
+        "0.8 of what altering the layers does",
+        "all of what altering the layers does",
         PROMPTS,
         _enough(0.8),
         _enough(1.0),
