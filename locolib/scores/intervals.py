@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = np.ndarray
 ENOUGH = 5  # units, below which no interval is formed
@@ -115,7 +115,7 @@ def _spread(samples: Array, strata: Groups | None, level: float) -> tuple[Array,
         return None
     centres = np.stack([np.bincount(labels, column) / sizes for column in samples.T], axis=-1)
     off = samples - centres[labels]
-    quantile = float(student.ppf((1 + level) / 2, degrees))
+    quantile = float(stdtrit(degrees, (1 + level) / 2))
     return off.T @ off / degrees / len(samples), quantile
 
 
@@ -142,7 +142,7 @@ def proportion(hits: Groups, groups: Groups | None = None) -> Interval:
     if k == n or together <= single:
         return _wilson(value, n)
     few = (
-        student.ppf(0.975, n - 1) / student.ppf(0.975, k - 1)
+        stdtrit(n - 1, 0.975) / stdtrit(k - 1, 0.975)
     ) ** 2  # the effect is known from few groups
     return _wilson(value, float(n * few * single / together))
 
