@@ -34,7 +34,7 @@ TIE = 1.0  # points of CLIP-Score within which two pictures are as good as each 
 
 
 def p_value(sample: Full) -> Array:
-    """Student's one-sided p value [*tables] of a sample against a mean over units of at most 0; 0.5 with too few units."""
+    """Student's one-sided p value [...] of a sample against a mean over units of at most 0; 0.5 with too few units."""
     n = sample.shape[-1]
     if n < ENOUGH:
         return np.full(sample.shape[:-1], 0.5)
@@ -57,7 +57,7 @@ def sure(sample: Full, level: float = LEVEL) -> Array:
 
 
 def part(back: Back, full: Full) -> Array:
-    """The part [*tables, units] of the states that bring a unit's picture back by more than HALF, times what was lost there.
+    """The part [..., units] of the states that bring a unit's picture back by more than HALF, times what was lost there.
 
     Divided by `full`, both averaged over units, it is the part of the states that are causal for a prompt: prompts count by what
     they lost, so that one which lost nothing, whose shares are noise, does not count.
@@ -96,7 +96,7 @@ def spread_out(back: Back, full: Full) -> Answer:
 
 
 def strong(back: Back, full: Full, level: float = LEVEL) -> Answer:
-    """Of each state [*tables, states]: whether it is sure that it brings back more than HALF, and that it brings back less."""
+    """Of each state [..., states]: whether it is sure that it brings back more than HALF, and that it brings back less."""
     over = np.moveaxis(back - HALF * full[..., None], -1, -2)
     return sure(over, level), sure(-over, level)
 
@@ -120,7 +120,7 @@ def none_strong(back: Back, full: Full, elsewhere: Back | None = None) -> Answer
 
 
 def rivals(back: Back, candidate: int, level: float = LEVEL) -> Answer:
-    """Of each state [*tables, states]: whether it is sure that it brings back more than ALONE of what one does, or less.
+    """Of each state [..., states]: whether it is sure that it brings back more than ALONE of what one does, or less.
 
     Of the candidate itself neither is told.
     """
