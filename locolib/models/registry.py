@@ -144,7 +144,7 @@ _PLANTED: dict[str, dict[str, Any]] = {
 
 
 def _bundled(name: str, title: str, **known: Any) -> Spec:
-    # DDPM needs more steps than DDIM; with 14 to 25 mini-deepfloyd's pictures score alike, with 10 they lose 9 points of objects.
+    # DDPM needs more steps than DDIM.
     steps = 16 if known.get("pipeline") == "IFPipeline" else 10
     return Spec(
         name=name,

@@ -1,6 +1,6 @@
 """Values with 95% intervals whose coverage was measured (`coverage`): means, ratios, proportions.
 
-Units are few, so nothing here is a bootstrap: its percentiles hold the truth 74% of the time with 3 units and 86% with 6.
+Units are few, so nothing here is a bootstrap, whose percentiles are too narrow then.
 """
 
 import math
