@@ -44,7 +44,7 @@ class Published:
 PUBLISHED = {
     # Their released defaults: 2e-6 for each of the 8 images of a batch, 100 steps (Kumari et al. 2023).
     CONCEPT_ABLATION: Published(rate=1.6e-5, batch=8, steps=100),
-    # Section 4 of Gandikota et al. 2023, one image a step.
+    # As their released code names its checkpoints; one image a step (Gandikota et al. 2023).
     ESD_X: Published(rate=1e-5, batch=1, steps=1000),
 }
 
@@ -72,7 +72,7 @@ class Training:
         """The authors' settings for a published checkpoint; for a miniature their rate by our rule.
 
         A matrix that reads n inputs takes a rate that goes as 1 / n: so one step of Adam moves its outputs equally far at any
-        width (Yang et al. 2022, Table 3).  And where the authors took more than `STEPS` steps, the rate grows by as much: rate
+        width (Yang et al. 2022).  And where the authors took more than `STEPS` steps, the rate grows by as much: rate
         times steps, as far as Adam can carry a weight, is theirs.  ESD-x averages over 4 images a step, where they took one.
         """
         theirs = PUBLISHED[method]
