@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from .shapes import KeyOrValue, Maps, Queries, TextStates
@@ -52,6 +53,33 @@ def project(module: nn.Module, states: TextStates) -> tuple[KeyOrValue, KeyOrVal
         (module.add_k_proj, module.add_v_proj) if _adds_text(module) else (module.to_k, module.to_v)
     )
     return split_heads(module, key(states)), split_heads(module, value(states))
+
+
+def contributions(
+    module: Any, hidden: Tensor, key: KeyOrValue, value: KeyOrValue
+) -> Float[Tensor, "rows tokens"]:
+    """How much each token writes: the norm, averaged over the image's places, of what it adds to a site's output.
+
+    A token adds, at each place, the sum over heads of its attention there times its value, projected by W_O.
+
+    Args:
+        hidden: what the site is given, [rows, places, width], of DeepFloyd's [rows, width, y, x].
+        key, value: the text's.
+    """
+    tokens = key.shape[2]
+    if _adds_text(module):
+        hidden = module.group_norm(hidden.flatten(2)).transpose(1, 2)
+        if not module.only_cross_attention:  # the image's own keys take their part of the attention
+            key = torch.cat([key, split_heads(module, module.to_k(hidden))], dim=2)
+    query = split_heads(module, module.to_q(hidden))
+    logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    attention = logits.softmax(-1)[..., :tokens]  # [rows, heads, places, tokens]
+    out = module.to_out[0].weight.unflatten(1, (module.heads, -1))  # [width, heads, head_dim]
+    written = torch.einsum("rhtd,whd->rhtw", value, out)
+    # |sum over heads of a_h w_h|^2 without holding [places, tokens, width]
+    inner = torch.einsum("rhtw,rgtw->rhgt", written, written)
+    squared = torch.einsum("rhpt,rgpt,rhgt->rpt", attention, attention, inner)
+    return squared.clamp_min(0).sqrt().mean(1)
 
 
 class FromMemory:

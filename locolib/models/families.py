@@ -79,6 +79,10 @@ class DeepFloyd(Model):
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         return {"encoder_hidden_states": pooled}
 
+    def noise_of(self, predicted: Tensor) -> Tensor:
+        """The noise, without the variance behind it."""
+        return predicted.chunk(2, dim=1)[0]
+
     def guide(self, predicted: Tensor, guidance: float) -> Tensor:
         """Guides the noise; the variance is the conditional branch's."""
         noise, variance = predicted.chunk(2, dim=1)

@@ -135,6 +135,10 @@ class Model:
         plain, told = predicted.chunk(2)
         return plain + guidance * (told - plain)
 
+    def noise_of(self, predicted: Tensor) -> Tensor:
+        """The part of a prediction [rows, ...] that says where the image goes: all of it, without a learned variance."""
+        return predicted
+
     def generator(self, seed: int) -> torch.Generator:
         """The source of all randomness of one image: the same on every device and in every batch."""
         return torch.Generator().manual_seed(seed)

@@ -1,0 +1,218 @@
+"""LocoGen in a minute: half of the prompts propose by a backward pass, the other half confirm by pictures, in rounds.
+
+The sweep of Algorithm 1 draws every window; here a window is drawn only if the backward pass names it.  What names it has seen
+none of the prompts that confirm, so the verdict on it pays for no maximum; and as pictures are looked at after each round, each
+look has its part of the 5% (Bonferroni over rounds), so that stopping early makes no error larger.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+import pandas as pd
+
+from ...models import Model
+from ...prompts import choose
+from ...scores import CERTIFIED, CONTROLS, ENOUGH, NOTHING, Effects, Interval, mean, ratio
+from ...store import Store
+from ..locogen import Request, Window, effects, label, measure, split
+from .paths import Attribution, attribute
+from .proposing import Proposal, propose, sizes
+
+PROPOSE = 4  # prompts that propose
+ROUNDS = 3  # looks at the pictures
+LEVEL = 1 - 0.05 / ROUNDS  # of the interval of each look
+UNSEEN = 0.6  # predicted share of the best window of the largest size, below which nothing is localised (see `benchmarks/fast.py`)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A proposal and what pictures say of it.
+
+    Attributes:
+        proposal: what was proposed.
+        share: of the effect of all layers, by pictures; its interval is that of one look of ROUNDS.
+        lead: its share minus the rival's.
+        picks: of its pictures, the part that shows the target's value.
+        prompts: on which it was drawn.
+    """
+
+    proposal: Proposal
+    share: Interval
+    lead: Interval
+    picks: float
+    prompts: int
+
+    @property
+    def localised(self) -> bool:
+        """Whether it controls, surely has more than CERTIFIED, and leads."""
+        return bool(
+            self.share.value >= CONTROLS and self.share.low > CERTIFIED and self.lead.low > 0
+        )
+
+    @property
+    def rejected(self) -> bool:
+        """Whether it is surely too small to control."""
+        return bool(self.share.high < CONTROLS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fast:
+    """The answer of `localise`.
+
+    Attributes:
+        verdict: localised, not localised, no effect or inconclusive.
+        why: what decided it, in words.
+        tried: proposals by size, in order; the last one holds the answer.
+        attribution: what proposed.
+        full: effect of altering all layers, in points.
+        table: of `locogen.measure`: every picture of the confirming prompts.
+        rows: UNet rows of all of it (see `Attribution.rows`).
+        seconds: it took; less where the store had the pictures.
+    """
+
+    verdict: str
+    why: str
+    tried: tuple[Tried, ...]
+    attribution: Attribution
+    full: Interval
+    table: pd.DataFrame = field(repr=False)
+    rows: int
+    seconds: float
+
+    @property
+    def found(self) -> Window:
+        """The layers that the answer is about; none where none were proposed."""
+        return self.tried[-1].proposal.layers if self.tried else ()
+
+
+def localise(
+    model: Model,
+    request: Request,
+    *,
+    store: Store,
+    adjacent: bool = True,
+    prompts: int = PROPOSE,
+    every: int = 2,
+) -> Fast:
+    """The smallest window (or set) that is proposed by a backward pass and confirmed by pictures.
+
+    Args:
+        request: its prompts are split as the sweep's are (`locogen.split`): one half proposes, the other confirms.
+        adjacent: whether only windows are proposed, as LocoGen does; otherwise any set of layers.
+        prompts: of the first half, how many propose.
+        every: see `attribute`.
+    """
+    started = monotonic()
+    first, second = split(request.prompts)
+    proposing = replace(request, prompts=choose(first, prompts))
+    found = attribute(model, proposing, every=every)
+    looks = _Looks(model, replace(request, prompts=choose(second, 0)), store)
+    tried: list[Tried] = []
+    for m in sizes(found, adjacent=adjacent):
+        if looks.nothing():
+            break
+        tried.append(looks.settle(propose(found, m, adjacent=adjacent)))
+        if tried[-1].localised:
+            break
+    verdict, why = _verdict(found, tried, looks)
+    return Fast(
+        verdict=verdict,
+        why=why,
+        tried=tuple(tried),
+        attribution=found,
+        full=looks.full(),
+        table=looks.table,
+        rows=found.rows + looks.rows,
+        seconds=monotonic() - started,
+    )
+
+
+def _verdict(found: Attribution, tried: Sequence[Tried], looks: "_Looks") -> tuple[str, str]:
+    """The verdict, and what decided it."""
+    limit = max(1, found.layers.shape[1] // 4)
+    best = propose(found, limit).predicted
+    rejected = all(one.rejected for one in tried)
+    if looks.nothing():
+        return "no effect", "altering all layers changes nothing that matters"
+    if not looks.full().low > 0:
+        return "inconclusive", "altering all layers has no sure effect on these prompts"
+    if tried and tried[-1].localised:
+        return "localised", "confirmed by pictures of prompts that had no part in the proposal"
+    if rejected and best < UNSEEN:
+        said = f"to the best window of {limit} layers the backward pass gives {best:.2f}"
+        return "not localised", f"{said}{', and pictures reject what was tried' if tried else ''}"
+    if rejected:
+        return (
+            "inconclusive",
+            "pictures reject all proposals, the backward pass leaves room for others",
+        )
+    return "inconclusive", f"the {looks.count} prompts that there are do not settle it"
+
+
+class _Looks:
+    """Pictures of proposals on the confirming prompts: of a few prompts first, and of more in each round."""
+
+    def __init__(self, model: Model, request: Request, store: Store) -> None:
+        self._model, self._request, self._store = model, request, store
+        total = len(request.prompts)
+        parts = (-(-total * turn // ROUNDS) for turn in range(1, ROUNDS + 1))
+        self._counts = sorted({min(total, max(ENOUGH, part)) for part in parts})
+        self._drawn: set[tuple[Window, int]] = set()
+        self.rows = 0
+        self.table = self._draw()
+
+    @property
+    def count(self) -> int:
+        """Prompts that are looked at now."""
+        return self._counts[0]
+
+    def _draw(self, *sets: Window) -> pd.DataFrame:
+        """Clean pictures, all layers altered, and `sets`, on the prompts that are looked at now."""
+        asked = replace(self._request, prompts=self._request.prompts[: self.count])
+        wanted = [(), tuple(range(self._model.spec.layers)), *dict.fromkeys(sets)]
+        new = {(one, i) for one in wanted for i in range(self.count)} - self._drawn
+        guided = 1 + (asked.settings.guidance != 1)
+        self.rows += len(new) * len(asked.seeds) * asked.settings.steps * guided
+        self._drawn |= new
+        return measure(self._model, asked, wanted, store=self._store)
+
+    def effects(self, *sets: Window) -> Effects:
+        """Effects of some of the sets drawn last, and of all layers."""
+        return effects(self.table, sets, self._model.spec.layers, self._request.attribute)
+
+    def full(self) -> Interval:
+        """The effect of altering all layers, in points."""
+        found = self.effects(())
+        return mean(found.full, found.strata, level=LEVEL)
+
+    def nothing(self) -> bool:
+        """Whether altering all layers surely changes nothing that matters."""
+        return self.full().high < self.effects(()).matters
+
+    def settle(self, proposal: Proposal) -> Tried:
+        """Draw a proposal on more and more prompts until it is confirmed or rejected, or none are left."""
+        while True:
+            self.table = self._draw(proposal.layers, proposal.rival)
+            tried = self._look(proposal)
+            settled = tried.localised or tried.rejected or self.nothing()
+            if settled or len(self._counts) == 1:
+                return tried
+            del self._counts[0]
+
+    def _look(self, proposal: Proposal) -> Tried:
+        found = self.effects(proposal.layers, proposal.rival)
+        own, rival = found.windows.T
+        altered = self.table[self.table.layers == label(proposal.layers)]
+        parts = (own, own - rival) if self.full().low > 0 else ()  # else no ratio is formed
+        share, lead = [ratio(part, found.full, found.strata, level=LEVEL) for part in parts] or [
+            NOTHING,
+            NOTHING,
+        ]
+        return Tried(
+            proposal=proposal,
+            share=share,
+            lead=lead,
+            picks=float(altered.picks_target.mean()),
+            prompts=self.count,
+        )
