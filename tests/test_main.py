@@ -108,6 +108,26 @@ def test_localize_prints_a_table_with_a_chart_and_what_it_will_cost(run):
     assert run("clean", name)[0] == 0 and name not in run("clean")[1]
 
 
+def test_localize_proposes_by_a_backward_pass_and_confirms_by_pictures(run):
+    fast = ("localize", MODEL, "--attribute", "object", "--profile", "smoke", "--method")
+    code, out, _ = run(*fast, "fast")
+    assert code == 0 and "they add up to 1 but for" in out and "UNet rows" in out
+    code, out, _ = run(*fast, "sets", "--json")
+    answer = json.loads(out)
+    assert code == 0 and len(answer["predicted"]) == 16 and abs(answer["gap"]) <= 0.05
+    assert sum(answer["predicted"]) == pytest.approx(1, abs=answer["gap"] + 0.001)
+
+
+def test_localize_refuses_methods_that_do_not_go_together(run):
+    for more, said in (
+        (("--method", "guess"), "--method must be one of sweep, fast, sets"),
+        (("--method", "fast", "--m", "2"), "leave out --m and --search"),
+        (("--search", "--m", "2"), "Give either --m or --search"),
+    ):
+        code, _, err = run("localize", MODEL, "--attribute", "style", *more)
+        assert code == 2 and said in err
+
+
 EDIT = ("edit", MODEL, "--attribute", "style", "--value", "van gogh", "--out", "new")
 
 

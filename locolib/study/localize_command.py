@@ -10,6 +10,8 @@ import typer
 from .. import UserError
 from .options import Source
 
+METHODS = ("sweep", "fast", "sets")
+
 
 def localize(
     model: str,
@@ -22,6 +24,12 @@ def localize(
     prompts: Annotated[
         Path | None, typer.Option(help="CSV of prompts instead of the study's own.")
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="sweep: every window is drawn (Algorithm 1); fast: a backward pass proposes, pictures confirm; sets: the same with any set of layers."
+        ),
+    ] = "sweep",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
@@ -37,14 +45,16 @@ def localize(
     from .costs import cost
 
     spec, chosen = find(model), profiles.profile(profile)
-    if m is not None and search:
-        raise UserError("Give either --m or --search, not both.")
+    _check(m, search, method)
     size = spec.m.get(attribute, 2) if m is None else m
     locogen.windows(spec.layers, size)
     known = read(attribute, prompts) if prompts else listed(attribute, printed=not spec.bundled)
     request = locogen_page.request(chosen, spec, known)
     loaded, store = load(model, source=source), Store()
     check_prompts(loaded, known, str(prompts or ""))
+    if method != "sweep":
+        typer.echo(_fast(loaded, request, store, method, as_json))
+        return
     if not as_json:
         typer.echo(
             cost(
@@ -64,6 +74,60 @@ def localize(
         if as_json
         else "\n".join(map(_chart, sweeps))
     )
+
+
+def _check(m: int | None, search: bool, method: str) -> None:
+    """Refuse options that do not go together, before anything is read."""
+    if method not in METHODS:
+        raise UserError(f"--method must be one of {', '.join(METHODS)}, not {method!r}.")
+    if m is not None and search:
+        raise UserError("Give either --m or --search, not both.")
+    if method != "sweep" and (m is not None or search):
+        raise UserError(
+            f"--method {method} finds the smallest size itself: leave out --m and --search."
+        )
+
+
+def _fast(model: Any, request: Any, store: Any, method: str, as_json: bool) -> str:
+    """LocoGen by a backward pass, confirmed by pictures: a table of what was tried, and the answer in words."""
+    from ..experiments import attribution
+    from ..experiments.locogen import label
+
+    found = attribution.localise(model, request, store=store, adjacent=method == "fast")
+    by, last = found.attribution, found.tried[-1] if found.tried else None
+    if as_json:
+        answer = {
+            "model": model.name,
+            "attribute": request.attribute,
+            "method": method,
+            "layers": list(found.found),
+            "share": last.share.value if last else None,
+            "low": last.share.low if last else None,
+            "high": last.share.high if last else None,
+            "verdict": found.verdict,
+            "why": found.why,
+            "predicted": [round(float(share), 4) for share in by.mean],
+            "gap": float(abs(by.gap).max()),
+            "unet_rows": found.rows,
+        }
+        return json.dumps(_plain(answer), allow_nan=False)
+    lines = [f"{model.name}, {request.attribute}: shares of layers by backward passes"]
+    for layer, share in enumerate(by.mean):
+        lines.append(f"{layer:>7} {share:6.2f} |{'#' * round(40 * max(0.0, min(1.0, share)))}")
+    lines.append(
+        f"mean of {len(by.layers)} prompts; they add up to 1 but for {abs(by.gap).max():.3f} at most"
+    )
+    for one in found.tried:
+        lines.append(
+            f"layers {label(one.proposal.layers)}: predicted {one.proposal.predicted:.2f}, by pictures of {one.prompts} other prompts "
+            f"{one.share}, lead over {label(one.proposal.rival)} {one.lead}, target seen in {100 * one.picks:.0f}%"
+        )
+    where = f": layers {label(found.found)}" if found.verdict == "localised" else ""
+    lines.append(f"{found.verdict}{where} ({found.why})")
+    lines.append(
+        f"{found.rows} UNet rows, {found.seconds:.0f} s; intervals are of one look of {attribution.ROUNDS}"
+    )
+    return "\n".join(lines)
 
 
 def _answer(sweep: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 they are needed by `quadrature`); `proposing` reads windows and sets from it; `confirming` draws pictures of what was proposed.
 """
 
-from .confirming import Fast, Tried, localise
+from .confirming import ROUNDS, Fast, Tried, localise
 from .paths import Attribution, attribute
 from .proposing import Proposal, best_set, best_window, propose
 
@@ -12,6 +12,7 @@ __all__ = [
     "Attribution",
     "Fast",
     "Proposal",
+    "ROUNDS",
     "Tried",
     "attribute",
     "best_set",
