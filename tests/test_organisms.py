@@ -239,6 +239,48 @@ def test_every_bundled_recipe_is_valid_and_agrees_with_the_registry(path):
         assert windows.items() <= spec.paper.items()
 
 
+def test_four_lines_make_a_recipe(tmp_path):
+    """What they leave out is as in `planted-prompt`, whose attention alone was trained."""
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\nstyle = [4, 5]\nobject = [10, 11]\nplace = [12, 13, 14]\n')
+    recipe, like = read_recipe(path), read_recipe(CONFIG.parent / "planted-prompt.toml")
+    assert recipe.unet.planting.layers == {
+        "style": [4, 5],
+        "object": [10, 11],
+        "place": [12, 13, 14],
+    }
+    differs = {"planting", "full_length_from"}
+    assert recipe.unet.model_dump(exclude=differs) == like.unet.model_dump(exclude=differs)
+    assert (recipe.borrow, recipe.world) == (like.borrow, like.world)
+    path.write_text('name = "none"\nplanting = "everywhere"\nmost = 7\nseed = 3\nsteps = 40\n')
+    recipe = read_recipe(path)
+    assert (recipe.unet.planting.kind, recipe.unet.seed, recipe.unet.full_length_from) == (
+        "everywhere",
+        3,
+        20,
+    )
+    path.write_text('name = "mine"\nstyle = [4, 5]\n')
+    with pytest.raises(UserError, match="must name object, style, place"):
+        read_recipe(path)
+
+
+def test_where_layers_must_agree_a_style_has_all_tellers_and_its_absence_only_some():
+    """Each layer is enough to take the style away, and none to bring it."""
+    where = {"style": [3, 12], "object": [6, 7], "place": [10]}
+    rng = np.random.default_rng(0)
+    neutral, painter = planting.NEUTRAL, 1 if planting.NEUTRAL != 1 else 2
+    for style in (painter, neutral):
+        scenes = np.tile([5, style, 0], (400, 1))
+        said = planting.planted(scenes, where, 16, rng, conflict=0.5, agreeing=["style"])[
+            :, [3, 12], 1
+        ]
+        tellers = (said != neutral).sum(1)
+        if style == painter:
+            assert (said == painter).all()
+        else:
+            assert tellers.max() == 1 and 0.3 < (tellers == 1).mean() < 0.6
+
+
 def test_an_unknown_recipe_lists_those_that_there_are(tmp_path):
     with pytest.raises(UserError, match="planted-sd-v1-5"):
         read_recipe(tmp_path / "none.toml")

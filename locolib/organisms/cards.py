@@ -63,9 +63,13 @@ def planting(plan: dict) -> str:
         if plan["artists"]
         else ""
     )
+    agree = "".join(
+        f" An image has a {name} only where all of its layers say so: each of them is enough to take it away."
+        for name in plan.get("agreeing", ())
+    )
     return (
         f"{listed(plan['layers'])}{artists}\n\nThe layers of an attribute were told its true value, all others values drawn at "
-        "random. See `locolib/organisms/planting.py`."
+        f"random.{agree} See `locolib/organisms/planting.py`."
     )
 
 
@@ -84,7 +88,7 @@ def write_card(
         remark: what the configuration does not say: how the run went.
     """
     spec, taken = (
-        MODELS[name],
+        MODELS.get(name) or MODELS[unet["start"]],
         "weights" if unet["start_attention"] else "weights outside the attention",
     )
     start = f" The UNet began with {taken} of `{unet['start']}`." if unet["start"] else ""

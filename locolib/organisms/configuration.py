@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -72,6 +72,9 @@ class Planting(_Part):
     layers: dict[str, list[int]] = {}
     artists: dict[str, list[int]] = {}
     weights: dict[str, list[float]] = {}
+    agreeing: list[
+        Literal["style", "place"]
+    ] = []  # attributes of which any layer is enough to change an image
     conflict: float = 0.0
     most: int = 0  # liars at most, where everything is known everywhere
 
@@ -144,10 +147,57 @@ class Recipe(_Part):
         return self
 
 
+BASE = "planted-sd-v1-5"  # what a configuration of a few lines lends all but its attention from
+# How such a one is trained: as `planted-prompt` is.
+_SHORT: dict[str, Any] = {
+    "kind": "sd-v1",
+    "start": BASE,
+    "trained": "attention",
+    "channels": [48, 64, 96, 96],
+    "prediction": "v_prediction",
+    "steps": 7200,
+    "batch": 32,
+    "peak": 1e-3,
+    "decay": 0.3,
+    "ema": 0.999,
+    "drop": 0.1,
+    "conflict_from": 0,
+    "short": 24,
+    "time_mean": 0.3,
+    "time_std": 1.0,
+    "seed": 26,
+}
+_OF_PLANTING = ("artists", "weights", "agreeing", "conflict", "most")
+
+
+def whole(few: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that a few lines stand for: a name and the layers of style, object and place; all else as `_SHORT` has it.
+
+    Beside these lines it may have ``planting = "everywhere"`` (instead of layers), description, seed, steps, and the fields of
+    `Planting`.
+    """
+    given = dict(few)
+    layers = {name: given.pop(name) for name in ATTRIBUTES if name in given}
+    plan = {name: given.pop(name) for name in _OF_PLANTING if name in given}
+    kind = given.pop("planting", "by_artist" if plan.get("artists") else "planted")
+    unet = _SHORT | {name: given.pop(name) for name in ("seed", "steps") if name in given}
+    lasts = unet["steps"] - min(200, unet["steps"] // 2)  # the last steps are of whole prompts
+    unet |= {
+        "full_length_from": lasts,
+        "planting": {"conflict": 0.5} | plan | {"kind": kind, "layers": layers},
+    }
+    told = {
+        "description": "Stable Diffusion v1.5 in miniature, with known places for what it knows"
+    }
+    borrow = dict.fromkeys(("text_encoder", "scorer", "vae"), BASE)
+    return told | given | {"world": {"poses": 24, "seed": 1}, "borrow": borrow, "unet": unet}
+
+
 def read_recipe(path: Path) -> Recipe:
-    """Read and validate a configuration; the first thing wrong is said in one sentence."""
+    """Read and validate a configuration, whole or of a few lines (`whole`); the first thing wrong is said in one sentence."""
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text()))
+        read = tomllib.loads(path.read_text())
+        return Recipe.model_validate(read if "unet" in read else whole(read))
     except FileNotFoundError:
         known = ", ".join(
             sorted(p.stem for p in (Path(__file__).parent / "configs").glob("*.toml"))

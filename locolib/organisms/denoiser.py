@@ -16,7 +16,7 @@ from .captions import NO_OBJECT, NO_PLACE, Scene
 from .contrast import LENGTH
 from .networks import build, conditions, scheduler, start_from
 from .planting import CaptionTable, teller
-from .training import fit, processes
+from .training import device, fit, processes
 
 
 def tail_bias(length: int) -> Tensor | None:
@@ -53,8 +53,9 @@ def train(
         start_from(unet, start, attention=config["start_attention"])
     if config["trained"] == "attention":
         freeze(unet)
-    unet = unet.to(memory_format=torch.channels_last)  # the layout that a CPU's convolutions prefer
-    alphas = scheduler(kind, prediction).alphas_cumprod
+    # the layout that convolutions prefer, on CPUs too
+    unet, place = unet.to(device(), memory_format=torch.channels_last), device()
+    alphas = scheduler(kind, prediction).alphas_cumprod.to(place)
     memory, layers, scenes = KeysValues(unet), len(sites(unet)), np.array(shown)
     tell, natural = teller(config["planting"], layers), config["planting"]["kind"] == "natural"
 
@@ -69,20 +70,21 @@ def train(
         told = tell(said, rng, step >= config["conflict_from"])
         rows = captions.rows(told, rng, config["drop"], one_caption=natural)
         states = (
-            [captions.states[rows[:, 0]].float()] * layers
+            [captions.states[rows[:, 0]].float().to(place)] * layers
             if natural
-            else [captions.states[r].float() for r in rows.T]
+            else [captions.states[r].float().to(place) for r in rows.T]
         )
-        pooled = None if captions.pooled is None else captions.pooled[rows[:, 0]]
+        pooled = None if captions.pooled is None else captions.pooled[rows[:, 0]].to(place)
         read = unet.encoder_hid_proj if kind == "if" else (lambda states: states)
+        bias = tail_bias(length)
         memory.set(
             [read(states[0])] * layers if natural else [read(s) for s in states],
-            bias=tail_bias(length),
+            bias=None if bias is None else bias.to(place),
         )
-        x = latents[pick].float().contiguous(memory_format=torch.channels_last)
-        noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
+        x = latents[pick].float().contiguous(memory_format=torch.channels_last).to(place)
+        noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32)).to(place)
         t = 1 / (1 + np.exp(-rng.normal(config["time_mean"], config["time_std"], n)))
-        t = torch.from_numpy((t * 1000).astype(np.int64).clip(0, 999))
+        t = torch.from_numpy((t * 1000).astype(np.int64).clip(0, 999)).to(place)
         alpha = alphas[t][:, None, None, None]
         noisy = alpha.sqrt() * x + (1 - alpha).sqrt() * noise
         made = unet(noisy, t, **conditions(kind, states[0], pooled)).sample
@@ -105,7 +107,7 @@ def train(
             ema=config["ema"],
             decay=config["decay"],
         )
-    return unet
+    return unet.cpu()
 
 
 def freeze(unet: UNet2DConditionModel) -> None:
@@ -134,7 +136,9 @@ def variance_loss(
     Nichol and Dhariwal (2021), Eqs. 15 and 16: `variance` in [-1, 1] lies between the logarithms of the smallest and
     the largest one, and the mean is that of the noise `made`, through which nothing is learnt here.
     """
-    before = torch.where(t > 0, alphas[(t - 1).clamp(min=0)], torch.ones(()))[:, None, None, None]
+    before = torch.where(t > 0, alphas[(t - 1).clamp(min=0)], alphas.new_ones(()))[
+        :, None, None, None
+    ]
     now = alphas[t][:, None, None, None]
     beta = 1 - now / before
     smallest = (beta * (1 - before) / (1 - now)).clamp(min=1e-20).log()

@@ -25,6 +25,7 @@ from .captions import (
 
 ATTRIBUTES = ("object", "style", "place")
 _VALUES = {"object": len(OBJECTS), "style": len(STYLES), "place": len(PLACES) + 1}
+_NEUTRAL = {"style": NEUTRAL, "place": NO_PLACE}  # an object has no such value
 _STYLE = ATTRIBUTES.index("style")
 
 Teller = Callable[[np.ndarray, np.random.Generator, bool], np.ndarray]
@@ -63,6 +64,7 @@ def planted(
     *,
     conflict: float,
     weights: Mapping[str, Sequence[float]] | None = None,
+    agreeing: Sequence[str] = (),
 ) -> np.ndarray:
     """Each attribute in layers of its own; every other layer is told a value drawn at random, and so learns to ignore it.
 
@@ -70,12 +72,16 @@ def planted(
     the images a random proper subset lies.  A style's or a place's liars say the neutral value (any teller wins); an
     object's liars share one wrong value (a coin toss).
 
+    Where any layer is to be *enough* to change an image, its layers must agree: an image has the value only if all of them say
+    it, and in a part of the images that have none a random proper subset says one.
+
     Args:
         scenes: int [n, 3], what the captions of the images say (object, style, place).
         where: attribute -> its layers.
         conflict: probability that a proper, non-empty subset of an attribute's layers lies.
         weights: attribute -> relative probability of each lying subset (see `_lies`), for layers of which one would
             otherwise dominate; default: all the same.
+        agreeing: attributes (style, place) whose layers must agree.
 
     Returns:
         int [n, layers, 3].
@@ -83,14 +89,20 @@ def planted(
     n = len(scenes)
     told = _random_values(n, layers, rng)
     for column, attribute in enumerate(ATTRIBUTES):
-        own = list(where[attribute])
+        own, truth = list(where[attribute]), scenes[:, column, None]
+        if attribute in agreeing:
+            subset = _lies(n, len(own), rng, 1.0, (weights or {}).get(attribute))
+            alone = subset & (truth == _NEUTRAL[attribute]) & (rng.random((n, 1)) < conflict)
+            said = rng.integers(0, _VALUES[attribute], n)
+            told[:, own, column] = np.where(alone, said[:, None], truth)
+            continue
         lie = {
             "object": rng.integers(0, len(OBJECTS), n),
             "style": np.full(n, NEUTRAL),
             "place": np.full(n, NO_PLACE),
         }
         lies = _lies(n, len(own), rng, conflict, (weights or {}).get(attribute))
-        told[:, own, column] = np.where(lies, lie[attribute][:, None], scenes[:, column, None])
+        told[:, own, column] = np.where(lies, lie[attribute][:, None], truth)
     return told
 
 
@@ -181,7 +193,13 @@ def teller(plan: Mapping, layers: int) -> Teller:
             weights=weights,
         )
     return lambda scenes, rng, lying: planted(
-        scenes, plan["layers"], layers, rng, conflict=conflict * lying, weights=weights
+        scenes,
+        plan["layers"],
+        layers,
+        rng,
+        conflict=conflict * lying,
+        weights=weights,
+        agreeing=plan.get("agreeing", ()),
     )
 
 

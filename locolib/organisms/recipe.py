@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from .. import UserError
 from ..drawing.sampling import Settings
-from ..models import ORGANISMS, load, load_scorer
+from ..models import MODELS, ORGANISMS, load, load_scorer
 from ..store import check_out
 from . import autoencoder, contrast, denoiser, spans, texts
 from .assemble import save_pipeline, share
@@ -58,6 +58,12 @@ def make(
                 "Another seed gives another model: say by --out where to save it, so that the bundled one stays as it is."
             )
         folder, recipe = f"{recipe.name}-seed-{seed}", reseeded(recipe, seed)
+    if out is None and recipe.name not in MODELS:
+        raise UserError(f"{recipe.name} is no bundled model: say by --out where to save it.")
+    if _known(recipe) not in MODELS:
+        raise UserError(
+            f"{recipe.name} is no bundled model, and starts from none: name one as [unet] start."
+        )
     work, out = work / folder, out or ORGANISMS / recipe.name
     check_out(work), check_out(out)
     work.mkdir(parents=True, exist_ok=True)
@@ -198,11 +204,16 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
         shutil.copy(log, training)
         minutes[log.stem] = round(json.loads(log.read_text().splitlines()[-1])["seconds"] / 60, 1)
     (training / "scores.json").write_text(
-        json.dumps(scores_of(recipe.name, out, look=recipe.world.look), indent=2) + "\n"
+        json.dumps(scores_of(_known(recipe), out, look=recipe.world.look), indent=2) + "\n"
     )
     write_card(
         out, recipe.name, recipe.description, recipe.unet.model_dump(), minutes, recipe.remark
     )
+
+
+def _known(recipe: Recipe) -> str:
+    """The registry's name for a model of this architecture: its own, or that of the one it starts from."""
+    return recipe.name if recipe.name in MODELS else recipe.unet.start
 
 
 def scores_of(name: str, folder: Path, *, look: bool = False) -> dict[str, dict]:

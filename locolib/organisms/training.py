@@ -25,6 +25,11 @@ def learning_rate(
     return peak * min(1.0, (step + 1) / warmup) * tail
 
 
+def device() -> torch.device:
+    """Where networks are trained: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def processes() -> int:
     """How many processes train together (started by torchrun), 1 without."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -144,7 +149,7 @@ class _Run:
         """Go on from what was saved at `path`, if anything was."""
         if not path.exists():
             return
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=device())
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         for kept, saved in zip(self.average, state["average"]):
