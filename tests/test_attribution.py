@@ -20,6 +20,7 @@ from locolib.experiments.attribution import (
     paths,
     propose,
     proposing,
+    report,
 )
 from locolib.experiments.attribution.quadrature import integrate
 from locolib.experiments.attribution.walking import walking
@@ -255,3 +256,79 @@ def test_ablation_of_matrices_is_that_of_their_keys_and_values(model):
     slopes = torch.autograd.grad(loss, weights)
     direct = sum(float((w * s).sum()) for w, s in zip(weights, slopes))
     assert by_memory[4] == pytest.approx(direct, rel=1e-3, abs=1e-7)
+
+
+# ---- what the page says ----
+
+
+def tried(layers, share, low, high, lead=0.5):
+    from locolib.scores import Interval
+
+    proposal = proposing.Proposal(layers=layers, predicted=0.7, rival=(14, 15), chance=(0, 1))
+    return confirming.Tried(
+        proposal=proposal,
+        share=Interval(value=share, low=low, high=high),
+        lead=Interval(value=lead, low=lead - 0.1, high=lead + 0.1),
+        picks=1.0,
+        prompts=9,
+    )
+
+
+def answer(verdict, *some, why="because"):
+    from locolib.scores import Interval
+
+    return confirming.Fast(
+        verdict=verdict, why=why, tried=tuple(some), attribution=found([0.5] * 2 + [0] * 14),
+        full=Interval(value=9.0, low=8.0, high=10.0), table=None, rows=100, seconds=1.0,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def swept(organisms, tmp_path_factory):
+    from locolib import models
+    from locolib.store import Store
+
+    model = models.load("planted-sd-v1-5", source=organisms / "planted-sd-v1-5")
+    store = Store(tmp_path_factory.mktemp("store"))
+    return locogen.locate(model, request(prompts=2, steps=1), None, store=store, sizes=[2])
+
+
+def test_the_sweeps_rows_are_its_images_at_every_step_and_branch(swept):
+    done = swept.done
+    assert report.rows_of(swept) == len(done.table) * 1 * 2  # one step, guided
+    table = report.by_window(found(np.full((2, 16), 1 / 16)), done)
+    assert np.allclose(table.predicted, 2 / 16) and len(table) == 15
+
+
+def test_fast_and_sweep_agree_where_both_are_settled(swept):
+    own = swept.done.verdict.verdict
+    said = report.same("style", answer("localised", tried((3, 4), 0.9, 0.7, 1.0)), swept)
+    assert said.outcome == ("not settled" if own == "inconclusive" else "did not hold")
+    same = report.same("style", answer(own, tried((3, 4), 0.9, 0.7, 1.0)), swept)
+    assert same.outcome != "did not hold"
+
+
+def test_adjacency_costs_nothing_where_the_window_is_as_small():
+    window = answer("localised", tried((8, 9), 0.95, 0.8, 1.0))
+    assert report.adjacency("style", window, window).outcome == "held"
+    wide = answer("localised", tried((8, 9), 0.4, 0.2, 0.6), tried((8, 9, 10), 0.9, 0.7, 1.0))
+    pair = answer("localised", tried((8, 10), 0.9, 0.7, 1.0))
+    assert report.adjacency("style", wide, pair).outcome == "did not hold"
+    skipped = answer("localised", tried((8, 9, 10), 0.9, 0.7, 1.0))
+    assert report.adjacency("style", skipped, pair).outcome == "not settled"
+    assert report.adjacency("style", wide, answer("inconclusive")).outcome == "not settled"
+
+
+def test_a_proposal_is_confirmed_or_rejected_by_its_ends():
+    assert tried((8, 9), 0.9, 0.6, 1.2).localised and not tried((8, 9), 0.9, 0.6, 1.2).rejected
+    assert (
+        not tried((8, 9), 0.9, 0.4, 1.4).localised and not tried((8, 9), 0.75, 0.6, 0.9).localised
+    )
+    assert not tried((8, 9), 0.9, 0.6, 1.2, lead=0.05).localised
+    assert tried((8, 9), 0.2, 0.0, 0.5).rejected
+
+
+def test_the_path_begins_at_nothing_and_ends_at_all(model):
+    table = report.along(model, request(prompts=1), points=5)
+    assert table.value.iloc[0] == pytest.approx(0, abs=1e-4)
+    assert table.value.iloc[-1] == pytest.approx(1, abs=1e-3)

@@ -17,6 +17,7 @@ ROOMS = {
     "claims": "Claims and their outcomes",
     "experiments": "What all experiments share",
     "experiments.locogen": "LocoGen (Section 5)",
+    "experiments.attribution": "Layers by backward passes (ours)",
     "experiments.tracing": "Causal tracing (Section 4)",
     "experiments.editing": "Editing (Section 6)",
     "experiments.neurons": "Neurons (Section 7)",

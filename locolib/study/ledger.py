@@ -23,6 +23,7 @@ QUESTIONS = {
         "07_planted_truth",
         "07b_no_window",
         "07c_by_artist",
+        "08_one_backward_pass",
         "02b_five_models",
     ),
     "What do single states cause? (causal tracing)": ("01_causal_tracing",),
@@ -66,6 +67,7 @@ SECTIONS = {
         "": "The search, to the end",
     },
     "07c_by_artist": {"": "Prompt by prompt"},
+    "08_one_backward_pass": {"": "Propose, then confirm"},
 }
 # What needs what this study does not have; the reasons are ours, so these are the only claims that are typed.
 UNTESTABLE = (

@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from .. import UserError
+from ..experiments.attribution.page import BackwardPage
 from ..experiments.deepfloyd.page import LimitsPage
 from ..experiments.editing.page import EditPage, FiveEditPage
 from ..experiments.human.page import HumanPage
@@ -47,6 +48,7 @@ PAGES: dict[str, type[Page]] = {
     "07_planted_truth": PlantedPage,
     "07b_no_window": NowherePage,
     "07c_by_artist": ArtistPage,
+    "08_one_backward_pass": BackwardPage,
     "rules": RulesPage,
     "ledger": LedgerPage,
     "reproduction": ReproductionPage,

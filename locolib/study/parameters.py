@@ -47,6 +47,7 @@ class LedgerPage(Page):
         "07_planted_truth",
         "07b_no_window",
         "07c_by_artist",
+        "08_one_backward_pass",
     )
     which: str = "all"
 

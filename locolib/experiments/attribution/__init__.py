@@ -5,7 +5,7 @@ they are needed by `quadrature`); `proposing` reads windows and sets from it; `c
 """
 
 from .confirming import ROUNDS, Fast, Tried, localise
-from .paths import Attribution, attribute
+from .paths import Attribution, attribute, slopes
 from .proposing import Proposal, best_set, best_window, propose
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "best_window",
     "localise",
     "propose",
+    "slopes",
 ]

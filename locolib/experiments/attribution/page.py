@@ -1,0 +1,54 @@
+"""What the notebook on backward passes may be asked, and what that costs."""
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
+
+from ...models import Spec, find
+from ...prompts import choose
+from ..locogen import Request, layer_sets
+from ..locogen.page import Sweeping, count
+from ..profiles import Profile
+from .confirming import PROPOSE
+
+ATTRIBUTES = ("style", "object", "fact")
+SETS = 14  # layer sets that the fast search draws for each confirming prompt at most, windows and other sets together
+
+
+class BackwardPage(Sweeping):
+    """LocoGen by backward passes, beside its sweep: where the answer is known, in a natural model, and where one layer is enough."""
+
+    source = "notebooks/08_one_backward_pass.ipynb"
+    after = ("02_locogen", "03_locoedit", "07_planted_truth", "07b_no_window")
+    needs = ("planted-sd-v1-5", "mini-sd-v1-5", "planted-split")
+    model: str = "planted-sd-v1-5"
+    beside: str = "mini-sd-v1-5"
+    split: str = "planted-split"
+    m: int = Field(2, ge=1)
+    prompts: int = Field(18, ge=0)
+    drawn: int = Field(6, ge=1)
+
+    def about(self) -> tuple[str, ...]:
+        return tuple(find(name).name for name in (self.model, self.beside, self.split))
+
+    def sets(self) -> int:
+        """Windows of m layers of the first model."""
+        return len(layer_sets.windows(find(self.model).layers, self.m))
+
+    def few(self, attribute: str) -> Request:
+        """The request about so many prompts as figures of shares are drawn from."""
+        asked = self.request(attribute)
+        return replace(asked, prompts=choose(asked.prompts, self.drawn))
+
+    def images(self) -> int:
+        """Of the fast searches and of all windows of one size; a backward pass counts as ten images."""
+        searches = 2 * sum(count(self.request(name), SETS) // 2 for name in ATTRIBUTES)
+        sweeps = 2 * sum(count(self.request(name), self.sets() + 2) for name in ATTRIBUTES)
+        passes = 10 * (2 * len(ATTRIBUTES) * (PROPOSE + self.drawn) + 3 * self.drawn)
+        return searches + sweeps + passes
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
+        known = super().values(chosen, spec)
+        return known | {"drawn": min(6, chosen.prompts)}
