@@ -283,13 +283,8 @@ def answer(verdict, *some, why="because"):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def swept(organisms, tmp_path_factory):
-    from locolib import models
-    from locolib.store import Store
-
-    model = models.load("planted-sd-v1-5", source=organisms / "planted-sd-v1-5")
-    store = Store(tmp_path_factory.mktemp("store"))
+@pytest.fixture
+def swept(model, store):
     return locogen.locate(model, request(prompts=2, steps=1), None, store=store, sizes=[2])
 
 
