@@ -8,6 +8,9 @@ from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
 from .. import UserError
+from ..store import key
+from .encoders import encoders
+from .fingerprint import fingerprint, settings
 from .registry import Spec
 from .shapes import Images, Latents, Noise, TextStates
 
@@ -33,12 +36,14 @@ class Model:
     Attributes:
         spec: its entry in the registry.
         pipeline: the diffusers pipeline.
-        fingerprint: hash of the weights and the schedule.
+        source: what was loaded: NAME@REVISION, a commit of the hub or a hash of the files.
+        marks: what else was done to it that its weights and its scheduler's configuration do not tell.
     """
 
     spec: Spec
     pipeline: DiffusionPipeline
-    fingerprint: str
+    source: str = ""
+    marks: tuple[str, ...] = ()
     sampler: ClassVar[str] = "ddim"  # the paper's; named in the key of every image
     parts: ClassVar[tuple[str, ...]] = (
         "unet",
@@ -51,6 +56,13 @@ class Model:
         return self.spec.name
 
     @property
+    def fingerprint(self) -> str:
+        """Hash of all that determines its images but the request: weights, adapters, schedule, tokens; as they are now."""
+        parts = [getattr(self.pipeline, part) for part in self.parts]
+        found = fingerprint(parts, settings(self.pipeline))
+        return key({"model": found, "marks": self.marks}) if self.marks else found
+
+    @property
     def unet(self) -> nn.Module:
         return self.pipeline.unet
 
@@ -60,8 +72,9 @@ class Model:
 
     @property
     def tokens(self) -> int:
-        """Positions of a prompt that the UNet sees, padding included."""
-        return self.tokenizer.model_max_length
+        """Positions of a prompt that the UNet sees, padding included: a tokenizer may name no limit, its encoder has one."""
+        config = self.pipeline.text_encoder.config
+        return min(self.tokenizer.model_max_length, config.max_position_embeddings)
 
     @property
     def device(self) -> torch.device:
@@ -79,8 +92,8 @@ class Model:
         return self.unet.config.sample_size * getattr(self.pipeline, "vae_scale_factor", 1)
 
     def spelt(self, text: str) -> str:
-        """A text as the tokenizer is given it: DeepFloyd's is not told of capitals."""
-        return text
+        """A text as the tokenizer is given it: a token of textual inversion with all its vectors; DeepFloyd's without capitals."""
+        return self.pipeline.maybe_convert_prompt(text, self.tokenizer)
 
     def pieces(self, text: str) -> list[tuple[int, str, int]]:
         """(id, name, where it begins in `spelt`) of every token of a text, also of those that a prompt has no room for."""
@@ -110,19 +123,34 @@ class Model:
         return self.tokenized(self.tokenizer, prompts).input_ids
 
     def tokenized(self, tokenizer: Any, prompts: list[str]) -> Any:
-        """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded."""
-        return tokenizer(
+        """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded.
+
+        Raises:
+            UserError: a prompt has a token that no text encoder of the pipeline has a vector for.
+        """
+        read = tokenizer(
             [self.spelt(prompt) for prompt in prompts],
             padding="max_length",
             max_length=self.tokens,
             truncation=True,
             return_tensors="pt",
         ).to(self.device)
+        known = min(len(one.get_input_embeddings().weight) for one in encoders(self.pipeline).values())
+        if (highest := int(read.input_ids.max())) >= known:
+            token = tokenizer.convert_ids_to_tokens(highest)
+            raise UserError(
+                f"{self.name} has no vector for the token {token!r}: load its textual inversion into every text encoder, or leave it out."
+            )
+        return read
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
         """Text states of prompts, padded to `tokens`."""
-        return Encoded(states=self.pipeline.text_encoder(self.token_ids(prompts))[0])
+        read, encoder = self.tokenized(self.tokenizer, prompts), self.pipeline.text_encoder
+        masked = getattr(encoder.config, "use_attention_mask", False)
+        return Encoded(
+            states=encoder(read.input_ids, attention_mask=read.attention_mask if masked else None)[0]
+        )
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         """What the UNet is called with beside the noisy rows and the time step; `pooled` is gathered from `Encoded`."""
@@ -146,10 +174,17 @@ class Model:
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
         """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
-        return to_images(
-            self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample,
-            self.name,
-        )
+        return to_images(self.pipeline.vae.decode(self.unscaled(latents)).sample, self.name)
+
+    def unscaled(self, latents: Latents) -> Latents:
+        """Latents as the VAE reads them; SDXL's may be normalised by channel (`latents_mean`, `latents_std`)."""
+        config = self.pipeline.vae.config
+        latents = latents / config.scaling_factor
+        mean, std = config.get("latents_mean"), config.get("latents_std")
+        if mean is None or std is None:
+            return latents
+        mean, std = (torch.tensor(values).to(latents).view(1, -1, 1, 1) for values in (mean, std))
+        return latents * std + mean
 
 
 def to_images(pixels: Tensor, name: str) -> Images:

@@ -114,12 +114,7 @@ def applied(model: Model, *edits: Edit) -> Iterator[Model]:
                     weight = parameter(model, path)
                     before.setdefault(path, weight.clone())
                     weight += delta.to(weight)
-        yield replace(
-            model,
-            fingerprint=key(
-                {"model": model.fingerprint, "edits": [one.fingerprint for one in edits]}
-            ),
-        )
+        yield replace(model, marks=(*model.marks, *(one.fingerprint for one in edits)))
     finally:
         with torch.no_grad():
             for path, weight in before.items():
