@@ -65,7 +65,7 @@ class DeepFloyd(Model):
     def tokens(self) -> int:
         return 77  # T5's tokenizer names no length that IF was trained with; its pipeline fixes this one as well
 
-    def spelt(self, text: str) -> str:  # its pipeline knows no textual inversion
+    def spelt(self, text: str, tokenizer: Any = None) -> str:
         return (
             text.lower().strip()
         )  # without `clean_caption`, whose regular expressions delete words such as "r2d2"

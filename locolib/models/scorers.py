@@ -6,6 +6,7 @@ from typing import Any
 
 import open_clip
 import torch
+from open_clip.transformer import QuickGELU
 from PIL import Image
 
 from .. import UserError
@@ -66,10 +67,14 @@ def load_scorer(name: str) -> Scorer:
             title = "bundled scorer"
         else:
             architecture, _, pretrained = name.partition("/")
+            quick = quick_gelu(architecture, pretrained)
             model, preprocess = open_clip.create_model_from_pretrained(
-                architecture, pretrained=pretrained
+                architecture, pretrained=pretrained, force_quick_gelu=quick
             )
+            check_activation(name, model, quick)
             tokenizer, title = open_clip.get_tokenizer(architecture), name
+    except UserError:
+        raise
     except Exception as error:
         advice = (
             "it is bundled: get it back by `git checkout -- data/organisms/scorer`"
@@ -86,3 +91,23 @@ def load_scorer(name: str) -> Scorer:
         preprocess=preprocess,
         tokenizer=tokenizer,
     )
+
+
+def quick_gelu(architecture: str, pretrained: str) -> bool:
+    """Whether weights of open_clip were trained with QuickGELU, as all of OpenAI's were: only their tag says it."""
+    known = open_clip.pretrained.get_pretrained_cfg(architecture, pretrained)
+    return bool(known.get("quick_gelu", False))
+
+
+def check_activation(name: str, model: Any, quick: bool) -> None:
+    """Refuse a scorer built with another activation than its weights were trained with: it scores, and scores wrongly.
+
+    Raises:
+        UserError: it has QuickGELU and should not, or the other way round.
+    """
+    built = any(isinstance(module, QuickGELU) for module in model.modules())
+    if built != quick:
+        raise UserError(
+            f"The scorer {name} has {'' if built else 'no '}QuickGELU and its weights were trained with{'' if quick else 'out'} it; "
+            f"name {name.replace('-quickgelu', '') if built else name.replace('/', '-quickgelu/')}."
+        )

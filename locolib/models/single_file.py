@@ -12,14 +12,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import diffusers
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.loaders.single_file_utils import SD_2_TEXT_ENCODER_KEYS_TO_IGNORE
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    SD_2_TEXT_ENCODER_KEYS_TO_IGNORE,
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors import safe_open
-from torch import nn
-from transformers import CLIPTextConfig, CLIPTokenizer
+from safetensors.torch import load_file as read_file
+from torch import Tensor, nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 from .architecture import architecture
 from .parts import IGNORED, complain
@@ -86,34 +98,61 @@ def load_file(name: str, file: Path, dtype: torch.dtype, without: dict[str, Any]
     Raises:
         UserError: a part has weights that are missing or unknown to it.
     """
-    kind = getattr(diffusers, MODELS[name].pipeline)
-    found = shapes(file)
+    weights, encoders = read_file(file), ("text_encoder", "text_encoder_2")
     with _configured(name) as folder:
-        pipeline = kind.from_single_file(
-            str(file), config=str(folder), dtype=dtype, local_files_only=True, **without
-        )
-    encoders = ("text_encoder", "text_encoder_2")
-    parts = {"unet": _UNET, "vae": _VAE} | dict(zip(encoders, _TEXT[name]))
-    for part, prefix in parts.items():
-        _check(part, getattr(pipeline, part), prefix, found)
-    return pipeline
+        parts = {
+            "unet": _filled(folder / "unet", UNet2DConditionModel, _UNET, weights, dtype),
+            "vae": _filled(folder / "vae", AutoencoderKL, _VAE, weights, dtype),
+        }
+        for part, prefix in zip(encoders, _TEXT[name]):
+            kind = CLIPTextModelWithProjection if part == "text_encoder_2" else CLIPTextModel
+            parts[part] = _filled(folder / part, kind, prefix, weights, dtype)
+        return DiffusionPipeline.from_pretrained(folder, local_files_only=True, **parts, **without)
 
 
-def _check(name: str, part: nn.Module, prefix: str, found: _SHAPES) -> None:
-    """Refuse what was left without a value, and what was left over: the conversion keeps every number, but not its name."""
-    complain(name, missing=[key for key, weight in part.state_dict().items() if weight.is_meta])
+def _filled(
+    folder: Path, kind: Any, prefix: str, weights: dict[str, Tensor], dtype: torch.dtype
+) -> nn.Module:
+    """A part with the weights of a file below `prefix`, all of them and no others."""
+    with init_empty_weights():
+        if kind in (UNet2DConditionModel, AutoencoderKL):
+            config = kind.load_config(folder)
+            part = kind.from_config(config)
+        else:
+            part = kind(kind.config_class.from_pretrained(folder))
+    if kind is UNet2DConditionModel:
+        found = convert_ldm_unet_checkpoint(dict(weights), config)
+    elif kind is AutoencoderKL:
+        found = convert_ldm_vae_checkpoint(dict(weights), config)
+    elif prefix.endswith(".model."):
+        found = convert_open_clip_checkpoint(part, weights, prefix=prefix)
+    else:
+        found = convert_ldm_clip_checkpoint(weights)
+    if not hasattr(part, "text_model"):
+        found = {key.removeprefix("text_model."): weight for key, weight in found.items()}
+    found = {key: weight for key, weight in found.items() if not key.endswith(IGNORED)}
+    known = part.state_dict()
+    complain(
+        folder.name,
+        missing=known.keys() - found.keys(),
+        unexpected=found.keys() - known.keys() or _left_over(part, prefix, weights),
+        misshapen=[key for key in known.keys() & found.keys() if known[key].shape != found[key].shape],
+    )
+    part.load_state_dict({key: weight.to(dtype) for key, weight in found.items()}, assign=True)
+    return part.requires_grad_().eval()
+
+
+def _left_over(part: nn.Module, prefix: str, weights: dict[str, Tensor]) -> list[str]:
+    """Names in a file that the conversion left out: it keeps every number, under another name, so what is too much is odd."""
     given = {
-        key: shape
-        for key, shape in found.items()
+        key: weight.numel()
+        for key, weight in weights.items()
         if key.startswith(prefix)
         and not key.endswith(IGNORED)
         and key not in SD_2_TEXT_ENCODER_KEYS_TO_IGNORE
     }
-    numbers = sum(torch.Size(shape).numel() for shape in given.values())
-    more = numbers - sum(weight.numel() for weight in part.parameters())
-    if more > 0:
-        odd = [key for key, shape in given.items() if torch.Size(shape).numel() <= more]
-        complain(name, unexpected=odd)
+    more = sum(given.values()) - sum(weight.numel() for weight in part.parameters())
+    return [key for key, numbers in given.items() if 0 < numbers <= more]
 
 
 @contextmanager

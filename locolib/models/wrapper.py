@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from .. import UserError
 from ..store import key
-from .encoders import encoders
 from .fingerprint import fingerprint, settings
 from .registry import Spec
 from .shapes import Images, Latents, Noise, TextStates
@@ -91,9 +90,9 @@ class Model:
         """Height and width of its pictures, in pixels."""
         return self.unet.config.sample_size * getattr(self.pipeline, "vae_scale_factor", 1)
 
-    def spelt(self, text: str) -> str:
-        """A text as the tokenizer is given it: a token of textual inversion with all its vectors; DeepFloyd's without capitals."""
-        return self.pipeline.maybe_convert_prompt(text, self.tokenizer)
+    def spelt(self, text: str, tokenizer: Any = None) -> str:
+        """A text as a tokenizer (default: the first) is given it: a token of textual inversion with all its vectors; DeepFloyd's without capitals."""
+        return self.pipeline.maybe_convert_prompt(text, tokenizer or self.tokenizer)
 
     def pieces(self, text: str) -> list[tuple[int, str, int]]:
         """(id, name, where it begins in `spelt`) of every token of a text, also of those that a prompt has no room for."""
@@ -126,20 +125,21 @@ class Model:
         """Ids and attention mask [prompts, tokens] by one of the pipeline's tokenizers, padded.
 
         Raises:
-            UserError: a prompt has a token that no text encoder of the pipeline has a vector for.
+            UserError: a prompt has a token that the tokenizer's text encoder has no vector for.
         """
         read = tokenizer(
-            [self.spelt(prompt) for prompt in prompts],
+            [self.spelt(prompt, tokenizer) for prompt in prompts],
             padding="max_length",
             max_length=self.tokens,
             truncation=True,
             return_tensors="pt",
         ).to(self.device)
-        known = min(len(one.get_input_embeddings().weight) for one in encoders(self.pipeline).values())
-        if (highest := int(read.input_ids.max())) >= known:
+        second = tokenizer is getattr(self.pipeline, "tokenizer_2", None)
+        encoder = self.pipeline.text_encoder_2 if second else self.pipeline.text_encoder
+        if (highest := int(read.input_ids.max())) >= len(encoder.get_input_embeddings().weight):
             token = tokenizer.convert_ids_to_tokens(highest)
             raise UserError(
-                f"{self.name} has no vector for the token {token!r}: load its textual inversion into every text encoder, or leave it out."
+                f"{self.name} has no vector for the token {token!r}: load its textual inversion, or leave it out."
             )
         return read
 
