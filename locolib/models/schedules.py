@@ -6,6 +6,7 @@ sampled is the family's: diffusers would hand down what another scheduler wrote 
 """
 
 import warnings
+from inspect import signature
 from typing import Any
 
 from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin
@@ -63,7 +64,9 @@ def scheduler(saved: dict[str, Any], sampler: str, title: str) -> SchedulerMixin
     kind, family = SAMPLERS[sampler], dict(_FAMILY[sampler])
     if saved.get("rescale_betas_zero_snr"):  # made for trailing steps: leading ones never see its end
         family["timestep_spacing"] = "trailing"
-    read = kind.from_config(dict(saved)).config
+    known = signature(kind).parameters  # another scheduler's own fields say nothing here
+    saved_here = {field: value for field, value in saved.items() if field in known}
+    read = kind.from_config(saved_here).config
     changed = [
         f"{field} {read[field]!r} to {value!r}"
         for field, value in family.items()
@@ -76,4 +79,4 @@ def scheduler(saved: dict[str, Any], sampler: str, title: str) -> SchedulerMixin
             Notice,
             stacklevel=2,
         )
-    return kind.from_config(dict(saved) | family)
+    return kind.from_config(saved_here | family)

@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     SD_2_TEXT_ENCODER_KEYS_TO_IGNORE,
@@ -114,12 +113,13 @@ def _filled(
     folder: Path, kind: Any, prefix: str, weights: dict[str, Tensor], dtype: torch.dtype
 ) -> nn.Module:
     """A part with the weights of a file below `prefix`, all of them and no others."""
-    with init_empty_weights():
+    with torch.device("meta"):
         if kind in (UNet2DConditionModel, AutoencoderKL):
             config = kind.load_config(folder)
             part = kind.from_config(config)
         else:
-            part = kind(kind.config_class.from_pretrained(folder))
+            config = kind.config_class.from_pretrained(folder)
+            part = kind(config)
     if kind is UNet2DConditionModel:
         found = convert_ldm_unet_checkpoint(dict(weights), config)
     elif kind is AutoencoderKL:
@@ -139,6 +139,9 @@ def _filled(
         misshapen=[key for key in known.keys() & found.keys() if known[key].shape != found[key].shape],
     )
     part.load_state_dict({key: weight.to(dtype) for key, weight in found.items()}, assign=True)
+    for module in part.modules():  # what no file need hold: CLIP's count of positions
+        if "position_ids" in module._buffers:
+            module._buffers["position_ids"] = torch.arange(config.max_position_embeddings)[None]
     return part.requires_grad_().eval()
 
 
