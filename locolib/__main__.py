@@ -10,7 +10,7 @@ import typer
 from . import Notice, UserError
 from .study.edit_command import edit
 from .study.localize_command import localize
-from .study.options import Source, parse_layers
+from .study.options import Lora, Source, parse_layers
 from .study.rate_command import rate
 
 _showwarning = warnings.showwarning
@@ -59,12 +59,12 @@ def models() -> None:
 
 
 @app.command()
-def layers(model: str, source: Source = None) -> None:
+def layers(model: str, source: Source = None, lora: Lora = None) -> None:
     """Show the cross-attention layers of MODEL in execution order."""
     from .drawing.layers import sites
     from .models import load
 
-    loaded = load(model, source=source)
+    loaded = load(model, source=source, lora=lora)
     side = loaded.latent_shape[1]
     typer.echo(f"{'index':>5}  {'block':14} {'resolution':>10}  {'K':>12} {'V':>12}  path")
     for site in sites(loaded.unet):
@@ -100,6 +100,7 @@ def generate(
         Path, typer.Option(help="Image (.png, .jpg) to write: a row per prompt, a column per seed.")
     ] = Path("grid.png"),
     source: Source = None,
+    lora: Lora = None,
 ) -> None:
     """Generate images, optionally with other prompts in some layers."""
     import numpy as np
@@ -125,7 +126,7 @@ def generate(
     ]
     check(rows, spec.layers)
     check_seeds(rows)
-    loaded = load(model, source=source)
+    loaded = load(model, source=source, lora=lora)
     warn_unread(loaded, [*prompt, negative, *(change.prompt for change in changes)])
     images = sample(loaded, rows, settings)
     grid = images.reshape(len(prompt), -1, *images.shape[1:])

@@ -39,7 +39,9 @@ def edit(path, *gone, **changes):
 
 def rewrite(path, change):
     """Weights of a file, changed."""
-    save_file({k: w.contiguous() for k, w in change(load_file(path)).items()}, path, {"format": "pt"})
+    save_file(
+        {k: w.contiguous() for k, w in change(load_file(path)).items()}, path, {"format": "pt"}
+    )
 
 
 def latents(model, prompt=A):
@@ -100,7 +102,10 @@ def old_names(place):
 FORMS = {
     "fp16 variants": lambda f: [halved(f / "unet" / SAFE), halved(f / "vae" / SAFE)],
     "an fp16 VAE alone": lambda f: halved(f / "vae" / SAFE),
-    "shards": lambda f: [in_shards(f / "unet" / SAFE), in_shards(f / "text_encoder" / "model.safetensors")],
+    "shards": lambda f: [
+        in_shards(f / "unet" / SAFE),
+        in_shards(f / "text_encoder" / "model.safetensors"),
+    ],
     "fp16 shards": lambda f: [
         in_shards(f / "unet" / SAFE, ".fp16"),
         in_shards(f / "text_encoder" / "model.safetensors", ".fp16"),
@@ -132,7 +137,9 @@ def test_bfloat16_is_read_in_full(organisms, folder):
         rewrite(file, lambda weights: {k: w.bfloat16() for k, w in weights.items()})
         file.rename(file.with_name(file.name.replace(".safe", ".bf16.safe")))
     model = models.load("mini-sd-v1-5", source=place)
-    assert {p.dtype for part in model.parts for p in getattr(model.pipeline, part).parameters()} == {torch.float32}
+    assert {
+        p.dtype for part in model.parts for p in getattr(model.pipeline, part).parameters()
+    } == {torch.float32}
     assert torch.isfinite(latents(model)).all()
 
 
@@ -160,7 +167,9 @@ def other_name(weights):
     return dict(rest) | {f"{name}x": weight}
 
 
-@pytest.mark.parametrize("spoil, said", [(gone, "lacks 1"), (more, "has no place for 1"), (other_name, "lacks 1")])
+@pytest.mark.parametrize(
+    "spoil, said", [(gone, "lacks 1"), (more, "has no place for 1"), (other_name, "lacks 1")]
+)
 @pytest.mark.parametrize("name, part, file", PARTS, ids=[f"{n} {p}" for n, p, _ in PARTS])
 def test_every_weight_has_its_place(folder, name, part, file, spoil, said):
     place = folder(name)
@@ -249,7 +258,12 @@ def test_each_field_of_a_schedule_is_the_familys_and_said(folder, changes):
 
 def test_a_field_that_is_missing_is_the_familys(folder, recwarn):
     place = folder()
-    edit(place / "scheduler" / "scheduler_config.json", "clip_sample", "steps_offset", "timestep_spacing")
+    edit(
+        place / "scheduler" / "scheduler_config.json",
+        "clip_sample",
+        "steps_offset",
+        "timestep_spacing",
+    )
     with pytest.warns(Notice, match="steps_offset 0 to 1, clip_sample True to False"):
         model = models.load("mini-sd-v1-5", source=place)
     assert_same(latents(model), latents(models.load("mini-sd-v1-5")))
@@ -264,7 +278,11 @@ def test_nothing_is_said_of_a_schedule_that_is_the_familys(organisms, recwarn):
 def test_zero_terminal_snr_is_kept_and_sampled_to_its_end(folder):
     """It is what the model was trained with: then the steps begin at its end, as they must."""
     place = folder("mini-sd-v2-1")
-    edit(place / "scheduler" / "scheduler_config.json", rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    edit(
+        place / "scheduler" / "scheduler_config.json",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
     model = models.load("mini-sd-v2-1", source=place)
     scheduler = model.pipeline.scheduler
     scheduler.set_timesteps(3)
@@ -306,7 +324,12 @@ def test_what_cannot_be_sampled_is_refused_before_weights_are_read(folder, chang
         ("mini-sd-v1-5", "unet", {"encoder_hid_dim_type": "ip_image_proj"}, "not text alone"),
         ("mini-sd-v1-5", "unet", {"addition_embed_type": "image"}, "takes image beside the text"),
         ("mini-sd-v1-5", "vae", {"shift_factor": 0.1}, "latents are shifted"),
-        ("mini-sd-v1-5", "vae", {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}, "normalised"),
+        (
+            "mini-sd-v1-5",
+            "vae",
+            {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4},
+            "normalised",
+        ),
         ("mini-sdxl", "unet", {"projection_class_embeddings_input_dim": 192}, "as a refiner is"),
         ("mini-sdxl", "unet", {"addition_embed_type": None}, "takes nothing beside the text"),
         ("mini-deepfloyd", "unet", {"out_channels": 3}, "no variance"),
@@ -322,7 +345,11 @@ def test_a_step_that_our_loop_does_not_have_is_refused(folder, name, file, chang
 
 def test_normalised_latents_are_scaled_back_as_sdxls_pipeline_does(folder):
     place = folder("mini-sdxl")
-    edit(place / "vae" / "config.json", latents_mean=[0.5, -0.2, 0.1, 0.0], latents_std=[2.0, 0.5, 1.0, 1.5])
+    edit(
+        place / "vae" / "config.json",
+        latents_mean=[0.5, -0.2, 0.1, 0.0],
+        latents_std=[2.0, 0.5, 1.0, 1.5],
+    )
     model = models.load("mini-sdxl", source=place)
     theirs = model.pipeline(
         [A],
@@ -432,7 +459,11 @@ def hub(organisms, tmp_path, monkeypatch, learnt):
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMITS[0])
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for module in ("huggingface_hub.constants", "huggingface_hub.file_download", "huggingface_hub._snapshot_download"):
+    for module in (
+        "huggingface_hub.constants",
+        "huggingface_hub.file_download",
+        "huggingface_hub._snapshot_download",
+    ):
         monkeypatch.setattr(f"{module}.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
     return repository
 
@@ -440,8 +471,13 @@ def hub(organisms, tmp_path, monkeypatch, learnt):
 def test_a_repository_of_the_hub_at_its_newest_and_at_a_revision(hub):
     newest = models.load("mini-sd-v1-5", source="artist/tuned")
     other = models.load("mini-sd-v1-5", source=f"artist/tuned@{COMMITS[1]}")
-    assert newest.source == f"artist/tuned@{COMMITS[0]}" and other.source == f"artist/tuned@{COMMITS[1]}"
-    assert newest.pipeline.vae.config.scaling_factor != other.pipeline.vae.config.scaling_factor == 0.5
+    assert (
+        newest.source == f"artist/tuned@{COMMITS[0]}"
+        and other.source == f"artist/tuned@{COMMITS[1]}"
+    )
+    assert (
+        newest.pipeline.vae.config.scaling_factor != other.pipeline.vae.config.scaling_factor == 0.5
+    )
     assert newest.fingerprint != other.fingerprint
 
 
@@ -459,7 +495,9 @@ def test_a_revision_that_has_changed_is_said_once(hub, recwarn):
 
 @pytest.mark.parametrize("source", ["artist/other", "artist/tuned@v9"])
 def test_what_the_cache_does_not_hold_is_one_sentence_and_no_wait(hub, source):
-    with pytest.raises(UserError, match="not on this machine and the hub does not give it") as caught:
+    with pytest.raises(
+        UserError, match="not on this machine and the hub does not give it"
+    ) as caught:
         models.load("mini-sd-v1-5", source=source)
     assert "\n" not in str(caught.value)
 

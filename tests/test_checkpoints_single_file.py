@@ -16,7 +16,11 @@ from locolib.models import architecture, single_file
 
 SETTINGS = Settings(steps=2, guidance=3.0)
 NARROW = {
-    "sd-v1-5": {"block_out_channels": [32, 32, 64, 64], "cross_attention_dim": 64, "sample_size": 8},
+    "sd-v1-5": {
+        "block_out_channels": [32, 32, 64, 64],
+        "cross_attention_dim": 64,
+        "sample_size": 8,
+    },
     "sd-v2-1": {
         "block_out_channels": [32, 32, 64, 64],
         "cross_attention_dim": 128,
@@ -244,7 +248,11 @@ def test_a_single_file_is_the_pipeline_that_it_was_made_of(files, name):
             assert torch.equal(weight, ours[key]), key
     assert re.fullmatch(r"tuned\.safetensors@[0-9a-f]{16}", model.source)
     config = model.pipeline.scheduler.config
-    assert (config.steps_offset, config.clip_sample, config.timestep_spacing) == (1, False, "leading")
+    assert (config.steps_offset, config.clip_sample, config.timestep_spacing) == (
+        1,
+        False,
+        "leading",
+    )
     assert config.prediction_type == model.spec.prediction
     noise = model.noise(model.generator(1))[None]
     pipeline.scheduler = model.pipeline.scheduler
@@ -259,7 +267,14 @@ def test_a_single_file_is_the_pipeline_that_it_was_made_of(files, name):
 
 @pytest.mark.parametrize(
     "text",
-    ["a cat", "r2d2's snoopy (masterpiece:1.2)", "héllo wörld 3.14!!", "日本語 café  naïve", "😀 I'VE don't", "x" * 300],
+    [
+        "a cat",
+        "r2d2's snoopy (masterpiece:1.2)",
+        "héllo wörld 3.14!!",
+        "日本語 café  naïve",
+        "😀 I'VE don't",
+        "x" * 300,
+    ],
 )
 def test_the_bundled_tokenizer_is_clips(text):
     ours = single_file.tokenizer()([text], padding="max_length", truncation=True).input_ids[0]
@@ -274,7 +289,9 @@ def test_the_bundled_tokenizer_has_clips_words():
     assert tokenizer.pad_token_id == 0 and tokenizer.model_max_length == 77
 
 
-@pytest.mark.parametrize("given, true", [("sdxl", "sd-v1-5"), ("sd-v1-5", "sd-v2-1"), ("mini-sd-v1-5", "sd-v1-5")])
+@pytest.mark.parametrize(
+    "given, true", [("sdxl", "sd-v1-5"), ("sd-v1-5", "sd-v2-1"), ("mini-sd-v1-5", "sd-v1-5")]
+)
 def test_the_name_is_checked_against_the_files_shapes(organisms, files, given, true):
     with pytest.raises(UserError, match=f"by the shapes of its weights it is {true}") as caught:
         models.load(given, source=files(true)[0])
@@ -294,10 +311,15 @@ def without(pattern):
         (without(r"time_embed\.0\.bias"), "unet lacks 1 of the weights"),
         (without(r"decoder\.conv_out\.bias"), "vae lacks 1 of the weights"),
         (without(r"final_layer_norm\.bias"), "text_encoder lacks 1 of the weights"),
-        (lambda w: w | {"model.diffusion_model.more.bias": torch.zeros(3)}, "unet has no place for"),
+        (
+            lambda w: w | {"model.diffusion_model.more.bias": torch.zeros(3)},
+            "unet has no place for",
+        ),
         (lambda w: w | {"first_stage_model.more.bias": torch.zeros(3)}, "vae has no place for"),
         (
-            lambda w: w | {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, 9, 3, 3)},
+            lambda w: (
+                w | {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, 9, 3, 3)}
+            ),
             "none of",
         ),
         (lambda w: w | {"v_pred": torch.zeros(0)}, "predicts v_prediction instead of epsilon"),
@@ -315,7 +337,9 @@ def test_half_precision_is_read_in_full(files, tmp_path):
     path = tmp_path / "half.safetensors"
     save_file({k: w.bfloat16() for k, w in load_file(files("sd-v1-5")[0]).items()}, path)
     model = models.load("sd-v1-5", source=path)
-    assert {p.dtype for part in model.parts for p in getattr(model.pipeline, part).parameters()} == {torch.float32}
+    assert {
+        p.dtype for part in model.parts for p in getattr(model.pipeline, part).parameters()
+    } == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ["tuned.ckpt", "tuned.pt"])

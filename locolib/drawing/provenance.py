@@ -48,6 +48,7 @@ def provenance(
     """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``; no `scorer` where none looked."""
     return {
         "model": model.name,
+        "source": model.source,
         "weights": model.fingerprint,
         **({"scorer": scorer.name} if scorer else {}),
         "prompts": prompts,

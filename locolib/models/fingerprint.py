@@ -81,7 +81,11 @@ def _sample(weight: Tensor) -> Tensor:
 
 def _same(before: _Stamp, now: _Stamp) -> bool:
     """Whether a tensor is as it was; one that was moved to another device lies elsewhere and is."""
-    return before[1] == now[1] and before[3:] == now[3:] and (before[0] == now[0] or before[2] != now[2])
+    return (
+        before[1] == now[1]
+        and before[3:] == now[3:]
+        and (before[0] == now[0] or before[2] != now[2])
+    )
 
 
 def _adapters(part: nn.Module) -> list[Any]:
@@ -89,7 +93,10 @@ def _adapters(part: nn.Module) -> list[Any]:
     if not getattr(part, "peft_config", None):
         return []
     return [
-        (name, *(getattr(module, what) for what in ("active_adapters", "scaling", "disable_adapters")))
+        (
+            name,
+            *(getattr(module, what) for what in ("active_adapters", "scaling", "disable_adapters")),
+        )
         for name, module in part.named_modules()
         if hasattr(module, "merged_adapters") and hasattr(module, "scaling")
     ]

@@ -29,9 +29,13 @@ def unfit(pipeline: str, read: Callable[[str, str], dict[str, Any]]) -> str:
     if unet.get("class_embed_type") or unet.get("num_class_embeds"):
         return "its UNet takes class labels"
     if not isinstance(unet.get("sample_size"), int):
-        return f"its pictures are no squares of a known size (sample_size {unet.get('sample_size')})"
+        return (
+            f"its pictures are no squares of a known size (sample_size {unet.get('sample_size')})"
+        )
     if (added := unet.get("addition_embed_type")) != (needs := _ADDED.get(pipeline)):
-        return f"its UNet takes {added or 'nothing'} beside the text instead of {needs or 'nothing'}"
+        return (
+            f"its UNet takes {added or 'nothing'} beside the text instead of {needs or 'nothing'}"
+        )
     if (unet.get("encoder_hid_dim_type") or "text_proj") != "text_proj":
         return f"its layers read {unet['encoder_hid_dim_type']} and not text alone"
     if pipeline == "IFPipeline":
@@ -46,7 +50,11 @@ def _of_sizes(unet: dict[str, Any], read: Callable[[str, str], dict[str, Any]]) 
     pooled = read("text_encoder_2", "config.json")["projection_dim"]
     rest = unet["projection_class_embeddings_input_dim"] - pooled
     told = rest / unet["addition_time_embed_dim"]
-    return "" if told == _SIZES else f"it is told {told:g} numbers of a picture instead of {_SIZES}, as a refiner is"
+    return (
+        ""
+        if told == _SIZES
+        else f"it is told {told:g} numbers of a picture instead of {_SIZES}, as a refiner is"
+    )
 
 
 def _of_vae(pipeline: str, unet: dict[str, Any], vae: dict[str, Any]) -> str:

@@ -166,7 +166,9 @@ def _difference(spec: Spec, at: Place) -> str:
 
     if not (differs := difference(spec, read)):
         return ""
-    others = [known.name for known in MODELS.values() if not known.bundled and not difference(known, read)]
+    others = [
+        known.name for known in MODELS.values() if not known.bundled and not difference(known, read)
+    ]
     return f"{differs}; by its architecture it is {' or '.join(others)}" if others else differs
 
 

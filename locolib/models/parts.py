@@ -18,7 +18,10 @@ from .. import UserError
 # model.safetensors, model.fp16-00001-of-00002.safetensors, and as shards were once called: model-00001-of-00002.fp16.safetensors
 _FILE = re.compile(r"[a-z_]+(?:\.(\w+?))?(?:-\d+-of-\d+)?(?:\.(\w+))?\.safetensors")
 _LIBRARIES = ("diffusers", "transformers")
-IGNORED = ("position_ids", "logit_scale")  # counts and scales that older files hold and no text state depends on
+IGNORED = (
+    "position_ids",
+    "logit_scale",
+)  # counts and scales that older files hold and no text state depends on
 
 
 def load_parts(folder: Path, names: Iterable[str], dtype: torch.dtype) -> dict[str, nn.Module]:
@@ -81,4 +84,6 @@ def variant(folder: Path) -> str | None:
     """Which of a part's files to read: fp16 where there is one (it is half the download), the plain ones, or the only others."""
     found = [_FILE.fullmatch(path.name) for path in folder.glob("*.safetensors")]
     known = {match[1] or match[2] for match in found if match}
-    return "fp16" if "fp16" in known else None if None in known or not known else min(known - {None})
+    return (
+        "fp16" if "fp16" in known else None if None in known or not known else min(known - {None})
+    )

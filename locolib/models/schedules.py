@@ -62,7 +62,9 @@ def scheduler(saved: dict[str, Any], sampler: str, title: str) -> SchedulerMixin
         title: how the notice calls the checkpoint.
     """
     kind, family = SAMPLERS[sampler], dict(_FAMILY[sampler])
-    if saved.get("rescale_betas_zero_snr"):  # made for trailing steps: leading ones never see its end
+    if saved.get(
+        "rescale_betas_zero_snr"
+    ):  # made for trailing steps: leading ones never see its end
         family["timestep_spacing"] = "trailing"
     known = signature(kind).parameters  # another scheduler's own fields say nothing here
     saved_here = {field: value for field, value in saved.items() if field in known}

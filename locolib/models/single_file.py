@@ -25,12 +25,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors import safe_open
 from safetensors.torch import load_file as read_file
 from torch import Tensor, nn
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from .architecture import architecture
 from .parts import IGNORED, complain
@@ -81,7 +76,11 @@ def difference(name: str, found: _SHAPES) -> str:
 def _fits(name: str, found: _SHAPES) -> bool:
     """Whether a file has the text encoders, the width of text and the channels of a published model."""
     unet = architecture(name)["unet"]
-    text = {shape[-1] for key, shape in found.items() if key.startswith(_UNET) and key.endswith("attn2.to_k.weight")}
+    text = {
+        shape[-1]
+        for key, shape in found.items()
+        if key.startswith(_UNET) and key.endswith("attn2.to_k.weight")
+    }
     first = found.get(f"{_UNET}input_blocks.0.0.weight", (0, 0))
     layers = sum(key.startswith(_UNET) and key.endswith("attn2.to_k.weight") for key in found)
     return (
@@ -91,7 +90,9 @@ def _fits(name: str, found: _SHAPES) -> bool:
     )
 
 
-def load_file(name: str, file: Path, dtype: torch.dtype, without: dict[str, Any]) -> DiffusionPipeline:
+def load_file(
+    name: str, file: Path, dtype: torch.dtype, without: dict[str, Any]
+) -> DiffusionPipeline:
     """The pipeline of a file that is the published model `name` (no `difference`), offline.
 
     Raises:
@@ -136,7 +137,9 @@ def _filled(
         folder.name,
         missing=known.keys() - found.keys(),
         unexpected=found.keys() - known.keys() or _left_over(part, prefix, weights),
-        misshapen=[key for key in known.keys() & found.keys() if known[key].shape != found[key].shape],
+        misshapen=[
+            key for key in known.keys() & found.keys() if known[key].shape != found[key].shape
+        ],
     )
     part.load_state_dict({key: weight.to(dtype) for key, weight in found.items()}, assign=True)
     for module in part.modules():  # what no file need hold: CLIP's count of positions
@@ -164,15 +167,22 @@ def _configured(name: str) -> Iterator[Path]:
     known = architecture(name)
     with TemporaryDirectory() as made:
         folder = Path(made)
-        index: dict[str, Any] = {"_class_name": known["pipeline"], "unet": ["diffusers", "UNet2DConditionModel"]}
-        _write(folder / "unet" / "config.json", {"_class_name": "UNet2DConditionModel"} | known["unet"])
+        index: dict[str, Any] = {
+            "_class_name": known["pipeline"],
+            "unet": ["diffusers", "UNet2DConditionModel"],
+        }
+        _write(
+            folder / "unet" / "config.json", {"_class_name": "UNet2DConditionModel"} | known["unet"]
+        )
         scheduler = known["scheduler"]
         _write(folder / "scheduler" / "scheduler_config.json", scheduler)
         index["scheduler"] = ["diffusers", scheduler["_class_name"]]
         side = known["sample_size"] * 2 ** (len(_DECODER["block_out_channels"]) - 1)
         _write(
             folder / "vae" / "config.json",
-            {"_class_name": "AutoencoderKL"} | _DECODER | known["vae"]
+            {"_class_name": "AutoencoderKL"}
+            | _DECODER
+            | known["vae"]
             | {"sample_size": side, "force_upcast": name == "sdxl"},
         )
         index["vae"] = ["diffusers", "AutoencoderKL"]

@@ -178,5 +178,7 @@ def learn(at: Place, found: str) -> None:
             Notice,
             stacklevel=3,
         )
-    with suppress(UserError):  # a store that must not be written is said where results are to be kept
+    with suppress(
+        UserError
+    ):  # a store that must not be written is said where results are to be kept
         write_atomic(memory(), json.dumps(known | {name: {"revision": found}}, indent=1).encode())

@@ -149,7 +149,9 @@ class Model:
         read, encoder = self.tokenized(self.tokenizer, prompts), self.pipeline.text_encoder
         masked = getattr(encoder.config, "use_attention_mask", False)
         return Encoded(
-            states=encoder(read.input_ids, attention_mask=read.attention_mask if masked else None)[0]
+            states=encoder(read.input_ids, attention_mask=read.attention_mask if masked else None)[
+                0
+            ]
         )
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:

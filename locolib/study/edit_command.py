@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source, parse_layers
+from .options import Lora, Source, parse_layers
 
 METHODS = {
     "spares": "LocoEdit with rows that must stay (ours)",
@@ -102,6 +102,7 @@ def edit(
     pictures: Pictures = 24,
     force: Force = False,
     source: Source = None,
+    lora: Lora = None,
 ) -> None:
     """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
 
@@ -135,7 +136,7 @@ def edit(
         locate=layers == "auto",
         pictures=pictures,
     )
-    loaded, store = load(model, source=source), Store()
+    loaded, store = load(model, source=source, lora=lora), Store()
     check_prompts(loaded, known, asked.where)
     settings = Settings(steps=spec.steps, guidance=spec.guidance)
     window = _located(loaded, asked, store) if asked.locate else asked.window

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source
+from .options import Lora, Source
 
 
 def localize(
@@ -26,6 +26,7 @@ def localize(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
     source: Source = None,
+    lora: Lora = None,
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
     from ..drawing.text import check_prompts
@@ -43,7 +44,7 @@ def localize(
     locogen.windows(spec.layers, size)
     known = read(attribute, prompts) if prompts else listed(attribute, printed=not spec.bundled)
     request = locogen_page.request(chosen, spec, known)
-    loaded, store = load(model, source=source), Store()
+    loaded, store = load(model, source=source, lora=lora), Store()
     check_prompts(loaded, known, str(prompts or ""))
     if not as_json:
         typer.echo(

@@ -8,7 +8,15 @@ import typer
 from .. import UserError
 
 Source = Annotated[
-    Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")
+    str | None,
+    typer.Option(
+        help="What to load instead of the known sources: a diffusers folder, OWNER/NAME or OWNER/NAME@REVISION of the hub, "
+        "or one .safetensors file of a whole model."
+    ),
+]
+Lora = Annotated[
+    Path | None,
+    typer.Option(help="A LoRA (.safetensors, by diffusers or kohya) to merge into the weights."),
 ]
 
 

@@ -25,6 +25,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
     plus = f"+{changed}" if changed else ""
     facts = {
         "model": model.spec.title,
+        "source": model.source,
         "weights": model.fingerprint[:DIGITS],
         "scorer": load_scorer(model.spec.scorer).name,
         "seeds": used,
