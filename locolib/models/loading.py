@@ -17,9 +17,11 @@ from huggingface_hub import file_exists, hf_hub_download, try_to_load_from_cache
 from transformers.utils import logging as transformers_logging
 
 from .. import UserError
+from . import precision
 from .architecture import difference
 from .families import FAMILIES
 from .fingerprint import fingerprint
+from .memory import settle
 from .registry import ORGANISMS, Spec, find
 from .wrapper import Model
 
@@ -36,11 +38,6 @@ _WITHOUT: dict[str, dict[str, Any]] = {
 }
 
 
-def device() -> torch.device:
-    """A GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def is_here(spec: Spec) -> bool:
     """Whether the model can be loaded without the network."""
     if spec.bundled:
@@ -51,18 +48,22 @@ def is_here(spec: Spec) -> bool:
     )
 
 
-def load(name: str, *, source: str | Path | None = None) -> Model:
+def load(
+    name: str, *, source: str | Path | None = None, device: str = "auto", dtype: str = "auto"
+) -> Model:
     """Load a model of the registry as an ordinary diffusers pipeline, latent ones with a DDIM scheduler (the paper's sampler).
 
     Args:
         name: a key of `MODELS`.
         source: a local pipeline folder to load instead of the known sources.
+        device, dtype: where it computes, and in which type of numbers (see `precision`).
 
     Raises:
-        UserError: unknown name, missing, gated or broken checkpoint, or one of another architecture than the name says.
+        UserError: unknown name, device or type, missing, gated or broken checkpoint, or one of another architecture than the name says.
     """
-    spec = find(name)
-    pipeline, place = _pipeline(spec, source)
+    spec, place = find(name), precision.device(device)
+    kind = precision.dtype(dtype, place)
+    pipeline, _ = _pipeline(spec, source)
     family = FAMILIES[type(pipeline).__name__]
     if family.sampler == "ddim":
         pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -70,9 +71,12 @@ def load(name: str, *, source: str | Path | None = None) -> Model:
     pipeline.unet.to(
         memory_format=torch.channels_last
     )  # the layout that convolutions prefer, on CPUs too
-    return family(
-        spec=spec, pipeline=pipeline.to(device()), fingerprint=_fingerprint(pipeline, family.parts)
+    precision.cast(pipeline, family.parts, kind, upcast=family.upcast)
+    model = family(
+        spec=spec, pipeline=pipeline, fingerprint=_fingerprint(pipeline, family.parts), place=place
     )
+    settle(model)
+    return model
 
 
 def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline, str]:

@@ -1,5 +1,6 @@
 """A loaded model: one face for every family, so that no code outside this package knows which kind it holds."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,7 +8,10 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
-from .. import UserError
+from .. import Notice, UserError
+from . import memory
+from .encoders import encoders
+from .precision import title
 from .registry import Spec
 from .shapes import Images, Latents, Noise, TextStates
 
@@ -34,17 +38,20 @@ class Model:
         spec: its entry in the registry.
         pipeline: the diffusers pipeline.
         fingerprint: hash of the weights and the schedule.
+        place: where it computes; None: where its UNet is.  Parts that do not fit there wait on the CPU (`memory.bring`).
     """
 
     spec: Spec
     pipeline: DiffusionPipeline
     fingerprint: str
+    place: torch.device | None = None
     sampler: ClassVar[str] = "ddim"  # the paper's; named in the key of every image
     parts: ClassVar[tuple[str, ...]] = (
         "unet",
         "text_encoder",
         "vae",
     )  # components whose weights determine an image
+    upcast: ClassVar[bool] = False  # whether its decoder overflows in float16
 
     @property
     def name(self) -> str:
@@ -65,7 +72,20 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        return self.pipeline.device
+        """Where it computes."""
+        return self.place or self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of numbers of its UNet, and of keys, values and pooled text."""
+        return next(self.unet.parameters()).dtype
+
+    @property
+    def precision(self) -> str:
+        """Its types of numbers in words: the UNet's, and the decoder's where that is another one."""
+        vae = getattr(self.pipeline, "vae", None)
+        own = self.dtype if vae is None else vae.dtype
+        return title(self.dtype) + ("" if own == self.dtype else f", decoder {title(own)}")
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -121,8 +141,13 @@ class Model:
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
-        """Text states of prompts, padded to `tokens`."""
-        return Encoded(states=self.pipeline.text_encoder(self.token_ids(prompts))[0])
+        """Text states of prompts, padded to `tokens`, in the UNet's type; the text encoders are brought to where it computes."""
+        memory.bring(self, *encoders(self.pipeline))
+        return self._encode(prompts)
+
+    def _encode(self, prompts: list[str]) -> Encoded:
+        states = self.pipeline.text_encoder(self.token_ids(prompts))[0]
+        return Encoded(states=states.to(self.dtype))
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         """What the UNet is called with beside the noisy rows and the time step; `pooled` is gathered from `Encoded`."""
@@ -145,11 +170,49 @@ class Model:
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
-        """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
-        return to_images(
-            self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample,
-            self.name,
-        )
+        """uint8 images [n, height, width, 3] of latents [n, c, h, w], some at a time so that memory holds them (`memory.slices`)."""
+        vae = self.pipeline.vae
+        size = memory.slices(self, len(latents))
+        memory.bring(self, "vae", room=size * memory.of_model(self).decoding)
+        parts = [
+            self._decoded(vae, part / vae.config.scaling_factor) for part in latents.split(size)
+        ]
+        return to_images(torch.cat(parts), self.name)
+
+    def _decoded(self, vae: Any, latents: Latents) -> Tensor:
+        """Pixels of latents; in halves where memory runs out, of a single one in tiles; in float32 what overflows in float16."""
+        try:
+            pixels = vae.decode(latents.to(vae.dtype)).sample
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_short(error):
+                raise
+            pixels = None
+        if pixels is None:
+            memory.release(self.device)
+            if len(latents) > 1:
+                return torch.cat([self._decoded(vae, part) for part in latents.chunk(2)])
+            return _in_tiles(vae, latents)
+        if vae.dtype == torch.float16 and not torch.isfinite(pixels).all():
+            nn.Module.to(vae, torch.float32)
+            try:
+                pixels = vae.decode(latents).sample
+            finally:
+                nn.Module.to(vae, torch.float16)  # the same weights: they were float16
+        return pixels.float()
+
+
+def _in_tiles(vae: Any, latents: Latents) -> Tensor:
+    """Pixels of one picture, decoded in tiles that overlap: its last resort, as their seams are blended."""
+    warnings.warn(
+        "There is too little memory to decode a picture whole: it is decoded in tiles, which changes it a little along their seams.",
+        Notice,
+        stacklevel=2,
+    )
+    vae.enable_tiling()
+    try:
+        return vae.decode(latents.to(vae.dtype)).sample.float()
+    finally:
+        vae.disable_tiling()
 
 
 def to_images(pixels: Tensor, name: str) -> Images:
@@ -162,11 +225,5 @@ def to_images(pixels: Tensor, name: str) -> Images:
         raise UserError(
             f"{name}, decoding after the last step: the pixels are no finite numbers; load the decoder (VAE) in full precision."
         )
-    return (
-        ((pixels / 2 + 0.5).clamp(0, 1) * 255)
-        .round()
-        .to(torch.uint8)
-        .permute(0, 2, 3, 1)
-        .cpu()
-        .numpy()
-    )
+    whole = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return whole.permute(0, 2, 3, 1).cpu().numpy()
