@@ -111,31 +111,38 @@ def _smaller(model: Model, size: int) -> int:
 class Keeper:
     """``with Keeper(store) as keeper: keeper.put(key, image)`` encodes, hashes and writes images on threads.
 
-    On leaving, all are written, also when the block fails; an error of the store is raised by the next `put`, or on leaving.
+    On leaving, all are written, also when the block fails; an error of the store is raised by `check`, or on leaving.
     """
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
         self._pool = ThreadPoolExecutor(THREADS)
         self._waiting: deque[Future[None]] = deque()
+        self._errors: list[BaseException] = []
 
     def __enter__(self) -> "Keeper":
         return self
 
     def put(self, name: str, image: Image) -> None:
-        """Store an image soon.
+        """Store an image soon."""
+        if self._store is not None:
+            self._collect(WAITING)
+            self._waiting.append(self._pool.submit(self._store.put_image, name, image))
 
-        Raises:
-            UserError: an earlier one could not be written.
-        """
-        assert self._store is not None
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= WAITING):
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._store.put_image, name, image))
+    def check(self) -> None:
+        """Raise the first error so far, before more is computed that could not be kept."""
+        self._collect(WAITING)
+        if self._errors:
+            raise self._errors[0]
+
+    def _collect(self, most: int) -> None:
+        """Take note of what is done; wait until no more than so many images are not."""
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) > most):
+            if error := self._waiting.popleft().exception():
+                self._errors.append(error)
 
     def __exit__(self, kind: Any, *error: object) -> None:
         self._pool.shutdown(wait=True)
-        while self._waiting:
-            future = self._waiting.popleft()
-            if kind is None:
-                future.result()
+        self._collect(0)
+        if kind is None:
+            self.check()

@@ -198,7 +198,7 @@ def generate(
             for i, image in zip(part, made):
                 if images[i] is None:
                     images[i] = image
-                    if store:
-                        keeper.put(keys[i], image)
+                    keeper.put(keys[i] if store else "", image)
+            keeper.check()
             bar.update(len(part))
     return np.stack([image for image in images if image is not None])  # all are there now

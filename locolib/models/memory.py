@@ -184,7 +184,7 @@ def release(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
-def bring(model: Any, *names: str, room: float = 0.0) -> None:
+def bring(model: Any, *names: str, room: int = 0) -> None:
     """Have these parts of a model where it computes, with `room` bytes beside them; others leave for the CPU only if they must.
 
     The text encoders go first: they are needed once for each prompt, T5-XXL takes 9 GiB.  Where all fits nothing moves.

@@ -83,7 +83,9 @@ def cast(pipeline: Any, parts: tuple[str, ...], wanted: torch.dtype, *, upcast: 
     for name in parts:
         part: nn.Module = getattr(pipeline, name)
         own = decoder_dtype(part, wanted, upcast=upcast) if name == "vae" else wanted
-        nn.Module.to(part, own)  # diffusers' own warns of parts to keep in float32 where there are none
+        nn.Module.to(
+            part, own
+        )  # diffusers' own warns of parts to keep in float32 where there are none
         if own == torch.float16:
             kept = getattr(part, "_keep_in_fp32_modules", None) or ()
             for path, module in part.named_modules():

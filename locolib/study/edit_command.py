@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source, parse_layers
+from .options import Compile, Device, Dtype, Source, computing, parse_layers
 
 METHODS = {
     "spares": "LocoEdit with rows that must stay (ours)",
@@ -102,6 +102,9 @@ def edit(
     pictures: Pictures = 24,
     force: Force = False,
     source: Source = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
 
@@ -116,6 +119,7 @@ def edit(
 
     _check_options(method, tokens, kind, pictures)
     check_out(out)
+    computing(device, dtype, compiled)
     spec = find(model)
     known = (
         read(attribute, prompts)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source
+from .options import Compile, Device, Dtype, Source, computing
 
 
 def localize(
@@ -26,6 +26,9 @@ def localize(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
     source: Source = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
     from ..drawing.text import check_prompts
@@ -36,6 +39,7 @@ def localize(
     from ..store import Store
     from .costs import cost
 
+    computing(device, dtype, compiled)
     spec, chosen = find(model), profiles.profile(profile)
     if m is not None and search:
         raise UserError("Give either --m or --search, not both.")
