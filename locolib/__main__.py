@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from . import Notice, UserError
+from .study.doctor_command import doctor
 from .study.edit_command import edit
 from .study.localize_command import localize
-from .study.options import Lora, Source, parse_layers
+from .study.options import Compile, Device, Dtype, Lora, Source, computing, parse_layers
 from .study.rate_command import rate
 
 _showwarning = warnings.showwarning
@@ -59,11 +60,18 @@ def models() -> None:
 
 
 @app.command()
-def layers(model: str, source: Source = None, lora: Lora = None) -> None:
+def layers(
+    model: str,
+    source: Source = None,
+    lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
     """Show the cross-attention layers of MODEL in execution order."""
     from .drawing.layers import sites
     from .models import load
 
+    computing(device, dtype)
     loaded = load(model, source=source, lora=lora)
     side = loaded.latent_shape[1]
     typer.echo(f"{'index':>5}  {'block':14} {'resolution':>10}  {'K':>12} {'V':>12}  path")
@@ -101,6 +109,9 @@ def generate(
     ] = Path("grid.png"),
     source: Source = None,
     lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Generate images, optionally with other prompts in some layers."""
     import numpy as np
@@ -114,6 +125,7 @@ def generate(
     from .store import check_out
 
     check_out(out, ".png", ".jpg", ".jpeg")
+    computing(device, dtype, compiled)
     spec = find(model)
     changes = tuple(
         Altered(layers=chosen, prompt=text) for chosen, text in map(parse_alteration, alter or ())
@@ -135,6 +147,7 @@ def generate(
     typer.echo(f"{out}: {len(prompt)} rows, {grid.shape[1]} columns")
 
 
+app.command()(doctor)
 app.command()(localize)
 app.command()(edit)
 
@@ -149,10 +162,14 @@ def study(
     book_only: Annotated[
         bool, typer.Option("--book-only", help="Render the notebooks executed before.")
     ] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Run the notebooks in order and render the book to build/site."""
     from .study import runner
 
+    computing(device, dtype, compiled)
     runner.study(profile=profile, model=model, book_only=book_only)
 
 

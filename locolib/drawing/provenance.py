@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..models import Model, Scorer
 from ..store import read_bytes
 from .sampling import Settings
@@ -27,6 +29,13 @@ def processor() -> str:
         else platform.processor() or platform.machine()
     )
     return f"{name}, {processors()} core{'s' * (processors() != 1)}"
+
+
+def device(model: Model) -> str:
+    """Where a model computes: cpu, or the card by its name."""
+    if model.device.type == "cuda":
+        return f"{model.device} ({torch.cuda.get_device_name(model.device)})"
+    return str(model.device)
 
 
 def versions() -> dict[str, str]:
@@ -55,7 +64,8 @@ def provenance(
         "seeds": list(seeds),
         "steps": settings.steps,
         "guidance": settings.guidance,
-        "device": str(model.device),
+        "device": device(model),
+        "precision": model.precision,
         "processor": processor(),
         "minutes": round(minutes, 2),
         **more,

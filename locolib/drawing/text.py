@@ -272,9 +272,9 @@ def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextMan
         table = encoder.get_input_embeddings().weight
         noise = (
             prompt.size
-            * table[ids].std()
-            * torch.randn(len(ids), table.shape[1], generator=generator).to(table)
-        )
+            * table[ids].float().std()
+            * torch.randn(len(ids), table.shape[1], generator=generator).to(table.device)
+        ).to(table)
         yield from (
             replacing(module, _adding(noise, at.subject))
             for module in encoder.modules()

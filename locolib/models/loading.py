@@ -16,10 +16,11 @@ from huggingface_hub import try_to_load_from_cache
 from transformers.utils import logging as transformers_logging
 
 from .. import UserError
-from . import single_file
+from . import precision, single_file
 from .adapters import lora_file, merge
 from .architecture import difference
 from .families import FAMILIES
+from .memory import settle
 from .parts import load_parts
 from .registry import MODELS, ORGANISMS, Spec, find
 from .schedules import scheduler
@@ -48,11 +49,6 @@ _WITHOUT: dict[str, dict[str, Any]] = {
 }
 
 
-def device() -> torch.device:
-    """A GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def is_here(spec: Spec) -> bool:
     """Whether the model can be loaded without the network."""
     if spec.bundled:
@@ -63,7 +59,14 @@ def is_here(spec: Spec) -> bool:
     )
 
 
-def load(name: str, *, source: str | Path | None = None, lora: str | Path | None = None) -> Model:
+def load(
+    name: str,
+    *,
+    source: str | Path | None = None,
+    lora: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
     """Load a model of the registry as an ordinary diffusers pipeline, latent ones with a DDIM scheduler (the paper's sampler).
 
     Args:
@@ -71,13 +74,15 @@ def load(name: str, *, source: str | Path | None = None, lora: str | Path | None
         source: what to load instead of the known sources: a diffusers folder, OWNER/NAME or OWNER/NAME@REVISION of the hub, or
             one ``.safetensors`` file of a whole model, which needs no network.
         lora: a LoRA to merge into the weights, by diffusers or kohya.
+        device, dtype: where it computes, and in which type of numbers (see `precision`).
 
     Raises:
-        UserError: unknown name, missing, gated or broken checkpoint, or one of another architecture than the name says.
+        UserError: unknown name, device or type, missing, gated or broken checkpoint, or one of another architecture than the name says.
     """
-    spec = find(name)
+    spec, where = find(name), precision.device(device)
+    kind = precision.dtype(dtype, where)
     file = lora_file(lora) if lora else None
-    pipeline, loaded = _pipeline(spec, source)
+    pipeline, loaded = _pipeline(spec, source, torch.float32 if file else kind)
     family = FAMILIES[type(pipeline).__name__]
     if file:
         with _quiet():
@@ -88,7 +93,10 @@ def load(name: str, *, source: str | Path | None = None, lora: str | Path | None
     pipeline.unet.to(
         memory_format=torch.channels_last
     )  # the layout that convolutions prefer, on CPUs too
-    return family(spec=spec, pipeline=pipeline.to(device()), source=loaded)
+    precision.cast(pipeline, family.parts, kind, upcast=family.upcast)
+    model = family(spec=spec, pipeline=pipeline, source=loaded, place=where)
+    settle(model)
+    return model
 
 
 def _places(spec: Spec, source: str | Path | None) -> list[Place]:
@@ -100,7 +108,9 @@ def _places(spec: Spec, source: str | Path | None) -> list[Place]:
     return [Place(kind="hub", where=known) for known in spec.sources]
 
 
-def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline, str]:
+def _pipeline(
+    spec: Spec, source: str | Path | None, dtype: torch.dtype
+) -> tuple[DiffusionPipeline, str]:
     """(pipeline, NAME@REVISION), from the first source that works; none is loaded before its configuration fits."""
     problems = []
     for at in _places(spec, source):
@@ -110,7 +120,7 @@ def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline,
         try:
             if differs := _difference(spec, at):
                 raise _Other(f"{at} is not a {spec.title}: {differs}.")
-            pipeline, found = _from_pretrained(spec, at)
+            pipeline, found = _from_pretrained(spec, at, dtype)
         except _Other:
             raise
         except Exception as error:  # every library below raises its own kinds: one sentence for all
@@ -172,19 +182,19 @@ def _difference(spec: Spec, at: Place) -> str:
     return f"{differs}; by its architecture it is {' or '.join(others)}" if others else differs
 
 
-def _from_pretrained(spec: Spec, at: Place) -> tuple[DiffusionPipeline, str]:
+def _from_pretrained(spec: Spec, at: Place, dtype: torch.dtype) -> tuple[DiffusionPipeline, str]:
     """(pipeline with the family's scheduler, revision) of a place that is the model."""
     without, family = _WITHOUT[spec.pipeline], FAMILIES[spec.pipeline]
     if at.kind == "file":
         folder, file = Path(at.where).parent, Path(at.where)
         with _quiet():
-            pipeline = single_file.load_file(spec.name, file, torch.float32, without)
+            pipeline = single_file.load_file(spec.name, file, dtype, without)
         saved = dict(pipeline.scheduler.config)
     else:
         folder = fetched(at, without)
         saved = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
         with _quiet():
-            parts = load_parts(folder, family.parts, torch.float32)
+            parts = load_parts(folder, family.parts, dtype)
             pipeline = DiffusionPipeline.from_pretrained(
                 folder, local_files_only=True, **parts, **without
             )

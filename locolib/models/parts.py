@@ -25,7 +25,7 @@ IGNORED = (
 
 
 def load_parts(folder: Path, names: Iterable[str], dtype: torch.dtype) -> dict[str, nn.Module]:
-    """The modules `names` of a pipeline folder, in `dtype`, each from its half-precision file where it has one.
+    """The modules `names` of a pipeline folder, in `dtype` (a decoder in float32), each from its half-precision file where it has one.
 
     Raises:
         UserError: a part is not listed, or has weights that are missing, misshapen, or unknown to it.
@@ -42,7 +42,7 @@ def _part(folder: Path, name: str, listed: Any, dtype: torch.dtype) -> nn.Module
         folder / name,
         variant=variant(folder / name),
         use_safetensors=True,
-        dtype=dtype,
+        dtype=torch.float32 if name == "vae" else dtype,
         local_files_only=True,
         output_loading_info=True,
     )

@@ -54,7 +54,7 @@ _SHAPES = dict[str, tuple[int, ...]]
 def shapes(file: str | Path) -> _SHAPES:
     """Names and shapes of a safetensors file's tensors; no weight is read."""
     with safe_open(file, "pt") as opened:
-        return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}
+        return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 (it cannot be iterated)
 
 
 def difference(name: str, found: _SHAPES) -> str:
@@ -102,7 +102,7 @@ def load_file(
     with _configured(name) as folder:
         parts = {
             "unet": _filled(folder / "unet", UNet2DConditionModel, _UNET, weights, dtype),
-            "vae": _filled(folder / "vae", AutoencoderKL, _VAE, weights, dtype),
+            "vae": _filled(folder / "vae", AutoencoderKL, _VAE, weights, torch.float32),
         }
         for part, prefix in zip(encoders, _TEXT[name]):
             kind = CLIPTextModelWithProjection if part == "text_encoder_2" else CLIPTextModel

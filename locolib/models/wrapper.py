@@ -1,5 +1,6 @@
 """A loaded model: one face for every family, so that no code outside this package knows which kind it holds."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -7,9 +8,12 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
-from .. import UserError
+from .. import Notice, UserError
 from ..store import key
+from . import memory
+from .encoders import encoders
 from .fingerprint import fingerprint, settings
+from .precision import title
 from .registry import Spec
 from .shapes import Images, Latents, Noise, TextStates
 
@@ -37,18 +41,21 @@ class Model:
         pipeline: the diffusers pipeline.
         source: what was loaded: NAME@REVISION, a commit of the hub or a hash of the files.
         marks: what else was done to it that its weights and its scheduler's configuration do not tell.
+        place: where it computes; None: where its UNet is.  Parts that do not fit there wait on the CPU (`memory.bring`).
     """
 
     spec: Spec
     pipeline: DiffusionPipeline
     source: str = ""
     marks: tuple[str, ...] = ()
+    place: torch.device | None = None
     sampler: ClassVar[str] = "ddim"  # the paper's; named in the key of every image
     parts: ClassVar[tuple[str, ...]] = (
         "unet",
         "text_encoder",
         "vae",
     )  # components whose weights determine an image
+    upcast: ClassVar[bool] = False  # whether its decoder overflows in float16
 
     @property
     def name(self) -> str:
@@ -77,7 +84,20 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        return self.pipeline.device
+        """Where it computes."""
+        return self.place or self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of numbers of its UNet, and of keys, values and pooled text."""
+        return next(self.unet.parameters()).dtype
+
+    @property
+    def precision(self) -> str:
+        """Its types of numbers in words: the UNet's, and the decoder's where that is another one."""
+        vae = getattr(self.pipeline, "vae", None)
+        own = self.dtype if vae is None else vae.dtype
+        return title(self.dtype) + ("" if own == self.dtype else f", decoder {title(own)}")
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -145,14 +165,15 @@ class Model:
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Encoded:
-        """Text states of prompts, padded to `tokens`."""
+        """Text states of prompts, padded to `tokens`, in the UNet's type; the text encoders are brought to where it computes."""
+        memory.bring(self, *encoders(self.pipeline))
+        return self._encode(prompts)
+
+    def _encode(self, prompts: list[str]) -> Encoded:
         read, encoder = self.tokenized(self.tokenizer, prompts), self.pipeline.text_encoder
         masked = getattr(encoder.config, "use_attention_mask", False)
-        return Encoded(
-            states=encoder(read.input_ids, attention_mask=read.attention_mask if masked else None)[
-                0
-            ]
-        )
+        states = encoder(read.input_ids, attention_mask=read.attention_mask if masked else None)[0]
+        return Encoded(states=states.to(self.dtype))
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         """What the UNet is called with beside the noisy rows and the time step; `pooled` is gathered from `Encoded`."""
@@ -175,8 +196,12 @@ class Model:
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Images:
-        """uint8 images [n, height, width, 3] of latents [n, c, h, w]."""
-        return to_images(self.pipeline.vae.decode(self.unscaled(latents)).sample, self.name)
+        """uint8 images [n, height, width, 3] of latents [n, c, h, w], some at a time so that memory holds them (`memory.slices`)."""
+        vae = self.pipeline.vae
+        size = memory.slices(self, len(latents))
+        memory.bring(self, "vae", room=size * memory.of_model(self).decoding)
+        parts = [self._decoded(vae, self.unscaled(part)) for part in latents.split(size)]
+        return to_images(torch.cat(parts), self.name)
 
     def unscaled(self, latents: Latents) -> Latents:
         """Latents as the VAE reads them; SDXL's may be normalised by channel (`latents_mean`, `latents_std`)."""
@@ -187,6 +212,41 @@ class Model:
             return latents
         mean, std = (torch.tensor(values).to(latents).view(1, -1, 1, 1) for values in (mean, std))
         return latents * std + mean
+
+    def _decoded(self, vae: Any, latents: Latents) -> Tensor:
+        """Pixels of latents; in halves where memory runs out, of a single one in tiles; in float32 what overflows in float16."""
+        try:
+            pixels = vae.decode(latents.to(vae.dtype)).sample
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_short(error):
+                raise
+            pixels = None
+        if pixels is None:
+            memory.release(self.device)
+            if len(latents) > 1:
+                return torch.cat([self._decoded(vae, part) for part in latents.chunk(2)])
+            return _in_tiles(vae, latents)
+        if vae.dtype == torch.float16 and not torch.isfinite(pixels).all():
+            nn.Module.to(vae, torch.float32)
+            try:
+                pixels = vae.decode(latents).sample
+            finally:
+                nn.Module.to(vae, torch.float16)  # the same weights: they were float16
+        return pixels.float()
+
+
+def _in_tiles(vae: Any, latents: Latents) -> Tensor:
+    """Pixels of one picture, decoded in tiles that overlap: its last resort, as their seams are blended."""
+    warnings.warn(
+        "There is too little memory to decode a picture whole: it is decoded in tiles, which changes it a little along their seams.",
+        Notice,
+        stacklevel=2,
+    )
+    vae.enable_tiling()
+    try:
+        return vae.decode(latents.to(vae.dtype)).sample.float()
+    finally:
+        vae.disable_tiling()
 
 
 def to_images(pixels: Tensor, name: str) -> Images:
@@ -199,11 +259,5 @@ def to_images(pixels: Tensor, name: str) -> Images:
         raise UserError(
             f"{name}, decoding after the last step: the pixels are no finite numbers; load the decoder (VAE) in full precision."
         )
-    return (
-        ((pixels / 2 + 0.5).clamp(0, 1) * 255)
-        .round()
-        .to(torch.uint8)
-        .permute(0, 2, 3, 1)
-        .cpu()
-        .numpy()
-    )
+    whole = ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return whole.permute(0, 2, 3, 1).cpu().numpy()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Lora, Source, parse_layers
+from .options import Compile, Device, Dtype, Lora, Source, computing, parse_layers
 
 METHODS = {
     "spares": "LocoEdit with rows that must stay (ours)",
@@ -103,6 +103,9 @@ def edit(
     force: Force = False,
     source: Source = None,
     lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
 
@@ -117,6 +120,7 @@ def edit(
 
     _check_options(method, tokens, kind, pictures)
     check_out(out)
+    computing(device, dtype, compiled)
     spec = find(model)
     known = (
         read(attribute, prompts)

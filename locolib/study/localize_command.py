@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Lora, Source
+from .options import Compile, Device, Dtype, Lora, Source, computing
 
 
 def localize(
@@ -27,6 +27,9 @@ def localize(
     ] = False,
     source: Source = None,
     lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
     from ..drawing.text import check_prompts
@@ -37,6 +40,7 @@ def localize(
     from ..store import Store
     from .costs import cost
 
+    computing(device, dtype, compiled)
     spec, chosen = find(model), profiles.profile(profile)
     if m is not None and search:
         raise UserError("Give either --m or --search, not both.")
