@@ -1,5 +1,6 @@
 """The command line: ``locolib --help``."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -29,10 +30,27 @@ def main() -> None:
     _said.clear()
     warnings.showwarning = _told
     try:
+        _in_utf8()
         app()
     except UserError as error:
         typer.echo(f"locolib: {error}", err=True)
         sys.exit(2)
+
+
+def _in_utf8() -> None:
+    """Start again in UTF-8 where the locale has another encoding: under an ASCII one no other letter can be read or printed.
+
+    Raises:
+        UserError: a word of the command is not written in UTF-8.
+    """
+    if "utf" not in sys.getfilesystemencoding():
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "locolib", *sys.argv[1:]])
+    for word in sys.argv[1:]:
+        if not word.isascii() and os.fsencode(word).decode(errors="replace") != word:
+            raise UserError(
+                f"The word {ascii(word)} of the command is not written in UTF-8; write it so."
+            )
 
 
 def _told(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:

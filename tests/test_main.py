@@ -262,3 +262,25 @@ def test_a_published_checkpoint_offline_does_not_hang(tmp_path):
 )
 def test_alterations_are_read(text, layers):
     assert __main__.parse_alteration(text)[0] == layers
+
+
+def test_a_prompt_in_other_letters_under_an_ascii_locale(organisms, tmp_path):
+    """Whether it is a word of the command or of what is printed; a word that is no UTF-8 is one sentence."""
+    environment = os.environ | {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "LOCOLIB_ORGANISMS": str(organisms),
+        "LOCOLIB_STORE": str(tmp_path / "store"),
+    }
+
+    def run(prompt: bytes):
+        command = [sys.executable, "-m", "locolib", "generate", MODEL, prompt, "--steps", "1"]
+        out = str(tmp_path / "bild-é.png").encode()
+        return subprocess.run([*command, b"--out", out], capture_output=True, env=environment)
+
+    done = run("un café".encode())
+    assert done.returncode == 0 and "bild-é.png: 1 rows".encode() in done.stdout
+    done = run(b"un caf\xe9")
+    assert done.returncode == 2 and b"is not written in UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr

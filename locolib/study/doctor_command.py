@@ -98,7 +98,11 @@ def _said(model: Any) -> Iterator[str]:
     yield f"sampling      {model.sampler.upper()}, which predicts {predicts}; pictures of {model.side} x {model.side}"
     needs = ", ".join(f"{batch}: {predict(model, batch) / GIB:.2f}" for batch in BATCHES)
     yield f"memory        GiB predicted by batch, {needs}"
-    cost = speed(model, Settings(steps=spec.steps, guidance=spec.guidance, batch=ROWS))
+    try:
+        cost = speed(model, Settings(steps=spec.steps, guidance=spec.guidance, batch=ROWS))
+    except UserError as error:
+        yield f"time          not measured: {error}"
+        return
     yield f"time          {cost.seconds:.2f} seconds an image at {spec.steps} steps, in batches of {ROWS}"
     yield f"disk          {cost.size * 1000 / 1e6:.0f} MB for 1000 images at most"
 
