@@ -82,6 +82,54 @@ def test_generate_alters_layers(run, tmp_path):
     assert not np.array_equal(altered, clean)
 
 
+@pytest.fixture
+def computing(monkeypatch):
+    """What the commands leave in the environment for what they start is gone after a test."""
+    for name in ("LOCOLIB_DEVICE", "LOCOLIB_DTYPE", "LOCOLIB_COMPILE"):
+        monkeypatch.setenv(name, "auto")
+
+
+def test_a_type_of_numbers_is_asked_for(run, computing, tmp_path):
+    for kind in ("float32", "bfloat16"):
+        code, _, _ = run(
+            *("generate", MODEL, "a cat", "--steps", "2", "--device", "cpu", "--dtype", kind),
+            *("--compile", "off", "--out", f"{kind}.png"),
+        )
+        assert code == 0 and os.environ["LOCOLIB_DTYPE"] == kind, "notebooks inherit it"
+    full, half = (
+        np.asarray(Image.open(tmp_path / f"{kind}.png")).astype(int)
+        for kind in ("float32", "bfloat16")
+    )
+    assert 0 < np.abs(full - half).mean() < 16
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("layers", MODEL),
+        ("generate", MODEL, "a cat"),
+        ("localize", MODEL, "--attribute", "style"),
+        ("edit", MODEL, "--attribute", "style", "--value", "monet", "--out", "new"),
+        ("study",),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize(
+    "option, value, words",
+    [
+        ("--device", "tpu", "Unknown device 'tpu'"),
+        ("--dtype", "int8", "Unknown type of numbers 'int8'"),
+        ("--device", "mps", "has no device 'mps'"),
+    ],
+)
+def test_a_device_or_a_type_that_there_is_not_is_one_sentence(
+    run, computing, monkeypatch, command, option, value, words
+):
+    monkeypatch.setattr("locolib.models.precision.is_there", lambda kind: kind == "cpu")
+    code, _, err = run(*command, option, value)
+    assert code == 2 and words in err and len(err.splitlines()) == 1
+
+
 def test_localize_prints_one_json_object(run):
     code, out, _ = run(
         "localize", MODEL, "--attribute", "style", "--m", "2", "--profile", "smoke", "--json"

@@ -399,7 +399,7 @@ def test_compiling_is_for_plans_that_pay_for_it_and_said_beforehand(model, monke
     plan.finished()
     assert not plan.on
     plan.finished()
-    assert plan.on and "is compiled once" in capsys.readouterr().out
+    assert plan.on and "is compiled once" in capsys.readouterr().err
     monkeypatch.setenv(compiling.COMPILE, "perhaps")
     with pytest.raises(UserError, match="'perhaps' .LOCOLIB_COMPILE.; choose one of auto, on, off"):
         compiling.Plan(model, 9)

@@ -61,7 +61,7 @@ def drawn(
                 release(model.device)
                 size = _smaller(model, len(part))
                 memory.forget()
-                parts.extendleft(reversed(_cut(part, size)))
+                parts = deque(_cut(range(part.start, batch.stop), size))
                 continue
             yield part, made
         plan.finished()

@@ -6,6 +6,7 @@ the UNet, and every other batch runs as ever.  The two agree as far as other sum
 """
 
 import os
+import sys
 from time import monotonic
 from typing import Any
 
@@ -65,7 +66,8 @@ class Plan:
     def _start(self, why: str) -> None:
         self.on = True
         tqdm.write(
-            f"{self._model.name}: the UNet is compiled once, which takes a minute or more ({why})."
+            f"{self._model.name}: the UNet is compiled once, which takes a minute or more ({why}).",
+            file=sys.stderr,
         )
 
 
