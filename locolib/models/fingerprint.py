@@ -45,14 +45,17 @@ def _hash(weight: Tensor) -> bytes:
 def _stamps(weights: Sequence[Tensor]) -> list[_Stamp]:
     """What is cheap to look at of each tensor; their values are fetched from a device in one go."""
     samples = [_sample(weight) for weight in weights]
+    kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for i, sample in enumerate(samples):
+        kinds.setdefault((sample.device, sample.dtype), []).append(i)
     seen: dict[int, bytes] = {}
-    for device in {sample.device for sample in samples}:
-        here = [i for i, sample in enumerate(samples) if sample.device == device]
-        values = torch.cat([samples[i] for i in here]).cpu().numpy()
+    for (_, kind), here in kinds.items():
+        raw = torch.cat([samples[i] for i in here]).cpu().view(torch.uint8).numpy().tobytes()
         at = 0
         for i in here:
-            seen[i] = values[at : at + len(samples[i])].tobytes()
-            at += len(samples[i])
+            size = len(samples[i]) * kind.itemsize
+            seen[i] = raw[at : at + size]
+            at += size
     return [
         (
             weight.data_ptr(),
@@ -67,16 +70,17 @@ def _stamps(weights: Sequence[Tensor]) -> list[_Stamp]:
 
 
 def _sample(weight: Tensor) -> Tensor:
-    """Values of a tensor, spread over its memory, as doubles; none of a tensor without memory."""
+    """Values of a tensor, spread over its memory; none of a tensor without memory."""
     weight = weight.detach()
     count = min(SAMPLE, weight.numel())
     if weight.is_meta or not count:
-        return torch.zeros(0, dtype=torch.float64)
-    dense = weight.is_contiguous() or (
+        return torch.zeros(0, dtype=torch.uint8)
+    step = max(1, weight.numel() // count)
+    if weight.is_contiguous() or (
         weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
-    )
-    flat = weight.as_strided((weight.numel(),), (1,)) if dense else weight.flatten()
-    return flat[:: max(1, weight.numel() // count)][:count].double()
+    ):
+        return weight.as_strided((count,), (step,))
+    return weight.flatten()[::step][:count]
 
 
 def _same(before: _Stamp, now: _Stamp) -> bool:
