@@ -67,7 +67,7 @@ def place(source: str | Path) -> Place:
         return Place(kind="file", where=str(path))
     if not (named := _HUB.fullmatch(str(source))) or path.is_absolute():
         raise UserError(
-            f"{source} is not a diffusers folder, no .safetensors file, and no OWNER/NAME or OWNER/NAME@REVISION of the hub."
+            f"{source} is not a diffusers folder (it has no model_index.json), no .safetensors file, and no OWNER/NAME or OWNER/NAME@REVISION of the hub."
         )
     return Place(kind="hub", where=named["id"], revision=named["revision"] or "")
 
