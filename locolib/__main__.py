@@ -1,5 +1,6 @@
 """The command line: ``locolib --help``."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from . import Notice, UserError
+from .study.doctor_command import doctor
 from .study.edit_command import edit
 from .study.localize_command import localize
-from .study.options import Source, parse_layers
+from .study.options import Compile, Device, Dtype, Lora, Source, computing, parse_layers
 from .study.rate_command import rate
 
 _showwarning = warnings.showwarning
@@ -28,10 +30,27 @@ def main() -> None:
     _said.clear()
     warnings.showwarning = _told
     try:
+        _in_utf8()
         app()
     except UserError as error:
         typer.echo(f"locolib: {error}", err=True)
         sys.exit(2)
+
+
+def _in_utf8() -> None:
+    """Start again in UTF-8 where the locale has another encoding: under an ASCII one no other letter can be read or printed.
+
+    Raises:
+        UserError: a word of the command is not written in UTF-8.
+    """
+    if "utf" not in sys.getfilesystemencoding():
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "locolib", *sys.argv[1:]])
+    for word in sys.argv[1:]:
+        if not word.isascii() and os.fsencode(word).decode(errors="replace") != word:
+            raise UserError(
+                f"The word {ascii(word)} of the command is not written in UTF-8; write it so."
+            )
 
 
 def _told(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -59,12 +78,19 @@ def models() -> None:
 
 
 @app.command()
-def layers(model: str, source: Source = None) -> None:
+def layers(
+    model: str,
+    source: Source = None,
+    lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
     """Show the cross-attention layers of MODEL in execution order."""
     from .drawing.layers import sites
     from .models import load
 
-    loaded = load(model, source=source)
+    computing(device, dtype)
+    loaded = load(model, source=source, lora=lora)
     side = loaded.latent_shape[1]
     typer.echo(f"{'index':>5}  {'block':14} {'resolution':>10}  {'K':>12} {'V':>12}  path")
     for site in sites(loaded.unet):
@@ -100,6 +126,10 @@ def generate(
         Path, typer.Option(help="Image (.png, .jpg) to write: a row per prompt, a column per seed.")
     ] = Path("grid.png"),
     source: Source = None,
+    lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Generate images, optionally with other prompts in some layers."""
     import numpy as np
@@ -113,6 +143,7 @@ def generate(
     from .store import check_out
 
     check_out(out, ".png", ".jpg", ".jpeg")
+    computing(device, dtype, compiled)
     spec = find(model)
     changes = tuple(
         Altered(layers=chosen, prompt=text) for chosen, text in map(parse_alteration, alter or ())
@@ -125,7 +156,7 @@ def generate(
     ]
     check(rows, spec.layers)
     check_seeds(rows)
-    loaded = load(model, source=source)
+    loaded = load(model, source=source, lora=lora)
     warn_unread(loaded, [*prompt, negative, *(change.prompt for change in changes)])
     images = sample(loaded, rows, settings)
     grid = images.reshape(len(prompt), -1, *images.shape[1:])
@@ -134,6 +165,7 @@ def generate(
     typer.echo(f"{out}: {len(prompt)} rows, {grid.shape[1]} columns")
 
 
+app.command()(doctor)
 app.command()(localize)
 app.command()(edit)
 
@@ -148,10 +180,14 @@ def study(
     book_only: Annotated[
         bool, typer.Option("--book-only", help="Render the notebooks executed before.")
     ] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Run the notebooks in order and render the book to build/site."""
     from .study import runner
 
+    computing(device, dtype, compiled)
     runner.study(profile=profile, model=model, book_only=book_only)
 
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from PIL import Image
 from . import UserError
 
 DEFAULT = Path("build/store")
+READERS = 4  # threads that read images
 SEAL = b"loCk"  # the chunk that seals a PNG: private, and ancillary, so that every other reader skips it
 END = b"\0\0\0\0IEND\xaeB`\x82"  # a PNG's last chunk
 ENDING = 44 + len(END)  # bytes of `_ending`
@@ -158,6 +160,11 @@ class Store:
             return None
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
+
+    def images(self, names: Iterable[str]) -> list[np.ndarray | None]:
+        """The images stored under some keys, read side by side."""
+        with ThreadPoolExecutor(READERS) as pool:
+            return list(pool.map(self.image, names))
 
     def shown(self, name: str) -> np.ndarray:
         """The image [h, w, 3] of a finished run, for a figure, where nothing is made again.

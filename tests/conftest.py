@@ -71,6 +71,15 @@ def _parts(kind: str) -> dict:
     }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def learnt(tmp_path_factory) -> Iterator[Path]:
+    """Revisions of sources that tests load are not kept in the user's store."""
+    path = tmp_path_factory.mktemp("learnt") / "sources.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models.sources, "memory", lambda: path)
+        yield path
+
+
 @pytest.fixture(scope="session")
 def random_organisms(tmp_path_factory) -> Path:
     """A folder like data/organisms with random weights: the true layers of each family, 16 channels wide."""

@@ -223,3 +223,27 @@ def test_a_tail_that_says_nothing_may_be_cut(model):
         ],
         "own.csv",
     )
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a house by (monet), at night",
+        'a house by "monet"',
+        "a house by 'monet' at night",
+        "[monet] style painting of a house",
+        "a house by monet",
+    ],
+)
+def test_a_subject_in_brackets_or_quotes_is_found(any_model, prompt):
+    """T5 has other tokens for a word that follows a sign than for one that follows a space."""
+    at = positions(any_model, prompt, "monet").subject
+    tokens = any_model.tokenizer.convert_ids_to_tokens(token_ids(any_model, prompt))
+    read = "".join(tokens[i] for i in at).replace("</w>", "").strip("▁")
+    assert read == "monet" and at == tuple(range(at[0], at[-1] + 1))
+
+
+@pytest.mark.parametrize("words", ["mone", "onet"])
+def test_a_part_of_a_word_is_not_found(any_model, words):
+    with pytest.raises(UserError, match="does not occur"):
+        positions(any_model, "a house by (monet), at night", words)

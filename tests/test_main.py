@@ -82,6 +82,54 @@ def test_generate_alters_layers(run, tmp_path):
     assert not np.array_equal(altered, clean)
 
 
+@pytest.fixture
+def computing(monkeypatch):
+    """What the commands leave in the environment for what they start is gone after a test."""
+    for name in ("LOCOLIB_DEVICE", "LOCOLIB_DTYPE", "LOCOLIB_COMPILE"):
+        monkeypatch.setenv(name, "auto")
+
+
+def test_a_type_of_numbers_is_asked_for(run, computing, tmp_path):
+    for kind in ("float32", "bfloat16"):
+        code, _, _ = run(
+            *("generate", MODEL, "a cat", "--steps", "2", "--device", "cpu", "--dtype", kind),
+            *("--compile", "off", "--out", f"{kind}.png"),
+        )
+        assert code == 0 and os.environ["LOCOLIB_DTYPE"] == kind, "notebooks inherit it"
+    full, half = (
+        np.asarray(Image.open(tmp_path / f"{kind}.png")).astype(int)
+        for kind in ("float32", "bfloat16")
+    )
+    assert 0 < np.abs(full - half).mean() < 16
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("layers", MODEL),
+        ("generate", MODEL, "a cat"),
+        ("localize", MODEL, "--attribute", "style"),
+        ("edit", MODEL, "--attribute", "style", "--value", "monet", "--out", "new"),
+        ("study",),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize(
+    "option, value, words",
+    [
+        ("--device", "tpu", "Unknown device 'tpu'"),
+        ("--dtype", "int8", "Unknown type of numbers 'int8'"),
+        ("--device", "mps", "has no device 'mps'"),
+    ],
+)
+def test_a_device_or_a_type_that_there_is_not_is_one_sentence(
+    run, computing, monkeypatch, command, option, value, words
+):
+    monkeypatch.setattr("locolib.models.precision.is_there", lambda kind: kind == "cpu")
+    code, _, err = run(*command, option, value)
+    assert code == 2 and words in err and len(err.splitlines()) == 1
+
+
 def test_localize_prints_one_json_object(run):
     code, out, _ = run(
         "localize", MODEL, "--attribute", "style", "--m", "2", "--profile", "smoke", "--json"
@@ -282,3 +330,25 @@ def test_a_published_checkpoint_offline_does_not_hang(tmp_path):
 )
 def test_alterations_are_read(text, layers):
     assert __main__.parse_alteration(text)[0] == layers
+
+
+def test_a_prompt_in_other_letters_under_an_ascii_locale(organisms, tmp_path):
+    """Whether it is a word of the command or of what is printed; a word that is no UTF-8 is one sentence."""
+    environment = os.environ | {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "LOCOLIB_ORGANISMS": str(organisms),
+        "LOCOLIB_STORE": str(tmp_path / "store"),
+    }
+
+    def run(prompt: bytes):
+        command = [sys.executable, "-m", "locolib", "generate", MODEL, prompt, "--steps", "1"]
+        out = str(tmp_path / "bild-é.png").encode()
+        return subprocess.run([*command, b"--out", out], capture_output=True, env=environment)
+
+    done = run("un café".encode())
+    assert done.returncode == 0 and "bild-é.png: 1 rows".encode() in done.stdout
+    done = run(b"un caf\xe9")
+    assert done.returncode == 2 and b"is not written in UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr

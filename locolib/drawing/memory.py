@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import UserError
-from ..models import Model
+from ..models import Encoded, Model
 from ..models.attention import project, reader
+from ..models.memory import KEPT, bring
 from ..models.shapes import PerLayer, TextStates
 from .layers import sites
 from .text import Corrupted, encode
@@ -155,30 +156,48 @@ class TextMemory:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._modules = [model.unet.get_submodule(site.path) for site in sites(model.unet)]
+        self._encoded: dict[Text, Encoded] = {}  # on the CPU: small, and few enough for any plan
+        self.forget()
+
+    def __len__(self) -> int:
+        """Prompts whose keys and values are kept."""
+        return len(self._number)
+
+    def forget(self) -> None:
+        """Let go of keys and values; what the text encoders gave stays, so that they are not needed again."""
         self._number: dict[Text, int] = {}
         self._kept: list[tuple[PerLayer, PerLayer]] = []  # per layer: K and V, rows are prompts
         self._pooled: Tensor | None = None  # rows are prompts
 
-    def __len__(self) -> int:
-        """Prompts that are kept."""
-        return len(self._number)
+    def trim(self) -> None:
+        """Forget keys and values if they take more than `models.memory.KEPT`."""
+        if sum(part.nbytes for pair in self._kept for part in pair) > KEPT:
+            self.forget()
+
+    @torch.no_grad()
+    def encode(self, prompts: Iterable[Text]) -> None:
+        """Text states of prompts not seen before, one by one (a prompt's K and V depend on it alone).
+
+        Of a whole plan at once, before the first image: then a text encoder that leaves the device need not come again.
+        """
+        for prompt in sorted({p for p in prompts if p not in self._encoded}, key=repr):
+            made = encode(self._model, prompt)
+            pooled = None if made.pooled is None else made.pooled.cpu()
+            self._encoded[prompt] = Encoded(states=made.states.cpu(), pooled=pooled)
 
     @torch.no_grad()
     def prepare(self, prompts: Iterable[Text]) -> None:
-        """Compute K and V of prompts not seen before, one by one (a prompt's K and V depend on it alone)."""
+        """Compute K and V of prompts of which none are kept."""
         new = sorted({prompt for prompt in prompts if prompt not in self._number}, key=repr)
         if not new:
             return
-        encoded = [encode(self._model, prompt) for prompt in new]
-        states = [e.states for e in encoded]
+        self.encode(new)
+        bring(self._model, "unet")
+        encoded, device = [self._encoded[prompt] for prompt in new], self._model.device
+        states = [e.states.to(device) for e in encoded]
         if encoded[0].pooled is not None:
-            self._pooled = torch.cat(
-                [
-                    pooled
-                    for pooled in (self._pooled, *(e.pooled for e in encoded))
-                    if pooled is not None
-                ]
-            )
+            more = [e.pooled.to(device) for e in encoded if e.pooled is not None]
+            self._pooled = torch.cat([*([] if self._pooled is None else [self._pooled]), *more])
         for layer, module in enumerate(self._modules):
             pairs = [project(module, state) for state in states]
             key, value = torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs])
@@ -196,10 +215,12 @@ class TextMemory:
         self.prepare(set().union(*(row.prompts() for row in rows)))
         before = [self._number[row.negative] for row in rows] if guided else []
         keys, values = [], []
+        places: dict[tuple[int, ...], Tensor] = {}  # most layers are told the same
         for layer, (key, value) in enumerate(self._kept):
-            index = torch.tensor(
-                before + [self._number[row.prompt_at(layer)] for row in rows], device=key.device
-            )
+            told = tuple(self._number[row.prompt_at(layer)] for row in rows)
+            if told not in places:
+                places[told] = torch.tensor([*before, *told], device=key.device)
+            index = places[told]
             keys.append(_dropped(self._placed(key[index], key, rows, layer), rows, layer, "key"))
             values.append(
                 _dropped(self._placed(value[index], value, rows, layer), rows, layer, "value")

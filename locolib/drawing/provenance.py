@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..models import Model, Scorer
 from ..store import read_bytes
 from .sampling import Settings
@@ -29,6 +31,13 @@ def processor() -> str:
     return f"{name}, {processors()} core{'s' * (processors() != 1)}"
 
 
+def device(model: Model) -> str:
+    """Where a model computes: cpu, or the card by its name."""
+    if model.device.type == "cuda":
+        return f"{model.device} ({torch.cuda.get_device_name(model.device)})"
+    return str(model.device)
+
+
 def versions() -> dict[str, str]:
     """Versions of what computes: for the provenance of every page."""
     names = ("locolib", "torch", "diffusers", "transformers", "open_clip_torch")
@@ -48,13 +57,15 @@ def provenance(
     """What a run's numbers were computed with: kept beside its table, and shown by ``locolib clean``; no `scorer` where none looked."""
     return {
         "model": model.name,
+        "source": model.source,
         "weights": model.fingerprint,
         **({"scorer": scorer.name} if scorer else {}),
         "prompts": prompts,
         "seeds": list(seeds),
         "steps": settings.steps,
         "guidance": settings.guidance,
-        "device": str(model.device),
+        "device": device(model),
+        "precision": model.precision,
         "processor": processor(),
         "minutes": round(minutes, 2),
         **more,

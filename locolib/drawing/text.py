@@ -17,6 +17,7 @@ from .. import Notice, UserError
 from ..models import Encoded, Model, TextState, encoders
 from ..prompts import Prompt
 from .hooks import all_of, copying, replacing
+from .words import by_letters
 
 Tokens = Literal["subject", "last", "onward", "eos", "all"]
 TOKENS: dict[Tokens, str] = {
@@ -77,11 +78,13 @@ def _at(model: Model, prompt: str, subject: str) -> tuple[int, ...]:
 def _everywhere(model: Model, prompt: str, words: str) -> list[tuple[int, ...]]:
     """Positions of some words' tokens in a prompt, before its end, once for each time that they occur."""
     ids, wanted = token_ids(model, prompt), [number for number, _, _ in model.pieces(words)]
-    return [
+    end = ids.index(model.tokenizer.eos_token_id)
+    found = [
         tuple(range(i, i + len(wanted)))
-        for i in range(ids.index(model.tokenizer.eos_token_id) - len(wanted) + 1)
+        for i in range(end - len(wanted) + 1)
         if wanted and ids[i : i + len(wanted)] == wanted
     ]
+    return found or [at for at in by_letters(model, prompt, words, ids[0]) if at[-1] < end]
 
 
 def read_and_cut(model: Model, prompt: str) -> tuple[str, str]:
@@ -272,9 +275,9 @@ def _corruptions(model: Model, prompt: Corrupted) -> Iterator[AbstractContextMan
         table = encoder.get_input_embeddings().weight
         noise = (
             prompt.size
-            * table[ids].std()
-            * torch.randn(len(ids), table.shape[1], generator=generator).to(table)
-        )
+            * table[ids].float().std()
+            * torch.randn(len(ids), table.shape[1], generator=generator).to(table.device)
+        ).to(table)
         yield from (
             replacing(module, _adding(noise, at.subject))
             for module in encoder.modules()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
-from . import registry
+from . import fitting, registry, schedules
 from .attention import is_cross_attention
 from .families import FAMILIES
 from .registry import Spec
@@ -62,6 +62,8 @@ def difference(spec: Spec, read: Callable[[str, str], dict[str, Any]]) -> str:
     if found != spec.pipeline:
         return f"it is a {found} instead of a {spec.pipeline}"
     unet, scheduler = read("unet", "config.json"), read("scheduler", "scheduler_config.json")
+    if odd := schedules.unfit(scheduler) or fitting.unfit(found, read):
+        return odd
     layers = sum(
         is_cross_attention(path, module) for path, module in skeleton(unet).named_modules()
     )

@@ -1,6 +1,7 @@
 """The inside of text encoders, found by structure: CLIP's and T5's token embeddings, attention and MLP of each layer."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,15 @@ def encoders(pipeline: Any) -> dict[str, nn.Module]:
     """A pipeline's text encoders by name, in the order in which their states are concatenated."""
     found = {name: getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2")}
     return {name: encoder for name, encoder in found.items() if encoder is not None}
+
+
+def text_parameters(config: Mapping[str, Any]) -> int:
+    """How many weights a published text encoder has, from its configuration (CLIP, or the encoder of T5 v1.1)."""
+    width, layers = config["hidden_size"], config["num_hidden_layers"]
+    if config["class"] == "T5EncoderModel":  # 64 heads of 64, a gated MLP 2.5 times as wide
+        return config["vocab_size"] * width + layers * (4 * width**2 + 3 * width * (5 * width // 2))
+    projection = config["projection_dim"] * width * (config["class"] != "CLIPTextModel")
+    return (config["vocab_size"] + 77) * width + layers * (12 * width**2 + 13 * width) + projection
 
 
 def text_states(pipeline: Any) -> tuple[TextState, ...]:

@@ -15,9 +15,9 @@ class StableDiffusionXL(Model):
     """Two text encoders side by side, penultimate layer of each; the second one's pooled text bypasses the layers."""
 
     parts: ClassVar[tuple[str, ...]] = ("unet", "text_encoder", "text_encoder_2", "vae")
+    upcast: ClassVar[bool] = True
 
-    @torch.no_grad()
-    def encode(self, prompts: list[str]) -> Encoded:
+    def _encode(self, prompts: list[str]) -> Encoded:
         """Both encoders' states, concatenated; all zeros for the empty prompt where the model was trained so."""
         pipeline, states = self.pipeline, []
         for tokenizer, encoder in (
@@ -29,10 +29,11 @@ class StableDiffusionXL(Model):
         told = torch.tensor(
             [float(bool(p) or not pipeline.config.force_zeros_for_empty_prompt) for p in prompts],
             device=self.device,
+            dtype=self.dtype,
         )
         return Encoded(
-            states=torch.cat(states, dim=-1) * told[:, None, None],
-            pooled=out.text_embeds * told[:, None],
+            states=torch.cat(states, dim=-1).to(told) * told[:, None, None],
+            pooled=out.text_embeds.to(told) * told[:, None],
         )
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
@@ -65,16 +66,17 @@ class DeepFloyd(Model):
     def tokens(self) -> int:
         return 77  # T5's tokenizer names no length that IF was trained with; its pipeline fixes this one as well
 
-    def spelt(self, text: str) -> str:
+    def spelt(self, text: str, tokenizer: Any = None) -> str:
         return (
             text.lower().strip()
         )  # without `clean_caption`, whose regular expressions delete words such as "r2d2"
 
-    @torch.no_grad()
-    def encode(self, prompts: list[str]) -> Encoded:
+    def _encode(self, prompts: list[str]) -> Encoded:
         ids = self.tokenized(self.tokenizer, prompts)
         states = self.pipeline.text_encoder(ids.input_ids, attention_mask=ids.attention_mask)[0]
-        return Encoded(states=self.unet.encoder_hid_proj(states), pooled=states)
+        states = states.to(self.dtype)
+        # where T5 makes the UNet wait on the CPU, this small part of it comes alone
+        return Encoded(states=self.unet.encoder_hid_proj.to(self.device)(states), pooled=states)
 
     def conditions(self, pooled: Tensor | None) -> dict[str, Any]:
         return {"encoder_hidden_states": pooled}

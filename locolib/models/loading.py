@@ -1,7 +1,6 @@
 """Loading: a bundled folder, a local folder, or the hub; what is wrong is said in one sentence."""
 
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +10,36 @@ from textwrap import shorten
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline
+from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
-from huggingface_hub import file_exists, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import try_to_load_from_cache
 from transformers.utils import logging as transformers_logging
 
 from .. import UserError
+from . import precision, single_file
+from .adapters import lora_file, merge
 from .architecture import difference
 from .families import FAMILIES
-from .fingerprint import fingerprint
-from .registry import ORGANISMS, Spec, find
+from .memory import settle
+from .parts import load_parts
+from .registry import MODELS, ORGANISMS, Spec, find
+from .schedules import scheduler
+from .sources import Place, configuration, fetched, learn, place, revision
 from .wrapper import Model
 
 # What each pipeline is told to do without: checkers that blacken pictures, watermarks.
 _WITHOUT: dict[str, dict[str, Any]] = {
-    "StableDiffusionPipeline": {"safety_checker": None, "requires_safety_checker": False},
-    "StableDiffusionXLPipeline": {"add_watermarker": False},
+    "StableDiffusionPipeline": {
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    },
+    "StableDiffusionXLPipeline": {
+        "feature_extractor": None,
+        "image_encoder": None,
+        "add_watermarker": False,
+    },
     "IFPipeline": {
         "safety_checker": None,
         "feature_extractor": None,
@@ -34,11 +47,6 @@ _WITHOUT: dict[str, dict[str, Any]] = {
         "requires_safety_checker": False,
     },
 }
-
-
-def device() -> torch.device:
-    """A GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def is_here(spec: Spec) -> bool:
@@ -51,58 +59,76 @@ def is_here(spec: Spec) -> bool:
     )
 
 
-def load(name: str, *, source: str | Path | None = None) -> Model:
+def load(
+    name: str,
+    *,
+    source: str | Path | None = None,
+    lora: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
     """Load a model of the registry as an ordinary diffusers pipeline, latent ones with a DDIM scheduler (the paper's sampler).
 
     Args:
         name: a key of `MODELS`.
-        source: a local pipeline folder to load instead of the known sources.
+        source: what to load instead of the known sources: a diffusers folder, OWNER/NAME or OWNER/NAME@REVISION of the hub, or
+            one ``.safetensors`` file of a whole model, which needs no network.
+        lora: a LoRA to merge into the weights, by diffusers or kohya.
+        device, dtype: where it computes, and in which type of numbers (see `precision`).
 
     Raises:
-        UserError: unknown name, missing, gated or broken checkpoint, or one of another architecture than the name says.
+        UserError: unknown name, device or type, missing, gated or broken checkpoint, or one of another architecture than the name says.
     """
-    spec = find(name)
-    pipeline, place = _pipeline(spec, source)
+    spec, where = find(name), precision.device(device)
+    kind = precision.dtype(dtype, where)
+    file = lora_file(lora) if lora else None
+    pipeline, loaded = _pipeline(spec, source, torch.float32 if file else kind)
     family = FAMILIES[type(pipeline).__name__]
-    if family.sampler == "ddim":
-        pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    if file:
+        with _quiet():
+            merge(pipeline, file)
+        at = Place(kind="file", where=str(file))
+        loaded += f" + {file.name}@{revision(at, file)}"
     pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.to(
         memory_format=torch.channels_last
     )  # the layout that convolutions prefer, on CPUs too
-    return family(
-        spec=spec, pipeline=pipeline.to(device()), fingerprint=_fingerprint(pipeline, family.parts)
-    )
+    precision.cast(pipeline, family.parts, kind, upcast=family.upcast)
+    model = family(spec=spec, pipeline=pipeline, source=loaded, place=where)
+    settle(model)
+    return model
 
 
-def _pipeline(spec: Spec, source: str | Path | None) -> tuple[DiffusionPipeline, str]:
-    """(pipeline, where it came from), from the first source that works; none is loaded before its configuration fits."""
-    if source and not (Path(source) / "model_index.json").exists():
-        raise UserError(f"{source} is not a diffusers folder: it has no model_index.json.")
-    places = (
-        [str(source)]
-        if source
-        else [str(ORGANISMS / s) if spec.bundled else s for s in spec.sources]
-    )
+def _places(spec: Spec, source: str | Path | None) -> list[Place]:
+    """Where to look, in order."""
+    if source:
+        return [place(source)]
+    if spec.bundled:
+        return [Place(kind="folder", where=str(ORGANISMS / known)) for known in spec.sources]
+    return [Place(kind="hub", where=known) for known in spec.sources]
+
+
+def _pipeline(
+    spec: Spec, source: str | Path | None, dtype: torch.dtype
+) -> tuple[DiffusionPipeline, str]:
+    """(pipeline, NAME@REVISION), from the first source that works; none is loaded before its configuration fits."""
     problems = []
-    for place in places:
-        if spec.bundled and not Path(place, "model_index.json").exists():
-            problems.append(f"{place} does not exist")
+    for at in _places(spec, source):
+        if spec.bundled and at.kind == "folder" and not Path(at.where, "model_index.json").exists():
+            problems.append(f"{at} does not exist")
             continue
         try:
-            if part := pickled(place):
-                problems.append(
-                    f"{place}/{part} holds pickled weights only, which can run any program when they are read; "
-                    "save it again by diffusers' save_pretrained with safe_serialization=True"
-                )
-                continue
-            differs = difference(spec, lambda part, name: _configuration(place, part, name))
-            if not differs:
-                return _from_pretrained(spec, place), place
+            if differs := _difference(spec, at):
+                raise _Other(f"{at} is not a {spec.title}: {differs}.")
+            pipeline, found = _from_pretrained(spec, at, dtype)
+        except _Other:
+            raise
         except Exception as error:  # every library below raises its own kinds: one sentence for all
-            problems.append(f"{place}: {_reason(error)}")
+            problems.append(f"{at}: {_reason(error)}")
             continue
-        raise UserError(f"{place} is not a {spec.title}: {differs}.")
+        if source or at.kind == "hub":
+            learn(at, found)
+        return pipeline, f"{Path(at.where).name if at.kind != 'hub' else at.where}@{found}"
     advice = (
         "pass another folder by --source, or none"
         if source
@@ -131,45 +157,49 @@ def pickled(place: str) -> str:
     )
 
 
-def _offline(place: str) -> bool:
-    """Whether a place must be read without the network."""
-    return Path(place).exists() or os.environ.get("HF_HUB_OFFLINE") == "1"
+class _Other(UserError):
+    """A place holds another model than the one that was asked for: no reason to look at the next place."""
 
 
-def _configuration(place: str, part: str, name: str) -> dict[str, Any]:
-    """A JSON file of a pipeline folder, or of a repository of the hub: small, and read before any weights are."""
-    if Path(place).exists():
-        return json.loads(Path(place, part, name).read_text())
-    path = hf_hub_download(
-        place, f"{part}/{name}" if part else name, local_files_only=_offline(place)
-    )
-    return json.loads(Path(path).read_text())
-
-
-def _from_pretrained(spec: Spec, place: str) -> DiffusionPipeline:
-    """The half-precision files where a place has them (they are half the download), else the full ones; never a pickle."""
-    half = (
-        any(Path(place, "unet").glob("*.fp16.safetensors"))
-        if Path(place).exists()
-        else _has_half(place)
-    )
-    with _quiet():
-        return DiffusionPipeline.from_pretrained(
-            place,
-            use_safetensors=True,
-            dtype=torch.float32,
-            local_files_only=_offline(place),
-            **({"variant": "fp16"} if half else {}),
-            **_WITHOUT[spec.pipeline],
+def _difference(spec: Spec, at: Place) -> str:
+    """What keeps a place from being the model, and which of the published ones it is; "" where nothing does."""
+    if at.kind == "file":
+        return single_file.difference(spec.name, single_file.shapes(at.where))
+    if at.kind == "folder" and (part := pickled(at.where)):
+        raise UserError(
+            f"its {part} holds pickled weights only, which can run any program when they are read; "
+            "save it again by diffusers' save_pretrained with safe_serialization=True"
         )
 
+    def read(part: str, name: str) -> dict[str, Any]:
+        return configuration(at, part, name)
 
-def _has_half(place: str) -> bool:
-    """Whether a repository of the hub keeps its UNet in half precision; offline, whether the hub's cache does."""
-    file = "unet/diffusion_pytorch_model.fp16.safetensors"
-    return isinstance(try_to_load_from_cache(place, file), str) or (
-        not _offline(place) and file_exists(place, file)
-    )
+    if not (differs := difference(spec, read)):
+        return ""
+    others = [
+        known.name for known in MODELS.values() if not known.bundled and not difference(known, read)
+    ]
+    return f"{differs}; by its architecture it is {' or '.join(others)}" if others else differs
+
+
+def _from_pretrained(spec: Spec, at: Place, dtype: torch.dtype) -> tuple[DiffusionPipeline, str]:
+    """(pipeline with the family's scheduler, revision) of a place that is the model."""
+    without, family = _WITHOUT[spec.pipeline], FAMILIES[spec.pipeline]
+    if at.kind == "file":
+        folder, file = Path(at.where).parent, Path(at.where)
+        with _quiet():
+            pipeline = single_file.load_file(spec.name, file, dtype, without)
+        saved = dict(pipeline.scheduler.config)
+    else:
+        folder = fetched(at, without)
+        saved = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        with _quiet():
+            parts = load_parts(folder, family.parts, dtype)
+            pipeline = DiffusionPipeline.from_pretrained(
+                folder, local_files_only=True, **parts, **without
+            )
+    pipeline.scheduler = scheduler(saved, family.sampler, str(at))
+    return pipeline, revision(at, folder)
 
 
 @contextmanager
@@ -194,10 +224,13 @@ def _quiet() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """The first line of an error, shortened; the hub's own words for a gated or missing repository."""
     kind = type(error).__name__
+    if isinstance(error, UserError):
+        return str(error).rstrip(".")
     if kind == "GatedRepoError":
         return "its licence must be accepted on the hub first"
     if kind in (
         "RepositoryNotFoundError",
+        "RevisionNotFoundError",
         "EntryNotFoundError",
         "LocalEntryNotFoundError",
         "OfflineModeIsEnabled",
@@ -206,11 +239,3 @@ def _reason(error: Exception) -> str:
     return (
         f"{kind}: {shorten((str(error).strip().splitlines() or [''])[0], 160, placeholder=' ...')}"
     )
-
-
-def _fingerprint(pipeline: DiffusionPipeline, parts: tuple[str, ...]) -> str:
-    """Of what determines the images: the weights of UNet, text encoders and VAE, and the schedule."""
-    schedule = sorted(
-        (k, str(v)) for k, v in pipeline.scheduler.config.items() if not k.startswith("_")
-    )
-    return fingerprint((getattr(pipeline, part) for part in parts), repr(schedule))

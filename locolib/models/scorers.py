@@ -1,17 +1,23 @@
 """Scorers: CLIP models by open_clip, the published ones and the miniatures' own."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import open_clip
 import torch
+from open_clip.transformer import QuickGELU
 from PIL import Image
 
 from .. import UserError
+from . import precision
 from .fingerprint import fingerprint
 from .registry import MINI_SCORER, ORGANISMS
 from .shapes import Embeddings, Images
+from .shapes import Image as Image_
+
+THREADS = 4  # that prepare images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +27,7 @@ class Scorer:
     Attributes:
         name: stated on every figure.
         fingerprint: of its weights, part of the key of every table of scores.
-        model, preprocess, tokenizer: open_clip's.
+        model, preprocess, tokenizer: open_clip's; the model is float32, on the device that `precision.device` chooses.
     """
 
     name: str
@@ -30,28 +36,36 @@ class Scorer:
     preprocess: Any
     tokenizer: Any
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
     @torch.no_grad()
     def images(self, images: Images, batch: int = 64) -> Embeddings:
-        """Unit embeddings [n, d] of uint8 images [n, h, w, 3]."""
+        """Unit embeddings [n, d] of uint8 images [n, h, w, 3], prepared on threads, embedded in batches."""
         parts = []
-        for i in range(0, len(images), batch):
-            pixels = torch.stack(
-                [self.preprocess(Image.fromarray(image)) for image in images[i : i + batch]]
-            )
-            parts.append(self.model.encode_image(pixels, normalize=True))
+        with ThreadPoolExecutor(THREADS) as pool:
+            for i in range(0, len(images), batch):
+                prepared = pool.map(self._prepared, images[i : i + batch])
+                pixels = torch.stack(list(prepared)).to(self.device)
+                parts.append(self.model.encode_image(pixels, normalize=True))
         return self._finite(torch.cat(parts), "an image")
+
+    def _prepared(self, image: Image_) -> torch.Tensor:
+        return self.preprocess(Image.fromarray(image))
 
     @torch.no_grad()
     def texts(self, texts: list[str]) -> Embeddings:
         """Unit embeddings [n, d] of texts."""
-        return self._finite(self.model.encode_text(self.tokenizer(texts), normalize=True), "a text")
+        ids = self.tokenizer(texts).to(self.device)
+        return self._finite(self.model.encode_text(ids, normalize=True), "a text")
 
     def _finite(self, embedded: torch.Tensor, what: str) -> Embeddings:
         if not torch.isfinite(embedded).all():
             raise UserError(
                 f"The scorer {self.name} gave NaN or infinity for {what}; load it in full precision, or name another scorer."
             )
-        return embedded.numpy()
+        return embedded.cpu().numpy()
 
 
 @lru_cache(maxsize=2)
@@ -66,10 +80,14 @@ def load_scorer(name: str) -> Scorer:
             title = "bundled scorer"
         else:
             architecture, _, pretrained = name.partition("/")
+            quick = quick_gelu(architecture, pretrained)
             model, preprocess = open_clip.create_model_from_pretrained(
-                architecture, pretrained=pretrained
+                architecture, pretrained=pretrained, force_quick_gelu=quick
             )
+            check_activation(name, model, quick)
             tokenizer, title = open_clip.get_tokenizer(architecture), name
+    except UserError:
+        raise
     except Exception as error:
         advice = (
             "it is bundled: get it back by `git checkout -- data/organisms/scorer`"
@@ -82,7 +100,27 @@ def load_scorer(name: str) -> Scorer:
     return Scorer(
         name=title,
         fingerprint=fingerprint([model]),
-        model=model.eval(),
+        model=model.eval().to(precision.device()),
         preprocess=preprocess,
         tokenizer=tokenizer,
     )
+
+
+def quick_gelu(architecture: str, pretrained: str) -> bool:
+    """Whether weights of open_clip were trained with QuickGELU, as all of OpenAI's were: only their tag says it."""
+    known = open_clip.pretrained.get_pretrained_cfg(architecture, pretrained)
+    return bool(known.get("quick_gelu", False))
+
+
+def check_activation(name: str, model: Any, quick: bool) -> None:
+    """Refuse a scorer built with another activation than its weights were trained with: it scores, and scores wrongly.
+
+    Raises:
+        UserError: it has QuickGELU and should not, or the other way round.
+    """
+    built = any(isinstance(module, QuickGELU) for module in model.modules())
+    if built != quick:
+        raise UserError(
+            f"The scorer {name} has {'' if built else 'no '}QuickGELU and its weights were trained with{'' if quick else 'out'} it; "
+            f"name {name.replace('-quickgelu', '') if built else name.replace('/', '-quickgelu/')}."
+        )

@@ -14,6 +14,7 @@ from ..drawing.sampling import Settings, denoise
 from ..experiments import locogen
 from ..experiments.locogen.page import count
 from ..models import Model, load
+from ..models.precision import device
 from ..store import Store
 from .pages import Run
 
@@ -97,7 +98,7 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
 
 def workers() -> int:
     """Pages that run side by side: one for each processor, four at most (each needs some memory); on a GPU one."""
-    return 1 if torch.cuda.is_available() else max(1, min(4, processors()))
+    return 1 if device().type != "cpu" else max(1, min(4, processors()))
 
 
 def threads() -> int:

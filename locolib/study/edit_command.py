@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source, parse_layers
+from .options import Compile, Device, Dtype, Lora, Source, computing, parse_layers
 
 METHODS = {
     "spares": "LocoEdit with rows that must stay (ours)",
@@ -102,6 +102,10 @@ def edit(
     pictures: Pictures = 24,
     force: Force = False,
     source: Source = None,
+    lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """LocoEdit: make MODEL forget a style or an object, or update a fact, by changing a few layers' keys and values.
 
@@ -116,6 +120,7 @@ def edit(
 
     _check_options(method, tokens, kind, pictures)
     check_out(out)
+    computing(device, dtype, compiled)
     spec = find(model)
     known = (
         read(attribute, prompts)
@@ -135,7 +140,7 @@ def edit(
         locate=layers == "auto",
         pictures=pictures,
     )
-    loaded, store = load(model, source=source), Store()
+    loaded, store = load(model, source=source, lora=lora), Store()
     check_prompts(loaded, known, asked.where)
     settings = Settings(steps=spec.steps, guidance=spec.guidance)
     window = _located(loaded, asked, store) if asked.locate else asked.window

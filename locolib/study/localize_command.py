@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source
+from .options import Compile, Device, Dtype, Lora, Source, computing
 
 METHODS = ("sweep", "fast", "sets")
 
@@ -34,6 +34,10 @@ def localize(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
     source: Source = None,
+    lora: Lora = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compiled: Compile = "auto",
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
     from ..drawing.text import check_prompts
@@ -44,13 +48,14 @@ def localize(
     from ..store import Store
     from .costs import cost
 
+    computing(device, dtype, compiled)
     spec, chosen = find(model), profiles.profile(profile)
     _check(m, search, method)
     size = spec.m.get(attribute, 2) if m is None else m
     locogen.windows(spec.layers, size)
     known = read(attribute, prompts) if prompts else listed(attribute, printed=not spec.bundled)
     request = locogen_page.request(chosen, spec, known)
-    loaded, store = load(model, source=source), Store()
+    loaded, store = load(model, source=source, lora=lora), Store()
     check_prompts(loaded, known, str(prompts or ""))
     if method != "sweep":
         typer.echo(_fast(loaded, request, store, method, as_json))

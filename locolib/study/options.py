@@ -1,5 +1,6 @@
 """Options that several commands of the command line take, and how they are read."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,47 @@ import typer
 from .. import UserError
 
 Source = Annotated[
-    Path | None, typer.Option(help="A local diffusers folder to load instead of the known sources.")
+    str | None,
+    typer.Option(
+        help="What to load instead of the known sources: a diffusers folder, OWNER/NAME or OWNER/NAME@REVISION of the hub, "
+        "or one .safetensors file of a whole model."
+    ),
 ]
+Lora = Annotated[
+    Path | None,
+    typer.Option(help="A LoRA (.safetensors, by diffusers or kohya) to merge into the weights."),
+]
+Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cuda, mps or cpu.")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="Type of numbers: auto (float16 on a GPU, float32 on a CPU), float32, bfloat16 or float16."
+    ),
+]
+Compile = Annotated[
+    str,
+    typer.Option(
+        "--compile",
+        help="Compile the UNet: auto (on a GPU, where the plan is long enough to pay for it), on or off.",
+    ),
+]
+
+
+def computing(device: str, dtype: str, compiled: str = "auto") -> None:
+    """Have this process and its notebooks compute so: models, scorers and kernels read it from the environment.
+
+    What is "auto" stays as the environment has it.
+
+    Raises:
+        UserError: an unknown device, type or choice, or one that is not there.
+    """
+    from ..drawing import compiling
+    from ..models import precision
+
+    precision.dtype(dtype, precision.device(device))
+    asked = {precision.DEVICE: device, precision.DTYPE: dtype, compiling.COMPILE: compiled}
+    os.environ.update({name: value for name, value in asked.items() if value != "auto"})
+    compiling.choice()
 
 
 def parse_layers(text: str, asked: str) -> tuple[int, ...]:

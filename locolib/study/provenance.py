@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ..claims import commit
-from ..drawing.provenance import processor, versions
+from ..drawing.provenance import device, processor, versions
 from ..experiments import locogen
 from ..models import Model, load_scorer
 from ..store import Store
@@ -25,6 +25,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
     plus = f"+{changed}" if changed else ""
     facts = {
         "model": model.spec.title,
+        "source": model.source,
         "weights": model.fingerprint[:DIGITS],
         "scorer": load_scorer(model.spec.scorer).name,
         "seeds": used,
@@ -32,7 +33,8 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         "steps": asked.settings.steps,
         "guidance": asked.settings.guidance,
         "prompts": getattr(asked, "prompts", 0) or "all",
-        "device": str(model.device),
+        "device": device(model),
+        "precision": model.precision,
         "processor": processor(),
         "date": date.today().isoformat(),
         "commit": f"{digits[:DIGITS]}{plus}",

@@ -8,7 +8,6 @@ from typing import Any
 from diffusers import PNDMScheduler
 
 from ..models import Model
-from ..store import key
 
 
 class _Pndm(PNDMScheduler):
@@ -24,6 +23,6 @@ def sampling_as_published(model: Model) -> Iterator[Model]:
     before = model.pipeline.scheduler
     model.pipeline.scheduler = _Pndm.from_config(before.config, skip_prk_steps=True)
     try:
-        yield replace(model, fingerprint=key({"model": model.fingerprint, "sampler": "pndm"}))
+        yield replace(model, marks=(*model.marks, "pndm"))
     finally:
         model.pipeline.scheduler = before

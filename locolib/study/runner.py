@@ -20,7 +20,7 @@ from ..claims import kept_in
 from ..drawing.provenance import processor
 from ..experiments.page import absent
 from ..experiments.profiles import Profile, profile
-from ..models import ORGANISMS, find, load, load_scorer
+from ..models import ORGANISMS, find, load, load_scorer, precision
 from ..store import Store, digest, read_bytes, remove, write_atomic
 from .book import build_book, executed, tidy
 from .costs import announce, threads, workers
@@ -162,10 +162,11 @@ def _read_by_pages() -> list[Path]:
 
 
 def _weights(model: str) -> str:
-    """What determines the numbers of a model's pages: its weights and its scorer's."""
+    """What determines the numbers of a model's pages: its weights and its scorer's, and the type of numbers."""
     spec = find(model)
     if spec.bundled:  # its files say as much as loading it would
-        return _digest(
+        kind = precision.title(precision.dtype("auto", precision.device()))
+        return ("" if kind == "float32" else f"{kind} ") + _digest(
             sorted(
                 path
                 for name in (spec.sources[0], spec.scorer)

@@ -16,6 +16,7 @@ from ...drawing.memory import Altered, Row
 from ...drawing.sampling import generate
 from ...drawing.text import TOKENS, positions, token_ids
 from ...models import Model, encoders, load_scorer
+from ...models.memory import bring
 from ...prompts import Prompt, listed, revalued
 from ...scores import NOTHING, clip_score, mean, ratio
 from ...store import Store
@@ -43,6 +44,7 @@ def attention(model: Model, prompt: str) -> tuple[Tensor, list[str]]:
     encoder = next(iter(encoders(model.pipeline).values()))
     before = encoder.config._attn_implementation
     ids = model.tokenized(model.tokenizer, [prompt])
+    bring(model, *encoders(model.pipeline))
     encoder.set_attn_implementation("eager")  # the others do not return their weights
     try:
         found = encoder(
@@ -51,7 +53,7 @@ def attention(model: Model, prompt: str) -> tuple[Tensor, list[str]]:
     finally:
         encoder.set_attn_implementation(before)
     end = token_ids(model, prompt).index(model.tokenizer.eos_token_id) + 1
-    return found[:, :end, :end], model.tokenizer.convert_ids_to_tokens(
+    return found[:, :end, :end].float().cpu(), model.tokenizer.convert_ids_to_tokens(
         token_ids(model, prompt)[:end]
     )
 

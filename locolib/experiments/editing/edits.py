@@ -19,8 +19,8 @@ from ...drawing.layers import sites
 from ...drawing.text import Tokens, pairs
 from ...models import Model
 from ...models.attention import read
+from ...models.precision import exact
 from ...prompts import Prompt
-from ...store import key
 
 # Beyond it float64 gives fewer than six digits.  Size is no such limit: what an edit damages is measured (`judging`), not guessed.
 LARGEST_CONDITION = 1e10
@@ -81,7 +81,10 @@ def edit(
 ) -> Edit:
     """An `Edit` with its relative sizes."""
     sizes = {
-        path: float(delta.detach().norm() / parameter(model, path).detach().norm())
+        path: float(
+            delta.detach().float().norm()
+            / parameter(model, path).detach().float().norm().to(delta.device)
+        )
         for path, delta in deltas.items()
     }
     return Edit(
@@ -107,19 +110,17 @@ def applied(model: Model, *edits: Edit) -> Iterator[Model]:
     `edited` has a fingerprint of its own, so its images and runs are stored beside the plain model's.
     """
     before: dict[str, Tensor] = {}
+    changed: dict[str, Tensor] = {}  # in float32, so that half weights are rounded once
     try:
         with torch.no_grad():
             for one in edits:
                 for path, delta in one.deltas.items():
                     weight = parameter(model, path)
                     before.setdefault(path, weight.clone())
-                    weight += delta.to(weight)
-        yield replace(
-            model,
-            fingerprint=key(
-                {"model": model.fingerprint, "edits": [one.fingerprint for one in edits]}
-            ),
-        )
+                    changed[path] = changed.get(path, weight.float()) + delta.to(weight.device)
+            for path, weight in changed.items():
+                parameter(model, path).copy_(weight)
+        yield replace(model, marks=(*model.marks, *(one.fingerprint for one in edits)))
     finally:
         with torch.no_grad():
             for path, weight in before.items():
@@ -149,7 +150,7 @@ class Solution:
 
     def delta(self, weight: Tensor) -> Tensor:
         """The change [out, width] of a weight [out, width]; two thin products where there are few keys."""
-        return weight.detach().double() @ self.right.T @ self.left.T
+        return exact(weight).to(self.left.device) @ self.right.T @ self.left.T
 
 
 def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
@@ -165,7 +166,7 @@ def ridge(keys: Tensor, targets: Tensor, lambda_: float) -> Solution:
         lambda_: the paper's lambda.
     """
     check_lambda(lambda_)
-    x, change = keys.double(), (targets - keys).double()
+    x, change = exact(keys), exact(targets) - exact(keys)
     n, width = x.shape
     gram = x @ x.T if n < width else x.T @ x
     eye = torch.eye(len(gram), dtype=x.dtype, device=x.device)

@@ -106,7 +106,10 @@ def predicted(
     model: Model, unet: nn.Module, memory: KeysValues, batch: Batch, text: Encoded
 ) -> Tensor:
     """What a UNet predicts of a noisy batch, told each of some texts [times * batch, ...] (DeepFloyd: without the variance)."""
-    memory.set([text.states] * len(memory.modules))
+    kind = next(unet.parameters()).dtype  # of what is trained float32, whatever the model's
+    memory.set([text.states.to(kind)] * len(memory.modules))
     times = len(text.states) // len(batch.t)
     noisy, t = torch.cat([batch.noisy] * times), batch.t.repeat(times)
-    return unet(noisy, t, **model.conditions(text.pooled)).sample[:, : noisy.shape[1]]
+    pooled = None if text.pooled is None else text.pooled.to(kind)
+    made = unet(noisy.to(kind), t, **model.conditions(pooled)).sample
+    return made[:, : noisy.shape[1]].float()

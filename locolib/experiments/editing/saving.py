@@ -10,13 +10,14 @@ from torch import Tensor
 
 from ... import UserError
 from ...models import Model
+from ...models.precision import exact
 from ...store import write_atomic
 from .edits import Edit, applied
 
 
 def low_rank(delta: Tensor) -> tuple[Tensor, Tensor]:
     """Exact factors of a delta [out, in]: (up [out, rank], down [rank, in]), of the smallest rank that gives it back."""
-    u, s, vt = torch.linalg.svd(delta.double(), full_matrices=False)
+    u, s, vt = torch.linalg.svd(exact(delta), full_matrices=False)
     rank = max(1, int((s > s[0] * max(delta.shape) * torch.finfo(torch.float32).eps).sum()))
     root = s[:rank].sqrt()
     return (u[:, :rank] * root).float(), (root[:, None] * vt[:rank]).float()

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from ...drawing.provenance import provenance
-from ...drawing.sampling import Settings, generate, image_key
+from ...drawing.sampling import Settings, generate, image_keys
 from ...figures import data_uri
 from ...models import Model
 from ...store import Store, key, write_atomic
@@ -30,7 +30,7 @@ def render(
     rows = [
         row for side in zip(*(pair.rows() for pair in mine)) for row in side
     ]  # all clean ones first
-    keys, started = [image_key(model, row, settings) for row in rows], monotonic()
+    keys, started = image_keys(model, rows, settings), monotonic()
     name = f"{model.name}-human_study-{key({'images': keys})[:12]}"
     images = generate(model, rows, settings, store=store, label=f"{model.name} human study")
     if store.run(name) is None:

@@ -9,7 +9,7 @@ import pandas as pd
 from ... import UserError
 from ...drawing.memory import Altered, Row
 from ...drawing.provenance import provenance
-from ...drawing.sampling import Settings, generate, image_key
+from ...drawing.sampling import Settings, generate, image_keys
 from ...drawing.text import check_prompts
 from ...models import Model, Scorer, load_scorer
 from ...prompts import Prompt, revalued
@@ -112,7 +112,7 @@ def measure(
         model, plan, request.settings, store=store, label=f"{model.name} {request.attribute}"
     )
     count = len(request.prompts) * len(request.seeds)
-    keys = [image_key(model, row, request.settings) for row in plan]
+    keys = image_keys(model, plan, request.settings)
     parts = []
     for i, altered in enumerate(sets):
         table = scored(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...drawing.memory import Altered, Dropped, Row
 from ...drawing.provenance import provenance
-from ...drawing.sampling import generate, image_key
+from ...drawing.sampling import generate, image_keys
 from ...models import Model, Scorer, load_scorer
 from ...scores import ENOUGH, NOTHING, Interval, clip_score, columns, mean, proportion, ratio
 from ...store import Store, key
@@ -140,7 +140,7 @@ def measure(
     images = generate(
         model, list(once), request.settings, store=store, label=f"{model.name} {request.artist}"
     )
-    keys = [image_key(model, row, request.settings) for row in once]
+    keys = image_keys(model, list(once), request.settings)
     table = _scores(
         scorer.images(images)[[once[row] for row in rows]],
         request,

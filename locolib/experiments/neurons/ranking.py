@@ -179,7 +179,7 @@ class Activations:
             matrices: dict[Literal["key", "value"], Tensor] = {"key": key, "value": value}
             for matrix, kept in matrices.items():
                 for at, place in (("subject", last), ("end", len(ids) - 1)):
-                    found[at][layer, matrix] = kept[0, :, place].flatten().double().cpu().numpy()
+                    found[at][layer, matrix] = kept[0, :, place].flatten().cpu().double().numpy()
         return found
 
 

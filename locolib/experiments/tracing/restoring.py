@@ -14,7 +14,7 @@ import pandas as pd
 from ... import UserError
 from ...drawing.memory import Row
 from ...drawing.provenance import provenance
-from ...drawing.sampling import Settings, generate, image_key
+from ...drawing.sampling import Settings, generate, image_keys
 from ...drawing.text import Corrupted
 from ...models import Model, load_scorer
 from ...prompts import Prompt
@@ -115,7 +115,7 @@ def trace(
         generate(model, rows, request.settings, store=store, label=f"{model.name} tracing")
     )
     texts = scorer.texts([prompt.original for prompt, _ in of])
-    keys = [image_key(model, made, request.settings) for made in rows]
+    keys = image_keys(model, rows, request.settings)
     scores = clip_score(images.reshape(len(of), len(restored), -1), texts[:, None]).ravel()
     table = _named(of, restored).assign(score=scores, image=keys)
     how: dict[str, Any] = {
