@@ -44,7 +44,12 @@ published ones **with random weights**; no published checkpoint was run.
 NO_GPU = "## A GPU\n\nNot run: no GPU was at hand since this benchmark is as it is. `python benchmarks/full_size.py` on one writes its section here.\n"
 PLANTED = "planted-sd-v1-5"
 STEPS = {"sd-v1-5": 10, "sdxl": 5, "deepfloyd-if": 5, PLANTED: 10}
-BATCHES = {"sd-v1-5": (4, 16, 64), "sdxl": (1, 8, 16), "deepfloyd-if": (4, 16), PLANTED: (1, 32)}
+BATCHES = {
+    "sd-v1-5": (4, 16, 64),
+    "sdxl": (1, 8, 16),
+    "deepfloyd-if": (4, 8),
+    PLANTED: (32,),
+}  # on a GPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +122,17 @@ def timed(run, model: models.Model, rows, settings: Settings, rounds: int) -> tu
     return len(rows) / best, torch.cuda.max_memory_allocated() if on_gpu else float("nan")
 
 
+def diffusers_batches(model: models.Model, rows, settings: Settings) -> None:
+    """`sweep.batched_pipeline`; the decoder has the UNet's type meanwhile: where that overflows diffusers itself decodes in float32."""
+    vae = model.pipeline.vae
+    own = vae.dtype
+    torch.nn.Module.to(vae, model.dtype)
+    try:
+        batched_pipeline(model, rows, settings)
+    finally:
+        torch.nn.Module.to(vae, own)
+
+
 class Table:
     """Lines about one model, made one after another."""
 
@@ -124,6 +140,7 @@ class Table:
         self.name, self.asked, self.device = name, asked, device
         self.narrow = asked.narrow or device.type == "cpu"
         self.lines: list[Line] = []
+        self.flop = float("nan")
         self.settings = Settings(steps=STEPS[name], guidance=3.0, batch=1)
 
     def load(self, dtype: str) -> models.Model:
@@ -149,55 +166,41 @@ class Table:
             speed=speed,
             peak=peak,
             predicted=predict(model, batch) if ours else float("nan"),
-            share=speed * flop / self.asked.peaks[model.dtype] if flop and ours else float("nan"),
+            share=speed * self.flop / self.asked.peaks[model.dtype] if ours else float("nan"),
         )
         self.lines.append(line)
         print(f"  {way:52} {speed:8.2f} images/s", flush=True)
 
     def fill(self) -> None:
         """All lines of the table."""
-        kinds = ["float32", self.asked.half]
-        full, cpu = self.load("float32"), self.device.type == "cpu"
-        flop = flop_of_image(full, self.settings)
-        most = max(BATCHES[self.name])
-        count = (lambda batch: batch) if cpu else (lambda batch: max(8, 2 * batch))
-        few = 4 if cpu else 8
-        latent = full.sampler == "ddim"  # diffusers' IFPipeline takes no latents
-        if latent:
-            self.add("released: float32, one at a time", plain_loop, full, few, 1)
-        middle = sorted(BATCHES[self.name])[-2] if not cpu else most
-        self.add(f"ours, float32, batch {middle}", generate, full, count(middle), middle, flop=flop)
-        if latent and cpu:
-            self.add(f"diffusers, float32, batch {middle}", batched_pipeline, full, middle, middle)
-        if cpu and self.asked.compile and self.name == PLANTED:
-            self.add(f"ours, float32, compiled, batch {middle}", generate, full, 2 * middle, middle)
-        del full
-        half = self.load(kinds[1])
-        for batch in BATCHES[self.name] if not cpu else (most,):
-            self.add(
-                f"ours, {kinds[1]}, batch {batch}", generate, half, count(batch), batch, flop=flop
-            )
-        if latent:
-            self.add(
-                f"diffusers, {kinds[1]}, batch {middle}",
-                batched_pipeline,
-                half,
-                count(middle),
-                middle,
-            )
-        if self.asked.compile and (self.name == PLANTED or not cpu):
-            self.add(
-                f"ours, {kinds[1]}, compiled, batch {middle}",
-                generate,
-                half,
-                2 * middle,
-                middle,
-                flop=flop,
-            )
-        del half
-        gc.collect()
-        if not cpu:
-            torch.cuda.empty_cache()
+        cpu, half = self.device.type == "cpu", self.asked.half
+        batches = BATCHES[self.name] if not cpu else (32,) if self.name == PLANTED else (8,)
+        middle = batches[len(batches) // 2]
+        for kind in ("float32", half):
+            model = self.load(kind)
+            latent = model.sampler == "ddim"  # diffusers' IFPipeline takes no latents
+            if kind == "float32":
+                self.flop = flop_of_image(model, self.settings)
+                if latent:
+                    self.add(
+                        "released: float32, one at a time", plain_loop, model, 4 if cpu else 8, 1
+                    )
+            for batch in batches if kind == half else (middle,):
+                self.add(f"ours, {kind}, batch {batch}", generate, model, self.count(batch), batch)
+            if latent:
+                way = f"diffusers, {kind}, batch {middle}"
+                self.add(way, diffusers_batches, model, self.count(middle), middle)
+            if self.asked.compile and (self.name == PLANTED or not cpu) and (cpu or kind == half):
+                way = f"ours, {kind}, compiled, batch {middle}"
+                self.add(way, generate, model, 2 * middle, middle)
+            del model
+            gc.collect()
+            if not cpu:
+                torch.cuda.empty_cache()
+
+    def count(self, batch: int) -> int:
+        """Pictures of a timing: one batch on a CPU, two on a GPU and at least eight."""
+        return batch if self.device.type == "cpu" else max(8, 2 * batch)
 
     def markdown(self) -> str:
         """The table, with what stands beside each line: as a multiple of the released way, and of diffusers in the same type."""
@@ -254,6 +257,15 @@ def effect_of_batches(device: torch.device, half: str) -> str:
     return "; ".join(found)
 
 
+def command() -> str:
+    """The options of this run, but for where it is written and what is noted of it."""
+    told = sys.argv[1:]
+    for name in ("--out", "--note"):
+        if name in told:
+            del told[told.index(name) : told.index(name) + 2]
+    return "".join(f" {word}" for word in told)
+
+
 def section(
     asked: argparse.Namespace, tables: list[Table], device: torch.device, minutes: float
 ) -> str:
@@ -265,7 +277,7 @@ def section(
     libraries = ", ".join(f"{name} {value}" for name, value in versions().items())
     facts = [
         f"## {where}\n",
-        f"`python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`, {date.today()}, {minutes:.1f} minutes, "
+        f"`python benchmarks/full_size.py{command()}`, {date.today()}, {minutes:.1f} minutes, "
         f"{torch.get_num_threads()} threads; {libraries}. Matmul peak: {peaks}. {asked.note}".rstrip()
         + "\n",
         f"Batch of 1 beside batch of 16, {PLANTED}, 16 pictures: {asked.effect}.\n",

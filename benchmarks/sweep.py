@@ -57,7 +57,7 @@ def plain_loop(model: models.Model, rows: list[Row], settings: Settings) -> None
         ]
         model.pipeline(
             row.prompt,
-            latents=model.noise(model.generator(row.seed))[None],
+            latents=model.noise(model.generator(row.seed))[None].to(model.device, model.dtype),
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
         )
@@ -69,9 +69,10 @@ def batched_pipeline(model: models.Model, rows: list[Row], settings: Settings) -
     """diffusers' own pipeline in batches, nothing altered."""
     for i in range(0, len(rows), settings.batch):
         part = rows[i : i + settings.batch]
+        noise = torch.stack([model.noise(model.generator(row.seed)) for row in part])
         model.pipeline(
             [row.prompt for row in part],
-            latents=torch.stack([model.noise(model.generator(row.seed)) for row in part]),
+            latents=noise.to(model.device, model.dtype),
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
         )

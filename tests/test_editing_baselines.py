@@ -78,10 +78,10 @@ def test_a18_concept_ablation_learns_from_the_model_as_it_is_by_now(model):
 
 def test_a18_few_prompts_train_on_several_pictures_each(model, monkeypatch):
     seen = []
-    plain = noisy_batches.denoise
+    plain = noisy_batches.final_latents
     monkeypatch.setattr(
         noisy_batches,
-        "denoise",
+        "final_latents",
         lambda model, rows, *rest: (seen.extend(rows), plain(model, rows, *rest))[1],
     )
     plan = replace(LONG, steps=0, pictures=10)

@@ -354,6 +354,7 @@ def test_the_step_at_which_numbers_stopped_to_be_finite_is_named(model):
 # --- compiling
 
 
+@pytest.mark.slow
 def test_a_compiled_unet_is_compiled_once_and_agrees(organisms, random_organisms, monkeypatch):
     """By a backend that only counts: what is compiled is one graph for all batches of one shape, with text that changes."""
     from locolib import models

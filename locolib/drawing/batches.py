@@ -4,17 +4,18 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import Notice, UserError
 from ..models import Model
 from ..models.memory import bring, fitting, is_short, of_model, release
-from ..models.shapes import Image, Images
+from ..models.shapes import Image
 from ..store import Store
 from .compiling import Plan
 from .memory import Row, TextMemory
 
 THREADS = 3  # that encode, hash and write images
+Made = TypeVar("Made")
 WAITING = 256  # images at most that wait for them
 
 
@@ -23,16 +24,16 @@ def drawn(
     rows: Sequence[Row],
     todo: Sequence[range],
     settings: Any,
-    denoise: Callable[..., Any],
-) -> Iterator[tuple[range, Images]]:
-    """(which rows, their images) of every batch of `todo`, in order; a batch is cut into equal parts where it does not fit.
+    make: Callable[[list[Row], TextMemory, bool], Made],
+) -> Iterator[tuple[range, Made]]:
+    """(which rows, what `make` gives of them) of every batch of `todo`, in order; a batch is cut into equal parts where it does not fit.
 
     How many rows fit is predicted from the memory that is free.  Where that was too much, the rows are halved and computed
     again, and all that follow are cut so as well.  Rows that take a restored state have their clean row in whatever part they
-    are in: `denoise` adds it.
+    are in: `sampling.denoise` adds it.
 
     Args:
-        denoise: `sampling.denoise`.
+        make: of rows, their text memory, and whether the UNet may be compiled.
 
     Raises:
         UserError: memory runs out with a single row.
@@ -52,11 +53,7 @@ def drawn(
             part = parts.popleft()
             memory.trim()
             compiled = plan.on and len(part) == size
-            made = _tried(
-                lambda: model.decode(
-                    denoise(model, [rows[i] for i in part], settings, memory, compiled=compiled)
-                )
-            )
+            made = _tried(lambda: make([rows[i] for i in part], memory, compiled))
             if made is None:
                 release(model.device)
                 size = _smaller(model, len(part))
@@ -84,7 +81,7 @@ def _cut(batch: range, size: int) -> list[range]:
     return [range(a, b) for a, b in zip(edges, edges[1:])]
 
 
-def _tried(make: Callable[[], Images]) -> Images | None:
+def _tried(make: Callable[[], Made]) -> Made | None:
     """What `make` gives; None where memory ran out (what it held is let go of by then)."""
     try:
         return make()

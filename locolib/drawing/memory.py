@@ -52,6 +52,7 @@ class Dropped:
 
 
 Text = str | Corrupted
+TOGETHER = 16  # prompts that a text encoder reads at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,14 +177,23 @@ class TextMemory:
 
     @torch.no_grad()
     def encode(self, prompts: Iterable[Text]) -> None:
-        """Text states of prompts not seen before, one by one (a prompt's K and V depend on it alone).
+        """Text states of prompts not seen before (a prompt's depend on it alone, up to rounding); corrupted ones one by one.
 
         Of a whole plan at once, before the first image: then a text encoder that leaves the device need not come again.
         """
-        for prompt in sorted({p for p in prompts if p not in self._encoded}, key=repr):
-            made = encode(self._model, prompt)
-            pooled = None if made.pooled is None else made.pooled.cpu()
-            self._encoded[prompt] = Encoded(states=made.states.cpu(), pooled=pooled)
+        new = sorted({p for p in prompts if p not in self._encoded}, key=repr)
+        for prompt in new:
+            if not isinstance(prompt, str):
+                self._keep([prompt], encode(self._model, prompt))
+        plain = [prompt for prompt in new if isinstance(prompt, str)]
+        for i in range(0, len(plain), TOGETHER):
+            self._keep(plain[i : i + TOGETHER], self._model.encode(plain[i : i + TOGETHER]))
+
+    def _keep(self, prompts: Sequence[Text], made: Encoded) -> None:
+        states, pooled = made.states.cpu(), None if made.pooled is None else made.pooled.cpu()
+        for i, prompt in enumerate(prompts):
+            own = None if pooled is None else pooled[i : i + 1]
+            self._encoded[prompt] = Encoded(states=states[i : i + 1], pooled=own)
 
     @torch.no_grad()
     def prepare(self, prompts: Iterable[Text]) -> None:
@@ -194,13 +204,12 @@ class TextMemory:
         self.encode(new)
         bring(self._model, "unet")
         encoded, device = [self._encoded[prompt] for prompt in new], self._model.device
-        states = [e.states.to(device) for e in encoded]
+        states = torch.cat([e.states for e in encoded]).to(device)
         if encoded[0].pooled is not None:
             more = [e.pooled.to(device) for e in encoded if e.pooled is not None]
             self._pooled = torch.cat([*([] if self._pooled is None else [self._pooled]), *more])
         for layer, module in enumerate(self._modules):
-            pairs = [project(module, state) for state in states]
-            key, value = torch.cat([k for k, _ in pairs]), torch.cat([v for _, v in pairs])
+            key, value = (part.contiguous() for part in project(module, states))
             if self._number:
                 keys, values = self._kept[layer]
                 self._kept[layer] = torch.cat([keys, key]), torch.cat([values, value])

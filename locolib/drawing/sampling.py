@@ -164,6 +164,21 @@ def image_keys(model: Model, rows: Sequence[Row], settings: Settings) -> list[st
     return [key(same | {"row": asdict(row)}) for row in rows]
 
 
+def _batches(rows: Sequence[Row], settings: Settings) -> list[range]:
+    size = settings.batch
+    return [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
+
+
+def final_latents(model: Model, rows: Sequence[Row], settings: Settings) -> Latents:
+    """What `denoise` gives of any number of rows [rows, c, h, w], in batches that fit the memory."""
+
+    def make(part: list[Row], memory: TextMemory, compiled: bool) -> Latents:
+        return denoise(model, part, settings, memory, compiled=compiled)
+
+    todo = _batches(rows, settings)
+    return torch.cat([made for _, made in drawn(model, rows, todo, settings, make)])
+
+
 def generate(
     model: Model,
     rows: Sequence[Row],
@@ -186,15 +201,16 @@ def generate(
     check_seeds(rows)
     keys = image_keys(model, rows, settings) if store else []
     images: list[Image | None] = store.images(keys) if store else [None] * len(rows)
-    batches = [
-        range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)
-    ]
-    todo = [batch for batch in batches if any(images[i] is None for i in batch)]
+    todo = [batch for batch in _batches(rows, settings) if any(images[i] is None for i in batch)]
+
+    def make(part: list[Row], memory: TextMemory, compiled: bool) -> Images:
+        return model.decode(denoise(model, part, settings, memory, compiled=compiled))
+
     with (
         tqdm(total=sum(map(len, todo)), desc=label, unit="image", disable=not todo) as bar,
         Keeper(store) as keeper,
     ):
-        for part, made in drawn(model, rows, todo, settings, denoise):
+        for part, made in drawn(model, rows, todo, settings, make):
             for i, image in zip(part, made):
                 if images[i] is None:
                     images[i] = image

@@ -122,11 +122,8 @@ def edit(
     check_out(out)
     computing(device, dtype, compiled)
     spec = find(model)
-    known = (
-        read(attribute, prompts)
-        if prompts
-        else listed(attribute, printed=not spec.bundled, edited=True)
-    )
+    own = {"printed": not spec.bundled, "edited": True}
+    known = read(attribute, prompts) if prompts else listed(attribute, **own)
     asked = Asked(
         method=method,
         tokens=tokens,

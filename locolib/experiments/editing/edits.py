@@ -19,6 +19,7 @@ from ...drawing.layers import sites
 from ...drawing.text import Tokens, pairs
 from ...models import Model
 from ...models.attention import read
+from ...models.memory import bring
 from ...models.precision import exact
 from ...prompts import Prompt
 
@@ -207,6 +208,7 @@ def keys(
         for batch in batches
         for text, state in zip(batch, model.encode(batch).states)
     }
+    bring(model, "unet")
     every = sites(model.unet)
     for layer in layers:
         seen = {

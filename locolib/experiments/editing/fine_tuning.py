@@ -215,7 +215,7 @@ def _trained(
 ) -> Edit:
     """Train some matrices of a copy of the UNet so that, told the original, it predicts `goal`; the model stays as it is."""
     started, plan = monotonic(), training or Training.of(method, model)
-    student = copy.deepcopy(model.unet).float().requires_grad_(False)
+    student = copy.deepcopy(model.unet).float().to(model.device).requires_grad_(False)
     weights = {
         f"{path}.weight": student.get_submodule(path).weight.requires_grad_() for path in paths
     }

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...drawing.memory import KeysValues, Row, TextMemory
-from ...drawing.sampling import Settings, denoise
+from ...drawing.memory import KeysValues, Row
+from ...drawing.sampling import Settings, final_latents
 from ...drawing.text import encode
 from ...models import Encoded, Model
+from ...models.memory import bring
 from ...prompts import Prompt
 
 Predict = Callable[[Encoded], Tensor]
@@ -58,16 +59,12 @@ def batches(
         for j in range(seeds)
         for i, prompt in enumerate(prompts)
     ]
-    clean = torch.cat(
-        [
-            denoise(model, rows[i : i + settings.batch], settings, TextMemory(model))
-            for i in range(0, len(rows), settings.batch)
-        ]
-    )
+    clean = final_latents(model, rows, settings)
     known = [
         [encode(model, text) for text in texts]
         for texts in zip(*((p.original, p.target, "") for p in prompts))
     ]
+    bring(model, "unet")  # where text encoders made it wait on the CPU
     scheduler = model.pipeline.scheduler
     count = scheduler.config.num_train_timesteps
 

@@ -15,6 +15,7 @@ from ...drawing.sampling import Settings
 from ...drawing.text import positions, token_ids
 from ...models import Model
 from ...models.attention import project
+from ...models.memory import bring
 from ...prompts import Styled
 
 Matrix = tuple[int, Literal["key", "value"]]
@@ -173,6 +174,7 @@ class Activations:
         ids, states = token_ids(self._model, prompt), self._model.encode([prompt]).states
         word = ids.index(self._model.tokenizer.eos_token_id) - 1
         last = positions(self._model, prompt, artist).last_subject if artist else word
+        bring(self._model, "unet")
         found: dict[str, dict[Matrix, np.ndarray]] = {"subject": {}, "end": {}}
         for layer, module in self._modules.items():
             key, value = project(module, states)
