@@ -55,7 +55,7 @@ PAGES: dict[str, type[Page]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One page of the study: a notebook and what it is asked; `model` where each model has a page of its own."""
+    """One page of the study: a notebook and what it is asked; `model` where it is a copy of a model's own."""
 
     page: str
     values: Mapping[str, Any]
@@ -79,7 +79,9 @@ def plan(chosen: Profile, model: str | None = None) -> list[Run]:
             made += [
                 Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of
             ]
-        elif model in (None, _own(kind)) and here(kind.needs) == kind.needs:
+        elif model and not (spec := find(model)).bundled and (own := kind.alone(chosen, spec)):
+            made.append(Run(page=page, values=own, model=model))
+        elif (kind.always or model in (None, _own(kind))) and here(kind.needs) == kind.needs:
             made.append(
                 Run(
                     page=page,

@@ -10,6 +10,7 @@ from ..claims import commit
 from ..drawing.provenance import processor, versions
 from ..experiments import locogen
 from ..models import Model, load_scorer
+from ..models.chosen import said_of
 from ..store import Store
 
 DIGITS = 10  # of a hash: with more of them the table of five models would be wider than its page
@@ -26,6 +27,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
     facts = {
         "model": model.spec.title,
         "weights": model.fingerprint[:DIGITS],
+        **({"source": said_of(model.name)} if said_of(model.name) else {}),
         "scorer": load_scorer(model.spec.scorer).name,
         "seeds": used,
         "sampler": model.sampler.upper(),

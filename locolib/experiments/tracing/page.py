@@ -51,7 +51,7 @@ class TracingPage(ModelPage):
             size=float(self.noise),
         )
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         traced = count(find(self.model), most=self.states, where=self.places)
         return (
             len(self.request().prompts)
