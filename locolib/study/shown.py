@@ -142,24 +142,21 @@ class Shown:
         return made
 
     def linked(self, text: str) -> str:
-        """A page's text in which a page that there is not is not linked to: but its first copy, or else it is named."""
+        """A page's text in which a page that there is not is not linked to: but another model's copy, if no title says whose, or else it is named."""
 
         def said(found: re.Match[str]) -> str:
-            target = found[2]
+            title, target = found[1], found[2]
             name = Path(target).name
-            if name in self.ran or (self.has(name) and not self._copy_of(name)):
+            page = next((page for page in PAGES if name.startswith(f"{page}-")), name)
+            if name in self.ran or (page == name and self.has(name)):
                 return found[0]
-            if name in PAGES and (of := self.copies(name)):
-                title = found[1] or headings(name)[0]
-                return f"{{doc}}`{title} <{target}-{of[0]}>`"
-            return f"{found[1] or name} (not run here)"
+            others = self.copies(page)
+            if others and (page == name or not title):
+                place = f"{target.removesuffix(name)}{page}-{others[0]}"
+                return f"{{doc}}`{title or headings(page)[0]} <{place}>`"
+            return f"{title or headings(page)[0]} (not run here)"
 
         return re.sub(r"\{doc\}`(?:([^`<]+) <)?([^`<>]+)>?`", said, text)
-
-    @staticmethod
-    def _copy_of(name: str) -> bool:
-        """Whether a name is that of a model's copy of a page."""
-        return any(name.startswith(f"{page}-") for page in PAGES)
 
     def settled(self, text: str) -> str:
         """A document of the book that speaks of what there is: its blocks ``only: miniatures`` and ``only: published``, its list of pages, its links."""
