@@ -58,7 +58,8 @@ def problems(folder) -> list[str]:
             text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         texts[place] = text
     listed = re.findall(r"file: (\S+)", (folder / "_toc.yml").read_text())
-    found = [f"the contents list {name}" for name in listed if name not in texts]
+    found = [f"{name} is not listed" for name in texts if "api/" in name and name not in listed]
+    found += [f"the contents list {name}" for name in listed if name not in texts]
     found += [f"{name} is listed twice" for name in set(listed) if listed.count(name) > 1]
     reached = {*listed, yaml.safe_load((folder / "_toc.yml").read_text())["root"]}
     for place in reached & set(texts):

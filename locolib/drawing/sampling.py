@@ -15,6 +15,7 @@ from .. import UserError
 from ..models import Model
 from ..models.shapes import Image, Images, Latents
 from ..store import Store, key
+from . import engines
 from .hooks import all_of, copying
 from .layers import sites
 from .memory import KeysValues, Row, TextMemory, check
@@ -139,6 +140,7 @@ def generate(
     *,
     store: Store | None = None,
     label: str = "images",
+    quiet: bool = False,
 ) -> Images:
     """Images uint8 [rows, height, width, 3], one for each row, in order.
 
@@ -153,8 +155,14 @@ def generate(
         range(i, min(i + settings.batch, len(rows))) for i in range(0, len(rows), settings.batch)
     ]
     todo = [batch for batch in batches if any(images[i] is None for i in batch)]
+    parts = [[rows[i] for i in batch] for batch in batches]
+    if engines.drawn(model, parts, list(map(batches.index, todo)), settings, store, label):
+        images = [store.image(k) for k in keys] if store else images
+        todo = [batch for batch in batches if any(images[i] is None for i in batch)]
     memory = TextMemory(model)
-    with tqdm(total=sum(map(len, todo)), desc=label, unit="image", disable=not todo) as bar:
+    with tqdm(
+        total=sum(map(len, todo)), desc=label, unit="image", disable=quiet or not todo
+    ) as bar:
         for batch in todo:
             memory = memory if len(memory) <= KEPT else TextMemory(model)
             made = model.decode(denoise(model, [rows[i] for i in batch], settings, memory))

@@ -125,7 +125,8 @@ class Shown:
     def _chapters(self, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         made: list[dict[str, Any]] = []
         for entry in entries:
-            page, below = Path(entry["file"]).name, self._chapters(entry.get("sections", ()))
+            below = self._chapters(entry.get("sections", ()))
+            page = next((page for page in PAGES if _source(page) == entry["file"]), "")
             if not self.miniatures and entry.get("of") == "miniatures":
                 continue
             if self.has(page):
@@ -148,7 +149,7 @@ class Shown:
             title, target = found[1], found[2]
             name = Path(target).name
             page = next((page for page in PAGES if name.startswith(f"{page}-")), name)
-            if name in self.ran or (page == name and self.has(name)):
+            if "api/" in target or name in self.ran or (page == name and self.has(name)):
                 return found[0]
             others = self.copies(page)
             if others and (page == name or not title):
