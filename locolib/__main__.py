@@ -10,7 +10,7 @@ import typer
 from . import Notice, UserError
 from .study.edit_command import edit
 from .study.localize_command import localize
-from .study.options import Source, parse_layers
+from .study.options import Engine, Shard, Source, parse_layers
 from .study.rate_command import rate
 
 _showwarning = warnings.showwarning
@@ -145,14 +145,20 @@ def study(
         str | None,
         typer.Option(help="Run the pages of this model alone; default: of all bundled ones."),
     ] = None,
+    source: Source = None,
     book_only: Annotated[
         bool, typer.Option("--book-only", help="Render the notebooks executed before.")
     ] = False,
+    engine: Engine = "local",
+    shard: Shard = "",
 ) -> None:
     """Run the notebooks in order and render the book to build/site."""
     from .study import runner
+    from .study.options import check_engines
 
-    runner.study(profile=profile, model=model, book_only=book_only)
+    check_engines(engine, shard)
+    place = str(source) if source else None
+    runner.study(profile=profile, model=model, source=place, book_only=book_only, shard=bool(shard))
 
 
 @app.command()

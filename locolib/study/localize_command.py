@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Source
+from .options import Engine, Shard, Source, check_engines
 
 
 def localize(
@@ -26,16 +26,20 @@ def localize(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
     source: Source = None,
+    engine: Engine = "local",
+    shard: Shard = "",
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
     from ..drawing.text import check_prompts
     from ..experiments import locogen, profiles
     from ..experiments.locogen import page as locogen_page
     from ..models import find, load
+    from ..models.chosen import choose_source
     from ..prompts import listed, read
     from ..store import Store
     from .costs import cost
 
+    check_engines(engine, shard)
     spec, chosen = find(model), profiles.profile(profile)
     if m is not None and search:
         raise UserError("Give either --m or --search, not both.")
@@ -43,17 +47,17 @@ def localize(
     locogen.windows(spec.layers, size)
     known = read(attribute, prompts) if prompts else listed(attribute, printed=not spec.bundled)
     request = locogen_page.request(chosen, spec, known)
+    if source:
+        choose_source(spec.name, source)  # for workers
     loaded, store = load(model, source=source), Store()
     check_prompts(loaded, known, str(prompts or ""))
+    sizes = range(1, spec.layers // 4 + 1) if search else [size]
     if not as_json:
-        typer.echo(
-            cost(
-                loaded,
-                request,
-                sizes=range(1, spec.layers // 4 + 1) if search else [size],
-                store=store,
-            )
-        )
+        typer.echo(cost(loaded, request, sizes=sizes, store=store))
+    if shard:
+        drawn = locogen.ahead(loaded, request, sizes, store=store)
+        typer.echo(f"shard {shard}: its rows of {drawn} window sizes are in {store.root}")
+        return
     sweeps = (
         locogen.search(loaded, request, store=store)
         if search

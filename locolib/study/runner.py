@@ -23,6 +23,7 @@ from ..experiments.profiles import Profile, profile
 from ..models import MODELS, ORGANISMS, find, load, load_scorer
 from ..models.chosen import choose_source, said_of, source_of
 from ..store import Store, digest, read_bytes, remove, write_atomic
+from .ahead import ahead, shared_engine
 from .book import build_book, tidy
 from .costs import announce, threads, workers
 from .execute import FAILED
@@ -253,16 +254,24 @@ def study(
     model: str | None = None,
     source: str | None = None,
     book_only: bool = False,
+    shard: bool = False,
     root: Path = Path("build"),
 ) -> None:
-    """``make study``: run what changed, of all models or of one (loaded from `source`, if it is named), and render the book."""
+    """``make study``: run what changed, of all models or of one (loaded from `source`, if it is named), and render the book.
+
+    As a `shard` it only draws rows of the sweeps that depend on no other result.
+    """
     started, chosen = monotonic(), _profile(profile)
     if source and not model:
         raise UserError("A source is of one model: name it too, by --model (make study MODEL=).")
     if source and model:
         choose_source(find(model).name, source)
+    if shard:
+        ahead(chosen, find(model).name if model else None)
+        return
     if not book_only:
-        run_notebooks(chosen, find(model).name if model else None, root)
+        with shared_engine():
+            run_notebooks(chosen, find(model).name if model else None, root)
     print(
         f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}",
         flush=True,

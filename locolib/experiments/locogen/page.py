@@ -1,6 +1,6 @@
 """What the notebooks on LocoGen may be asked, and what that costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -14,6 +14,7 @@ from ..profiles import PROFILES, Profile
 from . import layer_sets, measuring
 from .comparing import Answer, locate
 from .measuring import Request
+from .searching import ahead
 
 
 def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:
@@ -126,6 +127,12 @@ class LocoGenPage(Sweeping):
             sizes=self.searched(),
             stride=self.stride,
         )
+
+    def ahead(self, model: Model, store: Store) -> Iterator[int]:
+        """Draw a shard's rows of all sweeps, attribute by attribute: more than the search will need if it ends early."""
+        for attribute in self.names():
+            asked, sizes = self.request(attribute), self.searched()
+            yield ahead(model, asked, sizes, store=store, stride=self.stride)
 
     def growing(self, attribute: str) -> int:
         """The layer from which windows grow (Figs. 55 and 56: style, where there are few layers); -1 where none do."""
