@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from logging import CRITICAL
 from threading import Lock
 from typing import Any, Protocol
 
@@ -120,7 +121,10 @@ class Dask:
                 else:
                     processes = self.workers or len(os.sched_getaffinity(0))
                     cluster = distributed.LocalCluster(
-                        n_workers=processes, threads_per_worker=1, dashboard_address=None
+                        n_workers=processes,
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                        silence_logs=CRITICAL,
                     )
                     self._client = distributed.Client(cluster)
             except (OSError, ValueError, TimeoutError) as error:
