@@ -1,6 +1,7 @@
 """Edits as files: a LoRA of exact rank, or a whole folder; facts in their metadata."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,10 @@ def save_pipeline(model: Model, edit: Edit, folder: Path) -> None:
     """Write the edited model as an ordinary diffusers folder."""
     with applied(model, edit) as edited:
         edited.pipeline.save_pretrained(folder, safe_serialization=True)
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*.safetensors"):  # which are written for their owner's eyes alone
+        path.chmod(0o666 & ~mask)
 
 
 def annotate(place: Path, facts: Mapping[str, str]) -> None:
