@@ -12,6 +12,7 @@ from .study.edit_command import edit
 from .study.localize_command import localize
 from .study.options import Engine, Shard, Source, parse_layers
 from .study.rate_command import rate
+from .study.share_command import export_, import_
 
 _showwarning = warnings.showwarning
 _said: set[str] = set()  # the notices that were shown
@@ -136,6 +137,8 @@ def generate(
 
 app.command()(localize)
 app.command()(edit)
+app.command("export")(export_)
+app.command("import")(import_)
 
 
 @app.command()

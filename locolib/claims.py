@@ -180,10 +180,11 @@ def commit() -> str:
 def table(store: Store) -> pd.DataFrame:
     """All claims kept in a store, a row each (`COLUMNS`; the model's title and name), by page, then by model as the registry has them.
 
-    A damaged file is left out, and a `Notice` says so.
+    Those that were imported stand beside those of this machine, with their origin.  A damaged file is left out, and a `Notice` says so.
     """
     found = []
-    for path in sorted((store.root / "claims").glob("*.json")):
+    imported = sorted((store.root / "imported").glob("*/claims/*.json"))
+    for path in [*sorted((store.root / "claims").glob("*.json")), *imported]:
         if (kept := kept_in(path)) is None:
             warnings.warn(
                 f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",

@@ -53,7 +53,9 @@ class LedgerPage(Page):
     which: str = "all"
 
     def reads(self) -> list[Path]:
-        return sorted((Store().root / "claims").glob("*.json"))
+        root = Store().root
+        imported = sorted((root / "imported").glob("*/claims/*.json"))
+        return [*sorted((root / "claims").glob("*.json")), *imported]
 
 
 class ReproductionPage(LedgerPage):

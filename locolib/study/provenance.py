@@ -43,4 +43,6 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         facts["minutes of generating and scoring, when it was done"] = round(
             sum(run["minutes"] for run in store.used.values()), 1
         )
+    if origins := {str(run["origin"]) for run in store.used.values() if run.get("origin")}:
+        facts["results that were"] = "; ".join(sorted(origins))
     return pd.Series(facts | versions(), name="value")

@@ -18,11 +18,12 @@ import yaml
 
 from ..experiments.page import absent
 from ..models import MODELS, find
-from ..store import write_atomic
-from . import api
+from ..store import Store, write_atomic
+from . import api, imported_page
 from . import where as where_page
 from .ledger import headings
 from .pages import HOME, PAGES, Run
+from .sharing import Imported, imported
 
 NOT_RUN = "This page has not been run."
 TEXTS = (".md", ".yml", ".bib", ".css", ".py", ".png", ".html")
@@ -92,6 +93,11 @@ class Shown:
         ]
 
     @cached_property
+    def imports(self) -> list[Imported]:
+        """Archives of other machines that the store has taken in."""
+        return imported(Store())
+
+    @cached_property
     def miniatures(self) -> bool:
         """Whether the book is about miniatures: it is unless all that was run is about published models."""
         of_published = {f"{page}-{name}" for page in PAGES for name in self.published}
@@ -116,7 +122,7 @@ class Shown:
         )
 
     def contents(self, text: str) -> str:
-        """The table of contents: the pages that there are, and after each those of single models; what is marked ``of: miniatures`` only with them."""
+        """The table of contents: the pages that there are, and after each those of single models; what is marked ``of: miniatures`` or ``of: imported`` only with them."""
         toc = yaml.safe_load(text)
         parts = (part | {"chapters": self._chapters(part["chapters"])} for part in toc["parts"])
         toc["parts"] = [part for part in parts if part["chapters"]]
@@ -127,7 +133,8 @@ class Shown:
         for entry in entries:
             below = self._chapters(entry.get("sections", ()))
             page = next((page for page in PAGES if _source(page) == entry["file"]), "")
-            if not self.miniatures and entry.get("of") == "miniatures":
+            of = {"miniatures": self.miniatures, "imported": bool(self.imports)}
+            if not of.get(entry.get("of", ""), True):
                 continue
             if self.has(page):
                 made.append({"file": entry["file"]} | ({"sections": below} if below else {}))
@@ -189,6 +196,9 @@ class Shown:
                 where_page.page(lambda page: self.copies(page) if PAGES[page].each else [])
             ).encode(),
         )
+        if self.imports:
+            yield "imported.md", imported_page.page(self.imports).encode()
+            yield from imported_page.pictures(self.imports)
         for page in self.stubs():
             yield f"{_source(page)}.ipynb", self.linked(nbformat.writes(stub(page))).encode()
         made = self.root / "book"
