@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from locolib.drawing import engines
+from locolib.drawing import machines
 from locolib.drawing.memory import Row
 from locolib.drawing.sampling import Settings
 from locolib.store import Store
@@ -25,7 +25,7 @@ def share(workers: int, batches: int, seconds: float, rows: int = 4) -> tuple[fl
         time.sleep(seconds)
         return True
 
-    before, engines.work = engines.work, nap
+    before, machines.work = machines.work, nap
     parts = [
         [Row(prompt="a house", seed=i * rows + j) for j in range(rows)] for i in range(batches)
     ]
@@ -37,7 +37,7 @@ def share(workers: int, batches: int, seconds: float, rows: int = 4) -> tuple[fl
             Client(cluster) as client,
             tempfile.TemporaryDirectory() as folder,
         ):
-            engine = engines.Dask(address=cluster.scheduler_address)
+            engine = machines.Dask(address=cluster.scheduler_address)
             engine._client = client
             client.gather([client.submit(time.sleep, 0, pure=False) for _ in range(workers)])
             started = time.monotonic()
@@ -45,7 +45,7 @@ def share(workers: int, batches: int, seconds: float, rows: int = 4) -> tuple[fl
             engine.draw(MODEL, parts, range(batches), Settings(), store, f"{workers} workers")
             took = time.monotonic() - started
     finally:
-        engines.work = before
+        machines.work = before
     return took, batches * seconds / workers / took
 
 

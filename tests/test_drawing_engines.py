@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from locolib import UserError
-from locolib.drawing import engines
+from locolib.drawing import engines, machines
 from locolib.drawing.memory import Row
 from locolib.drawing.sampling import Settings, generate, image_key
 from locolib.models import registry
@@ -47,7 +47,7 @@ def plain(model, tmp_path):
 def test_shards_draw_what_one_process_draws(model, plain, tmp_path, of):
     store = Store(tmp_path / "shards")
     for number in range(1, of + 1):
-        engines.use(engines.shard(f"{number}/{of}"))
+        engines.use(machines.shard(f"{number}/{of}"))
         if number < of and of < 8:
             with pytest.raises(engines.Elsewhere):
                 generate(model, ROWS, SETTINGS, store=store)
@@ -64,7 +64,7 @@ def test_shards_draw_what_one_process_draws(model, plain, tmp_path, of):
 def test_each_shard_draws_its_own_rows_once(model, store):
     drawn = []
     for number in (1, 2):
-        engines.use(engines.shard(f"{number}/2"))
+        engines.use(machines.shard(f"{number}/2"))
         before = names(store)
         with pytest.raises(engines.Elsewhere) if number == 1 else open(os.devnull):
             generate(model, ROWS, SETTINGS, store=store)
@@ -75,39 +75,41 @@ def test_each_shard_draws_its_own_rows_once(model, store):
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "-1/2", "1/0", ""])
 def test_a_shard_that_is_none_is_refused(text):
     with pytest.raises(UserError, match="--shard takes i/n"):
-        engines.shard(text)
+        machines.shard(text)
 
 
 def test_an_engine_that_is_none_is_refused():
-    assert engines.engine("local") is None and engines.engine("") is None
+    assert machines.engine("local") is None and machines.engine("") is None
     with pytest.raises(UserError, match="local, dask or dask:ADDRESS"):
-        engines.engine("slurm")
+        machines.engine("slurm")
 
 
 def test_without_dask_it_is_one_sentence(monkeypatch):
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(engines, "import_module", absent)
+    monkeypatch.setattr(machines, "import_module", absent)
     with pytest.raises(UserError, match="not installed: pip install"):
-        engines.engine("dask")
+        machines.engine("dask")
 
 
 def test_what_an_engine_leaves_over_is_drawn_here(model, plain, store):
     class Lazy:
         def draw(self, model, batches, missing, settings, store, label):
             assert missing == list(range(5)) and [len(b) for b in batches] == [4, 4, 4, 4, 2]
-            engines._here(model, batches[1], settings, store)
+            machines._here(model, batches[1], settings, store)
 
     engines.use(Lazy())
     assert np.array_equal(generate(model, ROWS, SETTINGS, store=store), plain)
 
 
 def test_the_environment_names_the_engine_of_a_kernel(monkeypatch):
-    monkeypatch.setattr(engines, "_in_use", [])
-    monkeypatch.setenv(engines.VARIABLE, "elsewhere")
+    monkeypatch.setenv(machines.VARIABLE, "local")
+    machines.use_environment()
+    assert engines.in_use() is None
+    monkeypatch.setenv(machines.VARIABLE, "elsewhere")
     with pytest.raises(UserError, match="--engine"):
-        engines.in_use()
+        machines.use_environment()
 
 
 @pytest.fixture
@@ -117,8 +119,8 @@ def cluster(random_organisms, monkeypatch):
     monkeypatch.setattr(registry, "ORGANISMS", random_organisms)
     made = []
 
-    def start(workers: int) -> engines.Dask:
-        made.append(engines.Dask(workers=workers))
+    def start(workers: int) -> machines.Dask:
+        made.append(machines.Dask(workers=workers))
         engines.use(made[-1])
         return made[-1]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from locolib import __main__
-from locolib.drawing import engines
+from locolib.drawing import engines, machines
 from locolib.experiments.locogen.page import LocoGenPage
 from locolib.experiments.tracing.page import TracingPage
 from locolib.models import loading, registry
@@ -19,7 +19,7 @@ MODEL = "planted-sd-v1-5"
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    monkeypatch.delenv(engines.VARIABLE, raising=False)
+    monkeypatch.delenv(machines.VARIABLE, raising=False)
     engines.use(None)
     yield
     engines.use(None)
@@ -56,9 +56,7 @@ def test_shards_of_a_sweep_leave_all_its_images_and_nothing_to_draw(run, tmp_pat
         raise AssertionError("drawn again")
 
     monkeypatch.setattr("locolib.drawing.sampling.denoise", drawn)
-    monkeypatch.setattr(
-        "locolib.study.costs.denoise", lambda *a: torch.zeros(1, 4, 8, 8)
-    )
+    monkeypatch.setattr("locolib.study.costs.denoise", lambda *a: torch.zeros(1, 4, 8, 8))
     code, out, error = run(*asked, "--json")
     assert code == 0 and '"images": 22' in out, error
 
@@ -109,9 +107,9 @@ def test_the_kernels_of_pages_share_one_cluster(monkeypatch):
         def close(self):
             self.closed = True
 
-    engine = engines.Dask(address="tcp://1.2.3.4:8786")
+    engine = machines.Dask(address="tcp://1.2.3.4:8786")
     engine._client = client = Client()
     engines.use(engine)
     with ahead.shared_engine():
-        assert os.environ[engines.VARIABLE] == "dask:tcp://1.2.3.4:8786"
-    assert engines.VARIABLE not in os.environ and client.closed
+        assert os.environ[machines.VARIABLE] == "dask:tcp://1.2.3.4:8786"
+    assert machines.VARIABLE not in os.environ and client.closed

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..drawing import engines
+from ..drawing import engines, machines
 from ..experiments.profiles import Profile
 from ..models import load
 from ..store import Store
@@ -31,15 +31,15 @@ def ahead(chosen: Profile, model: str | None) -> None:
 def shared_engine() -> Iterator[None]:
     """Let the kernels of all pages use the engine of this process: of dask one cluster, which is closed at the end."""
     engine = engines.in_use()
-    if not isinstance(engine, engines.Dask):
+    if not isinstance(engine, machines.Dask):
         yield
         return
-    before = os.environ.get(engines.VARIABLE)
-    os.environ[engines.VARIABLE] = f"dask:{engine.client.scheduler.address}"
+    before = os.environ.get(machines.VARIABLE)
+    os.environ[machines.VARIABLE] = f"dask:{engine.client.scheduler.address}"
     try:
         yield
     finally:
-        os.environ.pop(engines.VARIABLE)
+        os.environ.pop(machines.VARIABLE)
         if before is not None:
-            os.environ[engines.VARIABLE] = before
+            os.environ[machines.VARIABLE] = before
         engine.close()

@@ -87,11 +87,8 @@ def edit(
     check_out(out)
     spec = find(model)
     check_place(out, kind, spec, source, force)
-    known = (
-        read(attribute, prompts)
-        if prompts
-        else listed(attribute, printed=not spec.bundled, edited=True)
-    )
+    own = {"printed": not spec.bundled, "edited": True}
+    known = read(attribute, prompts) if prompts else listed(attribute, **own)
     asked = Asked(
         method=method,
         tokens=tokens,
@@ -116,9 +113,7 @@ def edit(
     typer.echo("\n".join(found.lines()))
     _draw(found, out / SHEET)
     _refuse(found, asked, force)
-    facts = _facts(loaded, asked, change, used, window) | found.facts()
-    facts["verdict"] = "; ".join(found.problems()) or "it does what was asked"
-    _write(loaded, change, out, kind, facts)
+    _write(loaded, change, out, kind, _facts(loaded, asked, change, used, window, found))
 
 
 def _window(layers: str, count: int, lambda_: float) -> tuple[int, ...]:
@@ -156,9 +151,9 @@ def _refuse(found: Any, asked: Asked, force: bool) -> None:
 
 
 def _facts(
-    model: Any, asked: Asked, change: Any, used: str, window: Sequence[int]
+    model: Any, asked: Asked, change: Any, used: str, window: Sequence[int], found: Any
 ) -> dict[str, Any]:
-    """What the file's metadata say of the edit itself."""
+    """What the file's metadata say of the edit, and of what it does."""
     return {
         "model": model.name,
         "attribute": asked.attribute,
@@ -166,7 +161,8 @@ def _facts(
         "tokens": used,
         "layers": list(window),
         "lambda": asked.lambda_,
-    }
+        "verdict": "; ".join(found.problems()) or "it does what was asked",
+    } | found.facts()
 
 
 def _write(model: Any, change: Any, out: Path, kind: str, facts: dict[str, Any]) -> None:

@@ -31,13 +31,13 @@ def check_engines(engine: str, shard: str) -> None:
     Raises:
         UserError: they are not of their form, or both are given.
     """
-    from ..drawing import engines
+    from ..drawing import engines, machines
 
     if shard and engine not in ("", "local"):
         raise UserError(
             f"Give either --shard {shard} or --engine {engine}, not both: a scheduler deals out the batches itself."
         )
-    engines.use(engines.shard(shard) if shard else engines.engine(engine))
+    engines.use(machines.shard(shard) if shard else machines.engine(engine))
 
 
 def parse_layers(text: str, asked: str) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from .. import UserError
+from ..drawing.machines import use_environment
 from ..experiments.deepfloyd.page import LimitsPage
 from ..experiments.editing.page import EditPage, FiveEditPage
 from ..experiments.human.page import HumanPage
@@ -153,6 +154,7 @@ def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
     to other things are no parameters when all is run again.  Elsewhere every plain value in `namespace` counts.  Either way a
     misspelt name (of which papermill only warns) is refused before any work.
     """
+    use_environment()
     kind = PAGES[page]
     told = given_in(namespace.get("In"), kind.model_fields)
     given = _plain(namespace) if told is None else told
