@@ -79,3 +79,11 @@ def test_a_price_names_time_memory_and_disk(model, store):
     each = costs.speed(model, Settings(steps=1, guidance=2.0, batch=2))
     line = costs.price(100, each, Store(store.root))
     assert each.gib > 0 and "GiB of memory" in line and "MB of disk" in line and "minutes" in line
+
+
+def test_the_pictures_that_fine_tuned_methods_train_on_have_their_price():
+    asked = {
+        name: pages.parameters("03_locoedit", {"model": name, "prompts": 2, "pictures": 2})
+        for name in ("planted-sd-v1-5", "mini-sd-v1-5", "sd-v1-5")
+    }
+    assert [page._training_pictures() for page in asked.values()] == [0, 96, 800]

@@ -13,7 +13,7 @@ from .. import locogen
 from ..locogen.page import FivePage, Sweeping, count
 from ..page import Page
 from ..profiles import Profile
-from . import specificity, trials
+from . import fine_tuning, specificity, trials
 
 ATTRIBUTES = ("style", "object", "fact")
 
@@ -121,7 +121,14 @@ class EditPage(_Edits, Sweeping):
         edits = self.pictures * three * (3 + 8 + 8 + 4 + 5 + layers) + self.pictures * 4
         others = self.per_value * (self.asked_values() * 9 + 3 * self.most**2)
         many, again = 6 * self.most * 5, 12 * (layers + 1)
-        return sweeps + edits + others + 2 * 9 * len(self.generic()) + many + again
+        generic = 2 * 9 * len(self.generic())
+        return sweeps + edits + others + generic + many + again + self._training_pictures()
+
+    def _training_pictures(self) -> int:
+        """Pictures on which fine-tuned methods are trained: two methods and two attributes, of models that are not planted."""
+        spec = find(self.model)
+        each = fine_tuning.Training.pictures if spec.bundled else fine_tuning.PICTURES
+        return 0 if spec.planted else 2 * 2 * each
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
