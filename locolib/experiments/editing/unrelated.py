@@ -60,7 +60,7 @@ def generic(
             "moved": scores.mean(levels[name]),
         }
         counted = {"scores": tuple(score.tolist()), "prompts": len(texts), "images": len(texts)}
-        change = float((score - before).mean())
-        share = {"of whole": change / whole if whole else math.nan, "matters": matters}
+        moves = float((score - before).mean())
+        share = {"of whole": moves / whole if whole else math.nan, "matters": matters}
         found.append({"name": name} | scores.columns(parts) | share | counted)
     return pd.DataFrame(found)
