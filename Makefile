@@ -5,6 +5,9 @@ SHELL := /bin/bash
 
 PROFILE ?= quick
 MODEL ?=
+SOURCE ?=
+SHARD ?=
+ENGINE ?=
 PORT ?= 8000
 # A name that runs: a version manager's python3.11 may exist and still refuse.
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '' 2>/dev/null && echo $$p && break; done)
@@ -12,7 +15,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 help: ## Show this list
-	@echo "Usage: make TARGET [PROFILE=quick|smoke|paper] [MODEL=name] [PORT=8000]"
+	@echo "Usage: make TARGET [PROFILE=quick|smoke|paper] [MODEL=name] [SOURCE=place] [SHARD=i/n] [ENGINE=dask] [PORT=8000]"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## Make .venv and install the locked requirements (the other targets do it when needed)
@@ -34,8 +37,9 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-study: $(STAMP) ## Run the notebooks and render the site (PROFILE, MODEL); what is stored is not computed again
-	@$(BIN)/locolib study --profile $(PROFILE) $(if $(MODEL),--model $(MODEL))
+study: $(STAMP) ## Run the notebooks and render the site (PROFILE, MODEL, SOURCE, SHARD, ENGINE); what is stored is not computed again
+	@$(BIN)/locolib study --profile $(PROFILE) $(if $(MODEL),--model $(MODEL)) $(if $(SOURCE),--source "$(SOURCE)") \
+		$(if $(SHARD),--shard $(SHARD)) $(if $(ENGINE),--engine $(ENGINE))
 
 book: $(STAMP) ## Render the site again from the notebooks that were already run
 	@$(BIN)/locolib study --book-only

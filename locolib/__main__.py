@@ -12,8 +12,19 @@ from . import Notice, UserError
 from .study.doctor_command import doctor
 from .study.edit_command import edit
 from .study.localize_command import localize
-from .study.options import Compile, Device, Dtype, Lora, Source, computing, parse_layers
+from .study.options import (
+    Compile,
+    Device,
+    Dtype,
+    Engine,
+    Lora,
+    Shard,
+    Source,
+    computing,
+    parse_layers,
+)
 from .study.rate_command import rate
+from .study.share_command import export_, import_
 
 _showwarning = warnings.showwarning
 _said: set[str] = set()  # the notices that were shown
@@ -168,6 +179,8 @@ def generate(
 app.command()(doctor)
 app.command()(localize)
 app.command()(edit)
+app.command("export")(export_)
+app.command("import")(import_)
 
 
 @app.command()
@@ -177,18 +190,24 @@ def study(
         str | None,
         typer.Option(help="Run the pages of this model alone; default: of all bundled ones."),
     ] = None,
+    source: Source = None,
     book_only: Annotated[
         bool, typer.Option("--book-only", help="Render the notebooks executed before.")
     ] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     compiled: Compile = "auto",
+    engine: Engine = "local",
+    shard: Shard = "",
 ) -> None:
     """Run the notebooks in order and render the book to build/site."""
     from .study import runner
+    from .study.options import check_engines
 
     computing(device, dtype, compiled)
-    runner.study(profile=profile, model=model, book_only=book_only)
+    check_engines(engine, shard)
+    place = str(source) if source else None
+    runner.study(profile=profile, model=model, source=place, book_only=book_only, shard=bool(shard))
 
 
 @app.command()

@@ -15,7 +15,8 @@ import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
 from . import Notice
-from .models import MODELS, ORGANISMS, Spec, find
+from .models import MODELS, ORGANISMS, Model, Spec, find
+from .models.chosen import said_of, source_of
 from .scores import Interval
 from .store import Store, digest, read_bytes, sealed, unsealed
 
@@ -36,6 +37,7 @@ COLUMNS = (
     "name",
     "weights",
     "commit",
+    "origin",
 )
 
 
@@ -111,16 +113,23 @@ def listing(claims: Sequence[Claim]) -> str:
     return f"<ul>{''.join(items)}</ul>"
 
 
-def keep(store: Store, page: str, model: str, claims: Sequence[Claim]) -> None:
-    """Keep the claims of a page about a model, in the place of those that it kept before, with what they were measured on and by."""
+def keep(store: Store, page: str, model: str | Model, claims: Sequence[Claim]) -> None:
+    """Keep the claims of a page about a model, in the place of those that it kept before, with what they were measured on and by.
+
+    Args:
+        model: its name; or itself, as weights that were loaded from elsewhere than the registry says are named by their hash.
+    """
+    of = model if isinstance(model, str) else model.name
+    chosen = "" if isinstance(model, str) or not source_of(of) else model.fingerprint
     content = {
         "page": page,
-        "model": model,
-        "weights": weights(find(model)),
+        "model": of,
+        "weights": chosen or weights(find(of)),
+        **({"source": said_of(of)} if chosen else {}),
         "commit": commit(),
         "claims": [asdict(claim) for claim in claims],
     }
-    path = store.root / "claims" / f"{page}-{model}.json"
+    path = store.root / "claims" / f"{page}-{of}.json"
     store.write(path, sealed("kept", content, os.fsencode(path.name)))
 
 
@@ -171,10 +180,11 @@ def commit() -> str:
 def table(store: Store) -> pd.DataFrame:
     """All claims kept in a store, a row each (`COLUMNS`; the model's title and name), by page, then by model as the registry has them.
 
-    A damaged file is left out, and a `Notice` says so.
+    Those that were imported stand beside those of this machine, with their origin.  A damaged file is left out, and a `Notice` says so.
     """
     found = []
-    for path in sorted((store.root / "claims").glob("*.json")):
+    imported = sorted((store.root / "imported").glob("*/claims/*.json"))
+    for path in [*sorted((store.root / "claims").glob("*.json")), *imported]:
         if (kept := kept_in(path)) is None:
             warnings.warn(
                 f"{path} is damaged, or of an older version: its claims are left out until `make study` runs its page again.",
@@ -196,6 +206,7 @@ def table(store: Store) -> pd.DataFrame:
             "name": kept["model"],
             "weights": kept["weights"],
             "commit": kept["commit"],
+            "origin": kept.get("origin", ""),
         }
         for kept in found
         for c in kept["claims"]

@@ -27,7 +27,7 @@ DEFAULT = Path("build/store")
 READERS = 4  # threads that read images
 SEAL = b"loCk"  # the chunk that seals a PNG: private, and ancillary, so that every other reader skips it
 END = b"\0\0\0\0IEND\xaeB`\x82"  # a PNG's last chunk
-ENDING = 44 + len(END)  # bytes of `_ending`
+ENDING = 44 + len(END)  # bytes of `ending`
 
 
 def key(content: dict[str, Any]) -> str:
@@ -61,7 +61,7 @@ def unsealed(data: bytes, what: str, *beside: bytes) -> Any:
         return None
 
 
-def _ending(name: str, rest: bytes) -> bytes:
+def ending(name: str, rest: bytes) -> bytes:
     """The last bytes of a key's PNG: the chunk that seals it, a hash of the key and of all other bytes, then the end."""
     body = SEAL + hashlib.sha256(name.encode() + rest + END).digest()
     return (
@@ -148,15 +148,15 @@ class Store:
     def _image_path(self, name: str) -> Path:
         return self.root / "images" / name[:2] / f"{name}.png"
 
-    def _image(self, name: str) -> bytes | None:
+    def sealed_image(self, name: str) -> bytes | None:
         """The bytes of a stored PNG, whole and of this key."""
         data = read_bytes(self._image_path(name))
         at = max(0, len(data) - ENDING)
-        return data if data[at:] == _ending(name, data[:at]) else None
+        return data if data[at:] == ending(name, data[:at]) else None
 
     def image(self, name: str) -> np.ndarray | None:
         """The image [h, w, 3] stored under a key; None where there is none, or where the file is not as it was written."""
-        if (data := self._image(name)) is None:
+        if (data := self.sealed_image(name)) is None:
             return None
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
@@ -183,7 +183,11 @@ class Store:
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, format="PNG")
         rest = buffer.getvalue().removesuffix(END)
-        self.write(self._image_path(name), rest + _ending(name, rest))
+        self.put_sealed(name, rest + ending(name, rest))
+
+    def put_sealed(self, name: str, data: bytes) -> None:
+        """Keep the bytes of a PNG that is sealed already (`sealed_image`)."""
+        self.write(self._image_path(name), data)
 
     def _read(self, name: str) -> tuple[bytes, list[str], dict[str, Any]] | None:
         """Table, keys of the images and provenance of a run; None where one is missing, damaged, or of another run."""
@@ -200,7 +204,7 @@ class Store:
             return None
         table, images, facts = found
         for image in images:
-            if image not in self._whole and self._image(image) is None:
+            if image not in self._whole and self.sealed_image(image) is None:
                 return None
             self._whole.add(image)
         self.used[name] = facts
@@ -243,6 +247,7 @@ class Store:
         if name is None:
             remove(self.root / "images")
             remove(self.root / "runs")
+            remove(self.root / "imported")
             return before - self.size()
         if name not in folders:
             raise UserError(

@@ -113,3 +113,16 @@ def test_a18_diffquickfix_runs_in_stable_diffusion_v2_1():
         after = edited.encode([prompt.original]).states
     assert change.size > 0.01 and float((after - before).abs().max()) > 0.01
     assert torch.equal(model.encode([prompt.original]).states, before)
+
+
+def test_a_loss_that_begins_at_nothing_divides_nothing():
+    """Where a prompt and its target are alike to a model there is nothing to learn; the curve says so, and the page goes on."""
+    from math import isnan
+
+    from locolib.experiments.editing import edits, fine_tuning
+
+    made = edits.Edit(
+        method="a", deltas={}, sizes={}, condition=1.0, seconds=0.0, losses={0: 0.0, 10: 0.0}
+    )
+    table = fine_tuning.curves({"a": made})
+    assert table.step.tolist() == [0, 10] and all(map(isnan, table.share))

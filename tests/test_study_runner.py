@@ -17,7 +17,7 @@ from locolib.experiments.locogen import report, report_by_model
 from locolib.models import MODELS
 from locolib.prompts import ATTRIBUTES, read
 from locolib.store import Store, write_atomic
-from locolib.study import book, pages, runner
+from locolib.study import book, pages, runner, shown
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/*.ipynb")])
@@ -130,7 +130,7 @@ def test_a_page_that_makes_images_says_with_which_settings(page):
 @pytest.mark.parametrize("page", pages.PAGES)
 def test_a_notebook_asks_what_its_class_asks_by_default(page):
     """The `parameters` cell and the page's class say the same twice: for papermill, and for the checks."""
-    notebook = nbformat.read(book.HOME / pages.PAGES[page].source, as_version=4)
+    notebook = nbformat.read(pages.HOME / pages.PAGES[page].source, as_version=4)
     said: dict = {}
     exec(
         next(c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), said
@@ -211,6 +211,8 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
                 "01_causal_tracing-mini-sdxl",
                 "02_locogen-mini-sdxl",
                 "03_locoedit-mini-sdxl",
+                "ledger",
+                "reproduction",
             ],
         ),
         (
@@ -222,11 +224,21 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
                 "03_locoedit-planted-sd-v1-5",
                 "07_planted_truth",
                 "rules",
+                "ledger",
+                "reproduction",
             ],
         ),
         (
             "sd-v1-5",
-            [f"{page}-sd-v1-5" for page in ("01_causal_tracing", "02_locogen", "03_locoedit")],
+            [
+                "01_causal_tracing-sd-v1-5",
+                "02_locogen-sd-v1-5",
+                "03_locoedit-sd-v1-5",
+                "04_neuron_editing-sd-v1-5",
+                "06_human_study-sd-v1-5",
+                "ledger",
+                "reproduction",
+            ],
         ),
     ],
     ids=str,
@@ -299,7 +311,7 @@ def again(monkeypatch, tmp_path):
                 model,
                 [claims.Claim(text="a", section="5", number="1", outcome="held")],
             )
-        write_atomic(book.executed(run, root), b"{}")
+        write_atomic(shown.executed(run, root), b"{}")
 
     for name, instead in {
         "plan": lambda *a: planned,
@@ -392,7 +404,7 @@ def test_the_contents_list_the_copies_that_there_are(tmp_path):
     folder.mkdir(parents=True)
     for name in ("02_locogen-sd-v1-5", "02_locogen-mini-sdxl"):
         (folder / f"{name}.ipynb").write_text("{}")
-    made = book.contents((ROOT / "book" / "_toc.yml").read_text(), tmp_path)
+    made = shown.Shown(root=tmp_path).contents((ROOT / "book" / "_toc.yml").read_text())
     assert (
         made.index("02_locogen-mini-sdxl") < made.index("02_locogen-sd-v1-5")
         and "file: model-" not in made
@@ -401,7 +413,7 @@ def test_the_contents_list_the_copies_that_there_are(tmp_path):
 
 
 def test_a_page_that_was_not_run_says_so_and_what_is_quoted_of_it_too():
-    made = book.stub("07_planted_truth")
+    made = shown.stub("07_planted_truth")
     assert "has not been run" in made.cells[0].source
     glued = {cell.outputs[0].metadata["scrapbook"]["name"] for cell in made.cells[1:]}
     assert {"close", "hits"} <= glued

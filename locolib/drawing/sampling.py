@@ -17,7 +17,7 @@ from ..models.memory import bring
 from ..models.precision import title
 from ..models.shapes import Image, Images, Latents
 from ..store import Store, key
-from . import compiling
+from . import compiling, engines
 from .batches import Keeper, drawn
 from .hooks import all_of, copying
 from .layers import sites
@@ -186,6 +186,7 @@ def generate(
     *,
     store: Store | None = None,
     label: str = "images",
+    quiet: bool = False,
 ) -> Images:
     """Images uint8 [rows, height, width, 3], one for each row, in order.
 
@@ -200,14 +201,26 @@ def generate(
     check(rows, len(sites(model.unet)))
     check_seeds(rows)
     keys = image_keys(model, rows, settings) if store else []
-    images: list[Image | None] = store.images(keys) if store else [None] * len(rows)
-    todo = [batch for batch in _batches(rows, settings) if any(images[i] is None for i in batch)]
+    batches = _batches(rows, settings)
+
+    def found() -> list[Image | None]:
+        return store.images(keys) if store else [None] * len(rows)
+
+    def missing() -> list[range]:
+        return [batch for batch in batches if any(images[i] is None for i in batch)]
+
+    images = found()
+    todo = missing()
+    parts = [[rows[i] for i in batch] for batch in batches]
+    if engines.drawn(model, parts, list(map(batches.index, todo)), settings, store, label):
+        images = found()
+        todo = missing()
 
     def make(part: list[Row], memory: TextMemory, compiled: bool) -> Images:
         return model.decode(denoise(model, part, settings, memory, compiled=compiled))
 
     with (
-        tqdm(total=sum(map(len, todo)), desc=label, unit="image", disable=not todo) as bar,
+        tqdm(total=sum(map(len, todo)), desc=label, unit="image", disable=quiet or not todo) as bar,
         Keeper(store) as keeper,
     ):
         for part, made in drawn(model, rows, todo, settings, make):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..drawing.sampling import Settings
 from ..models import MODELS, Spec, find, is_here
+from ..models.chosen import source_of
 from .profiles import Profile
 
 BUNDLED = tuple(spec.name for spec in MODELS.values() if spec.bundled)
@@ -37,6 +38,7 @@ class Page(BaseModel):
         source: the notebook.
         each: the models of which it is run once each (empty: it is one page).
         needs: the models without which it cannot run.
+        always: whether `make study` runs it whichever model it is asked about.
         after: pages that must have been run before it, if they are run at all: it reads what they stored, or would do the same work.
     """
 
@@ -44,6 +46,7 @@ class Page(BaseModel):
     source: ClassVar[str]
     each: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
+    always: ClassVar[bool] = False
     after: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -51,9 +54,22 @@ class Page(BaseModel):
         """What `make study` passes to it."""
         return {}
 
-    def images(self) -> int:
-        """Images that the page needs at most."""
+    @classmethod
+    def alone(cls, chosen: Profile, spec: Spec) -> dict[str, Any] | None:
+        """What `make study` passes to a published model's own copy of a page that all miniatures share; None: it has none."""
+        return None
+
+    def images_of(self, name: str) -> int:
+        """Images of one of its models that the page needs at most."""
         return 0
+
+    def images(self) -> int:
+        """Images that the page needs at most, of all its models."""
+        return sum(self.images_of(name) for name in dict.fromkeys(self.about()))
+
+    def source_of(self, name: str) -> str | None:
+        """Where a model is loaded from, if not from where the registry says (`make study SOURCE=`): what `models.load` takes."""
+        return source_of(name)
 
     def about(self) -> tuple[str, ...]:
         """The models that the page is about."""

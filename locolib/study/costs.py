@@ -1,12 +1,14 @@
 """What a study will cost, said before any of it is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from importlib import import_module
+from importlib.util import find_spec
 from time import monotonic
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..drawing.memory import Row, TextMemory
 from ..drawing.provenance import processor, processors
@@ -14,6 +16,7 @@ from ..drawing.sampling import Settings, denoise
 from ..experiments import locogen
 from ..experiments.locogen.page import count
 from ..models import Model, load
+from ..models.chosen import source_of
 from ..models.precision import device
 from ..store import Store
 from .pages import Run
@@ -21,10 +24,29 @@ from .pages import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What a model's images cost: seconds and bytes of one."""
+    """What a model's images cost: seconds and bytes of one, and GiB of memory while a batch is made."""
 
     seconds: float
     size: float
+    gib: float = 0.0
+
+
+def _predicting() -> Callable[..., float] | None:
+    """What predicts the memory of a batch, where this version has it."""
+    place = "locolib.models.memory"
+    return import_module(place).predict if find_spec(place) else None
+
+
+_predict = _predicting()
+MEMORY = "predicted, weights and one batch" if _predict else "its weights alone"
+
+
+def memory(model: Model, settings: Settings) -> float:
+    """GiB that a model takes while it draws a batch: predicted, or else of its weights alone."""
+    if _predict:
+        return float(_predict(model, settings.batch))
+    parts = (part for part in model.pipeline.components.values() if isinstance(part, nn.Module))
+    return sum(p.numel() * p.element_size() for part in parts for p in part.parameters()) / 2**30
 
 
 def speed(model: Model, settings: Settings) -> Speed:
@@ -40,14 +62,17 @@ def speed(model: Model, settings: Settings) -> Speed:
         )
         took.append(monotonic() - started)
     seconds = took[1] + (settings.steps - 1) * max(took[2] - took[1], 0)
-    return Speed(seconds=seconds / len(rows), size=0.6 * images[0].nbytes)
+    return Speed(
+        seconds=seconds / len(rows), size=0.6 * images[0].nbytes, gib=memory(model, settings)
+    )
 
 
 def price(images: int, each: Speed, store: Store) -> str:
     """One line: what so many images cost at most."""
     return (
         f"at most {images} images (those in the store are not made again): about "
-        f"{images * each.seconds / 60:.1f} minutes, {images * each.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB"
+        f"{images * each.seconds / 60:.1f} minutes, {each.gib:.1f} GiB of memory ({MEMORY}), "
+        f"{images * each.size / 1e6:.0f} MB of disk; the store holds {store.size() / 1e6:.0f} MB"
     )
 
 
@@ -59,41 +84,49 @@ def cost(model: Model, asked: locogen.Request, *, sizes: Sequence[int], store: S
 
 def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dict[str, float]:
     """What the pages `todo` will cost at most, a line each, before any of it is done; returns the seconds of each."""
-    kept: dict[tuple[str, int], Speed] = {}
     torch.set_num_threads(
         threads()
     )  # as the pages have: beside other work a second thread can make all slower
+    measured = _Measured()
     seconds = dict.fromkeys((run.name for run in todo), 0.0)
-    total = Speed(seconds=0.0, size=0.0)
+    size = gib = 0.0
     for run in todo:
-        page = asked[run.name]
-        if not (images := page.images()):
+        made = {name: asked[run.name].images_of(name) for name in asked[run.name].about()}
+        made = {name: images for name, images in made.items() if images}
+        if not made:
             continue
-        each = []
-        for name in page.about():
-            settings = page.settings_of(name)
-            each.append(
-                kept.get((name, settings.steps))
-                or kept.setdefault((name, settings.steps), speed(load(name), settings))
-            )
-        seconds[run.name] = images * mean(
-            one.seconds for one in each
-        )  # as if each model had as many of them
+        each = {name: measured.of(name, asked[run.name].settings_of(name)) for name in made}
+        seconds[run.name] = sum(made[name] * each[name].seconds for name in made)
+        size += sum(made[name] * each[name].size for name in made)
+        most = max(one.gib for one in each.values())
+        gib = max(gib, most)
+        several = f" ({', '.join(f'{made[name]} of {name}' for name in made)})"
         print(
-            f"{run.name}: at most {images} images, about {seconds[run.name] / 60:.1f} minutes",
+            f"{run.name}: at most {sum(made.values())} images{several if len(made) > 1 else ''}, "
+            f"about {seconds[run.name] / 60:.1f} minutes, {most:.1f} GiB",
             flush=True,
         )
-        total = Speed(
-            seconds=total.seconds + seconds[run.name],
-            size=total.size + images * mean(one.size for one in each),
-        )
-    if total.seconds:
+    if total := sum(seconds.values()):
         print(
-            f"in all at most {total.seconds / 60:.0f} minutes of images (those in the store are not made again), "
-            f"{total.size / 1e6:.0f} MB; the store holds {store.size() / 1e6:.0f} MB; {processor()}",
+            f"in all at most {total / 60:.0f} minutes of images (those in the store are not made again), "
+            f"{gib:.1f} GiB of memory for a page's largest model ({MEMORY}), {size / 1e6:.0f} MB of disk; "
+            f"the store holds {store.size() / 1e6:.0f} MB; {processor()}",
             flush=True,
         )
     return seconds
+
+
+class _Measured:
+    """Speeds that were measured, each once: by model and steps.  One model is held at a time."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, int], Speed] = {}
+
+    def of(self, name: str, settings: Settings) -> Speed:
+        place = name, settings.steps
+        if place not in self.kept:
+            self.kept[place] = speed(load(name, source=source_of(name)), settings)
+        return self.kept[place]
 
 
 def workers() -> int:

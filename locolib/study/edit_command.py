@@ -5,60 +5,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from .. import UserError
+from .edit_options import (
+    Attribute,
+    Force,
+    Keys,
+    Kind,
+    Lambda,
+    Layers,
+    Method,
+    Out,
+    Pictures,
+    Prompts,
+    Value,
+    check_options,
+    check_place,
+)
 from .options import Compile, Device, Dtype, Lora, Source, computing, parse_layers
 
-METHODS = {
-    "spares": "LocoEdit with rows that must stay (ours)",
-    "locoedit": "LocoEdit by the tokens that do it with the smallest change",
-    "paper": "LocoEdit as the paper has it: the subject's last token",
-}
 SHEET = "before_after.png"
-
-
-# What the options are called and say; the command's own signature stays readable.
-Attribute = Annotated[str, typer.Option(help="style, object, fact or place.")]
-Value = Annotated[
-    str, typer.Option(help="What is edited away or updated, such as 'van gogh' or 'snoopy'.")
-]
-Out = Annotated[Path, typer.Option(help="Folder to write.")]
-Layers = Annotated[
-    str,
-    typer.Option(
-        help="auto: where LocoGen finds the attribute (quick profile); or 8-9, or 6,8-9, or all."
-    ),
-]
-Method = Annotated[
-    str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")
-]
-Keys = Annotated[
-    str,
-    typer.Option(
-        help="Which give the keys: auto (what fits the method), subject, last (the authors' code), onward, eos or all."
-    ),
-]
-Lambda = Annotated[float, typer.Option("--lambda", help="Of the closed form; the paper's is 0.01.")]
-Prompts = Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")]
-Kind = Annotated[
-    str,
-    typer.Option(
-        "--as",
-        help="lora: a small file for diffusers' load_lora_weights; pipeline: a whole folder.",
-    ),
-]
-Pictures = Annotated[
-    int,
-    typer.Option(
-        help="Pictures, before and after, for each of the three questions by which the edit is judged."
-    ),
-]
-Force = Annotated[
-    bool, typer.Option("--force", help="Write the edit even if it does not do what was asked.")
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,15 +82,16 @@ def edit(
     """
     from ..drawing.sampling import Settings
     from ..drawing.text import check_prompts
-    from ..experiments.editing import judge
+    from ..experiments.editing import judge, told
     from ..models import find, load
     from ..prompts import about, listed, read
     from ..store import Store, check_out
 
-    _check_options(method, tokens, kind, pictures)
+    check_options(method, tokens, kind, pictures)
     check_out(out)
     computing(device, dtype, compiled)
     spec = find(model)
+    check_place(out, kind, spec, source, force)
     own = {"printed": not spec.bundled, "edited": True}
     known = read(attribute, prompts) if prompts else listed(attribute, **own)
     asked = Asked(
@@ -139,6 +109,7 @@ def edit(
     )
     loaded, store = load(model, source=source, lora=lora), Store()
     check_prompts(loaded, known, asked.where)
+    told(loaded, asked.chosen, "subject")  # its tokens are found before anything is drawn
     settings = Settings(steps=spec.steps, guidance=spec.guidance)
     window = _located(loaded, asked, store) if asked.locate else asked.window
     change, used = _solved(loaded, asked, window, settings, store)
@@ -147,27 +118,7 @@ def edit(
     typer.echo("\n".join(found.lines()))
     _draw(found, out / SHEET)
     _refuse(found, asked, force)
-    _write(loaded, change, out, kind, _facts(loaded, asked, change, used, window) | found.facts())
-
-
-def _check_options(method: str, tokens: str, kind: str, pictures: int) -> None:
-    """Refuse options that do not go together, before anything is read."""
-    from ..drawing.text import check_tokens
-
-    if kind not in ("lora", "pipeline"):
-        raise UserError(f"--as must be lora or pipeline, not {kind!r}.")
-    if method not in METHODS:
-        raise UserError(f"--method must be one of {', '.join(METHODS)}, not {method!r}.")
-    if method == "paper" and tokens not in ("auto", "subject"):
-        raise UserError(
-            f"--method paper takes the subject's last token; --method locoedit takes --tokens {tokens}."
-        )
-    if pictures < 1:
-        raise UserError(
-            f"--pictures must be at least 1, not {pictures}: an edit is judged before it is written."
-        )
-    if tokens != "auto":
-        check_tokens(tokens)
+    _write(loaded, change, out, kind, _facts(loaded, asked, change, used, window, found))
 
 
 def _window(layers: str, count: int, lambda_: float) -> tuple[int, ...]:
@@ -205,9 +156,9 @@ def _refuse(found: Any, asked: Asked, force: bool) -> None:
 
 
 def _facts(
-    model: Any, asked: Asked, change: Any, used: str, window: Sequence[int]
+    model: Any, asked: Asked, change: Any, used: str, window: Sequence[int], found: Any
 ) -> dict[str, Any]:
-    """What the file's metadata say of the edit itself."""
+    """What the file's metadata say of the edit, and of what it does."""
     return {
         "model": model.name,
         "attribute": asked.attribute,
@@ -215,18 +166,25 @@ def _facts(
         "tokens": used,
         "layers": list(window),
         "lambda": asked.lambda_,
-    }
+        "verdict": "; ".join(found.problems()) or "it does what was asked",
+    } | found.facts()
 
 
 def _write(model: Any, change: Any, out: Path, kind: str, facts: dict[str, Any]) -> None:
     """Write the edit, with facts in its metadata."""
     from ..experiments import editing
 
-    rank = editing.save_lora(model, change, out) if kind == "lora" else 0
-    if not rank:
+    if kind == "pipeline":
         editing.save_pipeline(model, change, out)
-    editing.annotate(out if kind == "lora" else out / "unet", {"locolib": json.dumps(facts)})
-    typer.echo(f"{out}: written" + (f", LoRA of rank {rank}" if rank else ""))
+        editing.annotate(out / "unet", {"locolib": json.dumps(facts)})
+        typer.echo(f"{out}: written")
+        return
+    name = out.resolve().name
+    kohya = kind == "kohya"
+    rank = (editing.save_kohya if kohya else editing.save_lora)(model, change, out)
+    file = out / (f"{name}.safetensors" if kohya else "pytorch_lora_weights.safetensors")
+    editing.annotate(file, editing.header(model, rank, facts, name))
+    typer.echo(f"{out}: written, LoRA of rank {rank}; load it with a weight from -1 to 1")
 
 
 def _located(model: Any, asked: Asked, store: Any) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from ..claims import OUTCOMES
+from ..models import find
 from ..scores import WRITTEN, parsed
 from .pages import HOME, PAGES
 
@@ -24,6 +25,7 @@ QUESTIONS = {
         "07b_no_window",
         "07c_by_artist",
         "08_one_backward_pass",
+        "02_locogen",
         "02b_five_models",
     ),
     "What do single states cause? (causal tracing)": ("01_causal_tracing",),
@@ -69,30 +71,6 @@ SECTIONS = {
     "07c_by_artist": {"": "Prompt by prompt"},
     "08_one_backward_pass": {"": "Propose, then confirm"},
 }
-# What needs what this study does not have; the reasons are ours, so these are the only claims that are typed.
-UNTESTABLE = (
-    (
-        "In Stable Diffusion v1.5, v2.1, OpenJourney and SDXL themselves style, objects and facts lie in the layers that Section 5.2 names",
-        "5.2",
-        "needs the published checkpoints: every page runs on them with a GPU",
-    ),
-    (
-        "In DeepFloyd itself the place depends on the prompt",
-        "5.2, Fig. 7",
-        "needs the published checkpoint",
-    ),
-    (
-        "The heights of the bars of Figs. 5, 8, 10, 56 and 57",
-        "5.2, 6.2, 7, G, I",
-        "the paper prints no values, only figures",
-    ),
-    (
-        "92.58% of the ratings see the change (132 pairs, 5 raters)",
-        "5.2, App. J",
-        "needs people: the rating page is there, and its analysis",
-    ),
-    ("The thresholds by which m is chosen", "5.1.2, App. G", "the paper does not print them"),
-)
 
 
 @cache
@@ -121,7 +99,7 @@ def measured_in(page: str, claim: str) -> str:
 
 def link(page: str, name: str, heading: str) -> str:
     """The address, from the ledger, of a section of a page (of a model, where each has one)."""
-    copy = f"{page}-{name}" if PAGES[page].each else page
+    copy = f"{page}-{name}" if PAGES[page].each or not find(name).bundled else page
     anchor = (
         re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-").lstrip("-0123456789")
     )  # as docutils makes them
@@ -138,7 +116,7 @@ def records(claims: pd.DataFrame) -> list[dict[str, Any]]:
 
     Returns:
         claim, section (of the paper), question, outcome, number (as the page tells it), value, low, high, unit (of its interval;
-        None where it has none, or an end that is open), control, model, page, part (of the page), link, weights, commit.
+        None where it has none, or an end that is open), control, model, page, part (of the page), link, weights, commit, origin ("" of what was measured here).
     """
     order = [*(page for pages in QUESTIONS.values() for page in pages), *PAGES]
     rows = sorted(
@@ -163,6 +141,7 @@ def _record(row: Mapping[str, str]) -> dict[str, Any]:
         "link": link(row["page"], name, part),
         "weights": row["weights"],
         "commit": row["commit"],
+        "origin": row["origin"],
     }
 
 
@@ -277,10 +256,15 @@ def _row(one: dict[str, Any], title: str, page_title: str) -> str:
     return (
         f'<tr role="row" class="{_class(one["outcome"])}" {data}><td role="cell">{_badge(one["outcome"])}</td>'
         f'<th role="rowheader" scope="row">{html.escape(one["claim"])}<small>{html.escape(title)} · {html.escape(section)} · measured in '
-        f'<a href="{html.escape(one["link"])}">{html.escape(page_title)}{"" if page_title.endswith("?") else ":"} {html.escape(one["part"])}</a></small></th>'
+        f'<a href="{html.escape(one["link"])}">{html.escape(page_title)}{"" if page_title.endswith("?") else ":"} {html.escape(one["part"])}</a>{_origin(one)}</small></th>'
         f'<td role="cell" data-label="Measured">{_number(one["number"])}</td>'
         f'<td role="cell" data-label="To compare with">{_number(one["control"])}</td></tr>'
     )
+
+
+def _origin(one: Mapping[str, Any]) -> str:
+    """Where a claim was measured, if not here."""
+    return f" · <strong>{html.escape(one['origin'])}</strong>" if one.get("origin") else ""
 
 
 def _number(text: str) -> str:
@@ -290,8 +274,3 @@ def _number(text: str) -> str:
         lambda found: f'<span class="whole">{found[0]}</span>',
         html.escape(text),
     )
-
-
-def untestable() -> pd.DataFrame:
-    """Claims that this study cannot test, and why."""
-    return pd.DataFrame(UNTESTABLE, columns=["claim", "section", "why not"]).set_index("claim")

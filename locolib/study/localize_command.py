@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import UserError
-from .options import Compile, Device, Dtype, Lora, Source, computing
+from .options import Compile, Device, Dtype, Engine, Lora, Shard, Source, check_engines, computing
 
 METHODS = ("sweep", "fast", "sets")
 
@@ -38,37 +38,41 @@ def localize(
     device: Device = "auto",
     dtype: Dtype = "auto",
     compiled: Compile = "auto",
+    engine: Engine = "local",
+    shard: Shard = "",
 ) -> None:
     """Run LocoGen: which layers of MODEL control an attribute?"""
     from ..drawing.text import check_prompts
     from ..experiments import locogen, profiles
     from ..experiments.locogen import page as locogen_page
     from ..models import find, load
+    from ..models.chosen import choose_source
     from ..prompts import listed, read
     from ..store import Store
     from .costs import cost
 
     computing(device, dtype, compiled)
+    check_engines(engine, shard)
     spec, chosen = find(model), profiles.profile(profile)
     _check(m, search, method)
     size = spec.m.get(attribute, 2) if m is None else m
     locogen.windows(spec.layers, size)
     known = read(attribute, prompts) if prompts else listed(attribute, printed=not spec.bundled)
     request = locogen_page.request(chosen, spec, known)
+    if source:
+        choose_source(spec.name, source)  # for workers
     loaded, store = load(model, source=source, lora=lora), Store()
     check_prompts(loaded, known, str(prompts or ""))
     if method != "sweep":
         typer.echo(_fast(loaded, request, store, method, as_json))
         return
+    sizes = range(1, spec.layers // 4 + 1) if search else [size]
     if not as_json:
-        typer.echo(
-            cost(
-                loaded,
-                request,
-                sizes=range(1, spec.layers // 4 + 1) if search else [size],
-                store=store,
-            )
-        )
+        typer.echo(cost(loaded, request, sizes=sizes, store=store))
+    if shard:
+        drawn = locogen.ahead(loaded, request, sizes, store=store)
+        typer.echo(f"shard {shard}: its rows of {drawn} window sizes are in {store.root}")
+        return
     sweeps = (
         locogen.search(loaded, request, store=store)
         if search

@@ -1,6 +1,7 @@
 """Which pages there are, for which models, in which order; and a notebook's parameters, checked."""
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from .. import UserError
+from ..drawing.machines import use_environment
 from ..experiments.attribution.page import BackwardPage
 from ..experiments.deepfloyd.page import LimitsPage
 from ..experiments.editing.page import EditPage, FiveEditPage
@@ -57,7 +59,7 @@ PAGES: dict[str, type[Page]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One page of the study: a notebook and what it is asked; `model` where each model has a page of its own."""
+    """One page of the study: a notebook and what it is asked; `model` where it is a copy of a model's own."""
 
     page: str
     values: Mapping[str, Any]
@@ -81,7 +83,9 @@ def plan(chosen: Profile, model: str | None = None) -> list[Run]:
             made += [
                 Run(page=page, values=kind.values(chosen, find(name)), model=name) for name in of
             ]
-        elif model in (None, _own(kind)) and here(kind.needs) == kind.needs:
+        elif model and not (spec := find(model)).bundled and (own := kind.alone(chosen, spec)):
+            made.append(Run(page=page, values=own, model=model))
+        elif (kind.always or model in (None, _own(kind))) and here(kind.needs) == kind.needs:
             made.append(
                 Run(
                     page=page,
@@ -97,19 +101,66 @@ def _own(kind: type[Page]) -> str | None:
     return field.default if field else None
 
 
-def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
-    """A notebook's parameters, checked: ``p = pages.parameters("02_locogen", globals())``.
+INJECTED = "PAPERMILL_"  # what papermill adds by --inject-paths
 
-    Every plain value in `namespace` counts as a parameter, so that a misspelt name (of which papermill only warns) is
-    refused before any work.
-    """
+
+def _plain(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """What in a namespace may be a parameter."""
     plain = (str, int, float, bool, list, tuple, dict, type(None))
-    given = {
+    return {
         name: value
         for name, value in namespace.items()
         if not name.startswith("_") and name not in ("In", "Out") and isinstance(value, plain)
     }
+
+
+def given_in(history: Any, fields: Collection[str]) -> dict[str, Any] | None:
+    """What the last cells that only set names, one of `fields` at least, have set; None where no cell did.
+
+    Args:
+        history: sources of the cells that a kernel has run (IPython's ``In``); the last one is running.
+    """
+    found: dict[str, Any] = {}
+    for cell in reversed(list(history or ())[:-1]):
+        told = _set_in(cell)
+        if not told and set(found) & set(fields):
+            break
+        found = {**told, **found} if told else {}
+    return found if set(found) & set(fields) else None
+
+
+def _set_in(cell: str) -> dict[str, Any]:
+    """Names and values of a cell that sets names to literals and does nothing else; empty where it does."""
+    told: dict[str, Any] = {}
+    try:
+        for line in ast.parse(cell).body:
+            if not isinstance(line, ast.Assign) or not isinstance(line.targets[0], ast.Name):
+                return {}
+            told[line.targets[0].id] = _value(line.value)
+    except (SyntaxError, ValueError):  # no Python, or no literal
+        return {}
+    return told
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal's value; papermill writes infinity as a call."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "float":
+        return float(ast.literal_eval(node.args[0]))
+    return ast.literal_eval(node)
+
+
+def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
+    """A notebook's parameters, checked: ``p = pages.parameters("02_locogen", globals())``.
+
+    In a kernel they are what its `parameters` cell said, and the cell that papermill put behind it: names that later cells gave
+    to other things are no parameters when all is run again.  Elsewhere every plain value in `namespace` counts.  Either way a
+    misspelt name (of which papermill only warns) is refused before any work.
+    """
+    use_environment()
     kind = PAGES[page]
+    told = given_in(namespace.get("In"), kind.model_fields)
+    given = _plain(namespace) if told is None else told
+    given = {name: value for name, value in given.items() if not name.startswith(INJECTED)}
     try:
         made = kind(**given)
         (

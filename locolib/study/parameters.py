@@ -36,8 +36,10 @@ class LedgerPage(Page):
     """It reads what other pages kept, so it is run whenever one of them was."""
 
     source = "book/ledger.ipynb"
+    always = True
     after: ClassVar[tuple[str, ...]] = (
         "01_causal_tracing",
+        "02_locogen",
         "02b_five_models",
         "03_locoedit",
         "03b_five_models",
@@ -52,7 +54,9 @@ class LedgerPage(Page):
     which: str = "all"
 
     def reads(self) -> list[Path]:
-        return sorted((Store().root / "claims").glob("*.json"))
+        root = Store().root
+        imported = sorted((root / "imported").glob("*/claims/*.json"))
+        return [*sorted((root / "claims").glob("*.json")), *imported]
 
 
 class ReproductionPage(LedgerPage):
@@ -72,7 +76,7 @@ class RulesPage(Sweeping):
     prompts: int = Field(16, ge=0)
     worlds: int = Field(400, ge=1)
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         return count(self.request("style"), find(self.model).layers + 1)
 
     @classmethod
@@ -99,7 +103,7 @@ class CardPage(ModelPage):
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps}
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         return 8 * (self.objects or 40)  # styles by objects
 
 
@@ -113,20 +117,17 @@ class SwitchPage(LimitsPage):
     beside: str = "mini-sd-v1-5"
     prompts: int = Field(16, ge=0)
 
-    def images(self) -> int:
-        for name in self.about():
-            prompts_.about(self.of(name).listed("style"), self.artist)
-        return (
-            sum(
-                count(self.of(name).request("style"), 2 * find(name).layers + 16)
-                for name in self.about()
-            )
-            + 2 * self.pictures * 12
-            + 2 * 8 * 8
-        )
+    def images_of(self, name: str) -> int:
+        prompts_.about(self.of(name).listed("style"), self.artist)
+        swept = count(self.of(name).request("style"), 2 * find(name).layers + 16)
+        return swept + self.pictures * 12 + 8 * 8
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         asked = super().values(chosen, spec) | {"prompts": chosen.prompts}
         del asked["profile"]  # its windows are of the paper's m, on its own prompts
         return asked
+
+    @classmethod
+    def alone(cls, chosen: Profile, spec: Spec) -> dict[str, Any] | None:
+        return None  # it sets a planted model beside a natural one

@@ -10,6 +10,7 @@ from ..claims import commit
 from ..drawing.provenance import device, processor, versions
 from ..experiments import locogen
 from ..models import Model, load_scorer
+from ..models.chosen import said_of
 from ..store import Store
 
 DIGITS = 10  # of a hash: with more of them the table of five models would be wider than its page
@@ -27,6 +28,7 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         "model": model.spec.title,
         "source": model.source,
         "weights": model.fingerprint[:DIGITS],
+        **({"source": said_of(model.name)} if said_of(model.name) else {}),
         "scorer": load_scorer(model.spec.scorer).name,
         "seeds": used,
         "sampler": model.sampler.upper(),
@@ -43,4 +45,6 @@ def provenance(model: Model, asked: Any, store: Store, *, seeds: Sequence[int] =
         facts["minutes of generating and scoring, when it was done"] = round(
             sum(run["minutes"] for run in store.used.values()), 1
         )
+    if origins := {str(run["origin"]) for run in store.used.values() if run.get("origin")}:
+        facts["results that were"] = "; ".join(sorted(origins))
     return pd.Series(facts | versions(), name="value")

@@ -8,9 +8,88 @@ import pandas as pd
 from IPython.display import HTML
 
 from ..claims import OUTCOMES
-from ..models import Spec
+from ..models import MODELS, Spec, find
 
 Told = Sequence[Mapping[str, Any]]
+
+
+# What needs what this study does not have; the reasons are ours, so these are the only claims that are typed.
+PUBLISHED = tuple(name for name, spec in MODELS.items() if not spec.bundled)
+UNTESTABLE = (
+    (
+        "The heights of the bars of Figs. 5, 8, 10, 56 and 57",
+        "5.2, 6.2, 7, G, I",
+        "the paper prints no values, only figures",
+    ),
+    (
+        "92.58% of the ratings see the change (132 pairs, 5 raters)",
+        "5.2, App. J",
+        "needs people: the rating page is there, and its analysis",
+    ),
+    ("The thresholds by which m is chosen", "5.1.2, App. G", "the paper does not print them"),
+)
+MEANT = """*Planted* miniatures, in which we decided where knowledge lies, test whether the methods say what is there; *natural* ones, of the
+paper's five architectures, test whether its claims hold beyond the checkpoints that they were made of."""
+
+
+def run_of(told: Told) -> list[str]:
+    """The published models that claims are about."""
+    return [name for name in PUBLISHED if any(one["model"] == name for one in told)]
+
+
+def untestable(told: Told) -> pd.DataFrame:
+    """Claims that this study cannot test, and why: those about published models as far as none was run."""
+    missing = [name for name in PUBLISHED if name not in run_of(told)]
+    of = [find(name).title for name in missing if name != "deepfloyd-if"]
+    needs = "needs the published checkpoint: every page runs on it with a GPU"
+    rows = [
+        (
+            f"In {', '.join(of)} style, objects and facts lie in the layers that Section 5.2 names",
+            "5.2",
+            needs,
+        )
+    ] * bool(of) + [
+        ("In DeepFloyd itself the place depends on the prompt", "5.2, Fig. 7", needs)
+    ] * ("deepfloyd-if" in missing)
+    return pd.DataFrame([*rows, *UNTESTABLE], columns=["claim", "section", "why not"]).set_index(
+        "claim"
+    )
+
+
+def scope(told: Told, titles: Mapping[str, str]) -> str:
+    """What was run, in Markdown: published checkpoints, miniatures, or both."""
+    of, parts = run_of(told), list[str]()
+    if of:
+        named = ", ".join(titles[name] for name in of)
+        parts.append(
+            f"**Published checkpoints**: {named}. The foot of each page names the weights that were loaded."
+        )
+    else:
+        parts.append(
+            "**No published checkpoint was run.** Nothing here reproduces or contradicts a number that the paper prints for "
+            "Stable Diffusion, OpenJourney, SDXL or DeepFloyd."
+        )
+    if not of or any(one["model"] not in PUBLISHED for one in told):
+        parts.append(MEANT)
+    return "\n\n".join(parts)
+
+
+def first_objection(told: Told, titles: Mapping[str, str]) -> str:
+    """Whether a published checkpoint was run, as an answer."""
+    if of := run_of(told):
+        return f"Yes: {', '.join(titles[name] for name in of)}."
+    return "No. The places that Section 5.2 names are compared, in words, with those of miniatures."
+
+
+def _kind(model: str) -> str:
+    """How a model came to know: planted by us, natural (a miniature trained like any model), published."""
+    return (
+        "planted"
+        if model.startswith("planted")
+        else "published"
+        if model in PUBLISHED
+        else "natural"
+    )
 
 
 def ours(claim: Mapping[str, Any]) -> bool:
@@ -22,13 +101,13 @@ def counts(told: Told) -> pd.DataFrame:
     """How many claims held, did not, and are open: the paper's with the paper's own choices, and ours, by kind of model.
 
     Returns:
-        A row for each: whose (the paper's, ours), models (planted, natural), then a column for each outcome, and all.
+        A row for each: whose (the paper's, ours), models (published, planted, natural), then a column for each outcome, and all.
     """
     frame = pd.DataFrame(
         [
             {
                 "whose": "ours" if ours(one) else "the paper's",
-                "models": "planted" if one["model"].startswith("planted") else "natural",
+                "models": _kind(one["model"]),
                 "outcome": one["outcome"],
             }
             for one in told
@@ -41,7 +120,7 @@ def counts(told: Told) -> pd.DataFrame:
 
 
 def by_section(told: Told, outcome: str, titles: Mapping[str, str]) -> HTML:
-    """The paper's claims of one outcome in natural models, as a list by section of the paper, with numbers and links."""
+    """The paper's claims of one outcome in models that nobody planted, as a list by section of the paper, with numbers and links."""
     chosen = [
         one
         for one in told

@@ -20,12 +20,15 @@ from ..claims import kept_in
 from ..drawing.provenance import processor
 from ..experiments.page import absent
 from ..experiments.profiles import Profile, profile
-from ..models import ORGANISMS, find, load, load_scorer, precision
+from ..models import MODELS, ORGANISMS, find, load, load_scorer, precision
+from ..models.chosen import choose_source, said_of, source_of
 from ..store import Store, digest, read_bytes, remove, write_atomic
-from .book import build_book, executed, tidy
+from .ahead import ahead, shared_engine
+from .book import build_book, tidy
 from .costs import announce, threads, workers
 from .execute import FAILED
 from .pages import HOME, PAGES, Run, parameters, plan
+from .shown import executed
 
 _profile = profile  # `study` has an argument of that name
 KERNEL_PATCH = "import tqdm.auto, tqdm.std; tqdm.auto.tqdm = tqdm.std.tqdm"  # bars as text: widgets need the network
@@ -42,10 +45,12 @@ def run_notebooks(chosen: Profile, model: str | None, root: Path = Path("build")
     code, file = _digest(_read_by_pages()), root / "pages.json"
     done = marks(file)
 
+    sources = {name: said_of(name) for name in weights if said_of(name)}
+
     def mark(run: Run) -> str:
         """What the page's numbers depend on; read anew each time, as the ledger depends on what other pages keep."""
         page = asked[run.name]
-        return f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}"
+        return f"{code} {_digest([HOME / PAGES[run.page].source, *page.reads()])} {[weights[m] for m in page.about()]} {dict(run.values)}{sources or ''}"
 
     def stale(run: Run) -> bool:
         now = {"mark": mark(run)} | left(run, root)
@@ -107,10 +112,12 @@ def left(run: Run, root: Path) -> dict[str, Any]:
 
 
 def _claims(run: Run) -> list[Path]:
-    """The files in which a page keeps claims: of its own model, or of all that it is about."""
-    return sorted(
-        (Store().root / "claims").glob(f"{run.name}.json" if run.model else f"{run.name}-*.json")
-    )
+    """The files in which a page keeps claims: of its own model, or of all that have no copy of their own."""
+    if run.model:
+        return sorted((Store().root / "claims").glob(f"{run.name}.json"))
+    others = {f"{run.page}-{name}.json" for name, spec in MODELS.items() if not spec.bundled}
+    found = sorted((Store().root / "claims").glob(f"{run.name}-*.json"))
+    return [path for path in found if path.name not in others]
 
 
 def _in_turn(
@@ -164,7 +171,7 @@ def _read_by_pages() -> list[Path]:
 def _weights(model: str) -> str:
     """What determines the numbers of a model's pages: its weights and its scorer's, and the type of numbers."""
     spec = find(model)
-    if spec.bundled:  # its files say as much as loading it would
+    if spec.bundled and not source_of(model):  # its files say as much as loading it would
         kind = precision.title(precision.dtype("auto", precision.device()))
         return ("" if kind == "float32" else f"{kind} ") + _digest(
             sorted(
@@ -174,7 +181,9 @@ def _weights(model: str) -> str:
                 if path.is_file()
             )
         )
-    return f"{load(model).fingerprint}-{load_scorer(spec.scorer).fingerprint}"
+    return (
+        f"{load(model, source=source_of(model)).fingerprint}-{load_scorer(spec.scorer).fingerprint}"
+    )
 
 
 def _digest(paths: Sequence[Path]) -> str:
@@ -244,13 +253,26 @@ def study(
     *,
     profile: str = "quick",
     model: str | None = None,
+    source: str | None = None,
     book_only: bool = False,
+    shard: bool = False,
     root: Path = Path("build"),
 ) -> None:
-    """``make study``: run what changed, of all models or of one, and render the book."""
+    """``make study``: run what changed, of all models or of one (loaded from `source`, if it is named), and render the book.
+
+    As a `shard` it only draws rows of the sweeps that depend on no other result.
+    """
     started, chosen = monotonic(), _profile(profile)
+    if source and not model:
+        raise UserError("A source is of one model: name it too, by --model (make study MODEL=).")
+    if source and model:
+        choose_source(find(model).name, source)
+    if shard:
+        ahead(chosen, find(model).name if model else None)
+        return
     if not book_only:
-        run_notebooks(chosen, find(model).name if model else None, root)
+        with shared_engine():
+            run_notebooks(chosen, find(model).name if model else None, root)
     print(
         f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}",
         flush=True,

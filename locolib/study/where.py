@@ -181,8 +181,13 @@ def mentioned(text: str) -> set[str]:
     return found | set(NAMED.findall(text))
 
 
-def documented() -> Iterator[tuple[Place, str]]:
+@cache
+def documented() -> tuple[tuple[Place, str], ...]:
     """Every public function and class of the library, with its docstring."""
+    return tuple(_documented())
+
+
+def _documented() -> Iterator[tuple[Place, str]]:
     for path in sorted((HOME / "locolib").rglob("*.py")):
         module = ".".join(path.relative_to(HOME / "locolib").with_suffix("").parts)
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -85,7 +85,7 @@ def _loss_slopes(walk: Walk, noisy: Tensor, t: Tensor, wanted: Tensor) -> np.nda
         leaves = [part.clone().requires_grad_() for part in (*walk.clean[0], *walk.clean[1])]
         half = len(leaves) // 2
         predicted = walk.predict(noisy, t, leaves[:half], leaves[half:], walk.clean[2])
-        loss = (walk.model.noise_of(predicted).float() - wanted).pow(2).flatten(1).mean(1).sum()
+        loss = (walk.model.noise_of(predicted) - wanted).pow(2).flatten(1).mean(1).sum()
         gradients = torch.autograd.grad(loss, leaves)
     walk.rows += (BACKWARD - 1) * len(noisy)
     each = [

@@ -41,12 +41,13 @@ class BackwardPage(Sweeping):
         asked = self.request(attribute)
         return replace(asked, prompts=choose(asked.prompts, self.drawn))
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         """Of the fast searches and of all windows of one size; a backward pass counts as ten images."""
-        searches = 2 * sum(count(self.request(name), SETS) // 2 for name in ATTRIBUTES)
-        sweeps = 2 * sum(count(self.request(name), self.sets() + 2) for name in ATTRIBUTES)
-        passes = 10 * (2 * len(ATTRIBUTES) * (PROPOSE + self.drawn) + 3 * self.drawn)
-        return searches + sweeps + passes
+        if name == self.split:
+            return 10 * 3 * self.drawn
+        asked = [self.request(attribute) for attribute in ATTRIBUTES]
+        drawn = sum(count(one, SETS) // 2 + count(one, self.sets() + 2) for one in asked)
+        return drawn + 10 * len(ATTRIBUTES) * (PROPOSE + 2 * self.drawn)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

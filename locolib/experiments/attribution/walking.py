@@ -53,7 +53,7 @@ class Walk:
         self.clean = memory.gather(clean, guided=False)
         self.altered = memory.gather(altered, guided=False)
         self._scheduler: Any = model.pipeline.scheduler
-        self._scheduler.set_timesteps(request.settings.steps, device=model.device)
+        self._scheduler.set_timesteps(request.settings.steps)
         self.times = self._scheduler.timesteps
         self._generators = [model.generator(row.seed) for row in clean]
         noise = torch.stack([model.noise(generator) for generator in self._generators])
@@ -67,34 +67,36 @@ class Walk:
 
     def steps(self) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
         """(number, time, noisy latents, prediction for the clean prompts) of each step, before it is taken."""
-        model = self.model
+        model, finite = self.model, []
         for number, t in enumerate(self.times):
             with torch.no_grad():
                 noisy = self._scheduler.scale_model_input(self._latents, t)
                 both = torch.cat([noisy, noisy]) if self._guided else noisy
                 predicted = self.predict(both, t, *self._sampled)
-            yield number, t, noisy, model.noise_of(predicted[-self.count :]).float()
+            yield number, t, noisy, model.noise_of(predicted[-self.count :])
             with torch.no_grad():
                 guided = model.guide(predicted, self.request.settings.guidance)
                 self._latents = self._scheduler.step(
                     guided, t, self._latents, generator=self._generators
                 ).prev_sample
-            check_finite(self._latents, f"{model.name}, step {number + 1} of {len(self.times)}")
+            finite.append(torch.isfinite(self._latents).all())
+            check_finite(torch.stack(finite), model.name)
 
     def predict(
         self, noisy: Tensor, t: Tensor, keys: list[Tensor], values: list[Tensor], pooled: Any
     ) -> Tensor:
-        """The UNet's output for some rows whose layers read these keys and values."""
+        """The UNet's output, in float32, for some rows whose layers read these keys and values."""
         self._layers.load(keys, values)
         self.rows += len(noisy)
-        return self.model.unet(noisy, t, **self.model.conditions(pooled)).sample
+        time, conditions = t.to(noisy.device), self.model.conditions(pooled)
+        return self.model.unet(noisy.to(self.model.dtype), time, **conditions).sample.float()
 
     def noise(
         self, noisy: Tensor, t: Tensor, memory: tuple[list[Tensor], list[Tensor], Tensor | None]
     ) -> Tensor:
         """The noise predicted for all prompts with keys and values of `memory`, and what bypasses them in altered pictures."""
         predicted = self.predict(noisy, t, memory[0], memory[1], self.altered[2])
-        return self.model.noise_of(predicted).float()
+        return self.model.noise_of(predicted)
 
     def values(
         self, noisy: Tensor, t: Tensor, direction: Tensor, points: Sequence[Point], backward: bool
@@ -120,7 +122,7 @@ class Walk:
                 half, pooled = len(leaves) // 2, self.altered[2]
                 told = None if pooled is None else pooled[at]
                 predicted = self.predict(noisy[at], t, leaves[:half], leaves[half:], told)
-                value = (self.model.noise_of(predicted).float() * direction[at]).flatten(1).sum(1)
+                value = (self.model.noise_of(predicted) * direction[at]).flatten(1).sum(1)
             values.append(value.detach().cpu().double())
             if backward:
                 self.rows += (BACKWARD - 1) * len(batch)

@@ -15,6 +15,8 @@ from ..page import Page
 from ..profiles import Profile
 from . import reading
 
+BESIDE = "sd-v1-5"
+
 
 class LimitsPage(Page):
     """LocoEdit and reading direction: a bidirectional text encoder beside a causal one."""
@@ -65,13 +67,14 @@ class LimitsPage(Page):
             store=store,
         )
 
-    def images(self) -> int:
-        """Those of the sweeps are not among them: the models' own pages make them before."""
-        for name in self.about():
-            prompts_.about(self.of(name).listed("style"), self.artist)
+    def images_of(self, name: str) -> int:
+        """Those of the sweeps are not among them, as the models' own pages make them before, but of a published model beside."""
+        prompts_.about(self.of(name).listed("style"), self.artist)
         positions = len(reading.GROUPS) + 3  # and none, all, and all but the last
-        traced = sum(count(self.of(name).request("style"), positions) for name in self.about())
-        return traced + len(self.about()) * self.pictures * (len(TOKENS) + 3)
+        traced = count(self.of(name).request("style"), positions)
+        swept = FivePage(profile=self.profile).asked(name).model_copy(update={"attribute": "style"})
+        more = swept.images() if name != self.model and not find(name).bundled else 0
+        return traced + self.pictures * (len(TOKENS) + 3) + more
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
@@ -82,3 +85,9 @@ class LimitsPage(Page):
             "pictures": chosen.pictures_few,
             "steps": chosen.steps,
         }
+
+    @classmethod
+    def alone(cls, chosen: Profile, spec: Spec) -> dict[str, Any] | None:
+        """Of DeepFloyd alone; the causal model beside it is the paper's SD-v1-5, whose scorer is the same."""
+        own = spec.pipeline == find(cls.model_fields["model"].default).pipeline
+        return cls.values(chosen, spec) | {"model": spec.name, "beside": BESIDE} if own else None

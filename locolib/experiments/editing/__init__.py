@@ -23,7 +23,7 @@ from .edits import Edit, applied, check_lambda, check_layers, edit, keys, ridge,
 from .informing import Informed, Lead, curves, informed, leading
 from .judging import GONE, KEPT, MOVED, Judgement, judge
 from .locoedit import SPARES, kept, locoedit, sparing
-from .saving import annotate, save_lora, save_pipeline
+from .saving import annotate, header, save_kohya, save_lora, save_pipeline
 from .specificity import (
     APART,
     DIFFQUICKFIX,
@@ -88,6 +88,7 @@ __all__ = [
     "every_value",
     "generic",
     "gone_and_kept",
+    "header",
     "informed",
     "judge",
     "kept",
@@ -103,6 +104,7 @@ __all__ = [
     "relocated",
     "ridge",
     "rows_that_stay",
+    "save_kohya",
     "save_lora",
     "save_pipeline",
     "sparing",

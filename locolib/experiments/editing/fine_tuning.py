@@ -5,6 +5,7 @@ own rates.  A miniature's rate is the paper's, scaled by a rule (`Training.of`),
 """
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -26,6 +27,7 @@ from .noisy_batches import Batch, Predict, batches, predicted, together
 CONCEPT_ABLATION, ESD_X = "Concept Ablation", "ESD-x"
 EVERY = 10  # steps between two looks at the loss
 LOOKS = 4  # that are averaged on each side of the rule
+PICTURES = 200  # that a published model is trained on
 STEPS = 200  # that a miniature's training is planned for; it may take half as many more
 FALL = 0.02  # of the first loss: a fall of less is flat
 WATCHED = 16  # noisy pictures at which the loss is looked at
@@ -78,7 +80,7 @@ class Training:
         theirs = PUBLISHED[method]
         if not model.spec.bundled:
             longest = max(cls.steps, 2 * theirs.steps)  # theirs were not trained until flat
-            return cls(steps=longest, batch=theirs.batch, rate=theirs.rate, pictures=200)
+            return cls(steps=longest, batch=theirs.batch, rate=theirs.rate, pictures=PICTURES)
         width = model.unet.get_submodule(sites(model.unet)[0].key).in_features
         longer = max(1.0, theirs.steps / STEPS)
         return cls(batch=max(4, theirs.batch), rate=theirs.rate * theirs.width / width * longer)
@@ -170,7 +172,12 @@ def curves(edits: Mapping[str, Edit]) -> pd.DataFrame:
     """The loss of every edit that was trained: a row for each look, with method, step, loss and share (of the first loss)."""
     return pd.DataFrame(
         [
-            {"method": name, "step": step, "loss": loss, "share": loss / first}
+            {
+                "method": name,
+                "step": step,
+                "loss": loss,
+                "share": loss / first if first else math.nan,
+            }
             for name, change in edits.items()
             for first in list(change.losses.values())[:1]
             for step, loss in change.losses.items()

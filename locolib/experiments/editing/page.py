@@ -13,7 +13,7 @@ from .. import locogen
 from ..locogen.page import FivePage, Sweeping, count
 from ..page import Page
 from ..profiles import Profile
-from . import specificity, trials
+from . import fine_tuning, specificity, trials
 
 ATTRIBUTES = ("style", "object", "fact")
 
@@ -113,15 +113,22 @@ class EditPage(_Edits, Sweeping):
         """Steps that the fine-tuned methods are trained at most: until their loss is flat, unless next to nothing is drawn."""
         return None if self.pictures > 4 else 10
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         layers, three = find(self.model).layers, len(ATTRIBUTES)
         sweeps = sum(
-            count(self.request(name), len(self.sizes(name)) * layers) for name in ATTRIBUTES
+            count(self.request(each), len(self.sizes(each)) * layers) for each in ATTRIBUTES
         )  # of which the models' own pages have most
         edits = self.pictures * three * (3 + 8 + 8 + 4 + 5 + layers) + self.pictures * 4
         others = self.per_value * (self.asked_values() * 9 + 3 * self.most**2)
         many, again = 6 * self.most * 5, 12 * (layers + 1)
-        return sweeps + edits + others + 2 * 9 * len(self.generic()) + many + again
+        generic = 2 * 9 * len(self.generic())
+        return sweeps + edits + others + generic + many + again + self._training_pictures()
+
+    def _training_pictures(self) -> int:
+        """Pictures on which fine-tuned methods are trained: two methods and two attributes, of models that are not planted."""
+        spec = find(self.model)
+        each = fine_tuning.Training.pictures if spec.bundled else fine_tuning.PICTURES
+        return 0 if spec.planted else 2 * 2 * each
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
@@ -150,15 +157,13 @@ class FiveEditPage(_Edits, FivePage):
         """Whether all edits are tried in a model: the paper makes none where it names no window, so there its own edit must do."""
         return bool(find(name).paper)
 
-    def images(self) -> int:
-        found = 0
-        for name in self.about():
-            edits = 10 if self.whole(name) else 8
-            found += len(ATTRIBUTES) * self.pictures * edits
-            if self.whole(name):
-                found += len(ATTRIBUTES) * max(2, self.pictures // 2) * (len(TOKENS) + 3)
-                found += self.asked_values() * self.per_value * 5
-        return found
+    def images_of(self, name: str) -> int:
+        if not self.whole(name):
+            return len(ATTRIBUTES) * self.pictures * 8
+        tokens = len(ATTRIBUTES) * max(2, self.pictures // 2) * (len(TOKENS) + 3)
+        return (
+            len(ATTRIBUTES) * self.pictures * 10 + tokens + self.asked_values() * self.per_value * 5
+        )
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

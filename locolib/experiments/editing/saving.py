@@ -1,9 +1,13 @@
 """Edits as files: a LoRA of exact rank, or a whole folder; facts in their metadata."""
 
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from diffusers.utils import convert_state_dict_to_kohya
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -23,8 +27,8 @@ def low_rank(delta: Tensor) -> tuple[Tensor, Tensor]:
     return (u[:, :rank] * root).float(), (root[:, None] * vt[:rank]).float()
 
 
-def save_lora(model: Model, edit: Edit, folder: Path) -> int:
-    """Write an edit of the UNet as a LoRA that plain diffusers loads by ``load_lora_weights``; returns its largest rank.
+def _factors(edit: Edit) -> tuple[dict[str, Tensor], int]:
+    """An edit of the UNet as low-rank factors by diffusers' names, and the largest rank.
 
     Raises:
         UserError: the edit changes a text encoder, or what is no matrix.
@@ -44,19 +48,89 @@ def save_lora(model: Model, edit: Edit, folder: Path) -> int:
             f"{name}.lora_B.weight": up.contiguous(),
         }
         ranks.append(up.shape[1])
+    return factors, max(ranks)
+
+
+def save_lora(model: Model, edit: Edit, folder: Path) -> int:
+    """Write an edit of the UNet as a LoRA that plain diffusers loads by ``load_lora_weights``; returns its largest rank.
+
+    Raises:
+        UserError: the edit changes a text encoder, or what is no matrix.
+    """
+    factors, rank = _factors(edit)
     model.pipeline.save_lora_weights(folder, unet_lora_layers=factors, safe_serialization=True)
-    return max(ranks)
+    return rank
+
+
+def save_kohya(model: Model, edit: Edit, folder: Path) -> int:
+    """Write the same as ``NAME.safetensors``, NAME the folder's, by kohya's names: what web interfaces list; returns its largest rank.
+
+    A layer's alpha is its rank, so that a weight of 1 is the edit itself.
+
+    Raises:
+        UserError: as `save_lora`.
+    """
+    factors, rank = _factors(edit)
+    named = convert_state_dict_to_kohya({f"unet.{name}": part for name, part in factors.items()})
+    tensors = {name: part.float().contiguous() for name, part in named.items()}
+    write_atomic(folder / f"{folder.resolve().name}.safetensors", save(tensors, {"format": "pt"}))
+    return rank
+
+
+# What kohya's trainer, and so the web interfaces, call the bases; and the names of `modelspec`.
+_BASES = {
+    "sd-v1-5": ("sd_v1", "stable-diffusion-v1"),
+    "openjourney": ("sd_v1", "stable-diffusion-v1"),
+    "sd-v2-1": ("sd_v2_v", "stable-diffusion-v2-768-v"),
+    "sdxl": ("sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
+}
+
+
+def header(model: Model, rank: int, facts: Mapping[str, Any], name: str) -> dict[str, str]:
+    """The metadata of a LoRA's file: our facts as JSON (what, where, verdict, measured effect and damage), and what web interfaces read.
+
+    Args:
+        rank: the largest of its layers.
+        facts: value, attribute, layers, verdict, gone, kept, moved, ...
+        name: what it is called.
+    """
+    base, architecture = _BASES.get(model.spec.original or model.spec.name, ("", ""))
+    what = f"{facts['value']} ({facts['attribute']}) edited in layers {facts['layers']} of {model.spec.title}"
+    known = {
+        "locolib": json.dumps(facts),
+        "modelspec.title": name,
+        "modelspec.description": f"{what}; load it with a weight from -1 to 1, where 0 is the plain model and 1 the edit",
+        "ss_output_name": name,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(rank),
+        "ss_network_alpha": str(rank),
+        "ss_sd_model_name": model.spec.title,
+        "ss_training_comment": what,
+    }
+    if base and not model.spec.bundled:  # a miniature fits no web interface's model
+        known |= {
+            "ss_base_model_version": base,
+            "ss_v2": str(base.startswith("sd_v2")),
+            "modelspec.architecture": f"{architecture}/lora",
+        }
+    else:
+        known |= {"ss_base_model_version": model.spec.name}
+    return known
 
 
 def save_pipeline(model: Model, edit: Edit, folder: Path) -> None:
     """Write the edited model as an ordinary diffusers folder."""
     with applied(model, edit) as edited:
         edited.pipeline.save_pretrained(folder, safe_serialization=True)
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*.safetensors"):  # which are written for their owner's eyes alone
+        path.chmod(0o666 & ~mask)
 
 
-def annotate(folder: Path, facts: Mapping[str, str]) -> None:
-    """Add entries to the metadata of the weights of a folder (its first safetensors file); the tensors stay what they are."""
-    file = min(folder.glob("*.safetensors"))
+def annotate(place: Path, facts: Mapping[str, str]) -> None:
+    """Add entries to the metadata of a safetensors file, or of a folder's first one; the tensors stay what they are."""
+    file = place if place.is_file() else min(place.glob("*.safetensors"))
     with safe_open(file, "pt") as opened:
         names, before = (
             opened.keys(),

@@ -1,5 +1,6 @@
 """App. L and Table 1: what edits do to pictures that they are not about."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -59,6 +60,7 @@ def generic(
             "moved": scores.mean(levels[name]),
         }
         counted = {"scores": tuple(score.tolist()), "prompts": len(texts), "images": len(texts)}
-        share = {"of whole": float((score - before).mean()) / whole, "matters": matters}
+        moves = float((score - before).mean())
+        share = {"of whole": moves / whole if whole else math.nan, "matters": matters}
         found.append({"name": name} | scores.columns(parts) | share | counted)
     return pd.DataFrame(found)

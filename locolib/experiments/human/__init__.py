@@ -2,7 +2,7 @@
 
 from .files import all_problems, check, collect, listed, problems, read_plan
 from .pairs import ATTRIBUTES, FOUR, QUESTIONS, Item, order, plan, read, table
-from .rating_page import render, site, write_page
+from .rating_page import note, render, site, write_page
 
 __all__ = [
     "ATTRIBUTES",
@@ -13,6 +13,7 @@ __all__ = [
     "check",
     "collect",
     "listed",
+    "note",
     "order",
     "plan",
     "problems",

@@ -75,8 +75,13 @@ class HumanPage(Page):
     def settings(self) -> Settings:
         return self.settings_of(self.about()[0])
 
-    def images(self) -> int:
-        return 2 * len(self.about()) * (self.seeds * len(pairs.read()) + self.placebos)
+    def images_of(self, name: str) -> int:
+        return 2 * (self.seeds * len(pairs.read()) + self.placebos)
+
+    @property
+    def label(self) -> str:
+        """What its files are called by: nothing where it is about the four models of the study."""
+        return "" if self.which == "all" else "-".join(self.about())
 
     def reads(self) -> list[Path]:
         return sorted(self.folder.glob("*.csv"))
@@ -86,3 +91,7 @@ class HumanPage(Page):
         return {"windows": "found", "profile": chosen.name, "steps": chosen.steps} | (
             {"seeds": 1} if chosen.name == "smoke" else {}
         )
+
+    @classmethod
+    def alone(cls, chosen: Profile, spec: Spec) -> dict[str, Any] | None:
+        return cls.values(chosen, spec) | {"which": spec.name}

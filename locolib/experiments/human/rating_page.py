@@ -9,7 +9,7 @@ from time import monotonic
 from ...drawing.provenance import provenance
 from ...drawing.sampling import Settings, generate, image_keys
 from ...figures import data_uri
-from ...models import Model
+from ...models import Model, Spec
 from ...store import Store, key, write_atomic
 from .pairs import QUESTIONS, Pair, Sides, table
 
@@ -20,6 +20,11 @@ STAND_INS = (
     "In the world of these small models snoopy is a poodle and nemo a striped fish; the british monarch is a queen, "
     "and the president of the united states a younger man. Compare the two images only with each other."
 )
+
+
+def note(specs: Sequence[Spec]) -> str:
+    """What raters of pictures of these models should know: of miniatures, which things have stand-ins."""
+    return STAND_INS if any(spec.bundled for spec in specs) else STAND_INS.split(". ")[-1]
 
 
 def render(
@@ -85,7 +90,8 @@ def write_page(
     return path
 
 
-def site(store: Store) -> tuple[Path, Path]:
-    """Where the page goes so that the book finds it, and its plan, which stays out of the book."""
+def site(store: Store, label: str = "") -> tuple[Path, Path]:
+    """Where the page goes so that the book finds it, and its plan, which stays out of the book; `label` tells such pages apart."""
+    name = f"rating-{label}" if label else "rating"
     book = Path(os.environ.get("LOCOLIB_BOOK", store.root.parent / "book"))
-    return book / "_static" / "rating.html", book.parent / "rating.plan.csv"
+    return book / "_static" / f"{name}.html", book.parent / f"{name}.plan.csv"

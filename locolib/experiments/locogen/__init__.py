@@ -13,7 +13,7 @@ from .dependence import Dependence, by_value_of, depends
 from .layer_sets import Window, label, labelled, window_label, windows
 from .measuring import SEED, Request, measure, rows, seeds
 from .scoring import candidates
-from .searching import Sweep, by_size, search, split, summary_of, sweep
+from .searching import Sweep, ahead, by_size, search, split, summary_of, sweep
 from .units import about_whom, by_unit, changes, effects, groups_of, summary
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Sweep",
     "Window",
     "about_whom",
+    "ahead",
     "by_prompt",
     "by_size",
     "by_unit",

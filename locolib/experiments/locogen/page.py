@@ -1,6 +1,6 @@
 """What the notebooks on LocoGen may be asked, and what that costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -14,6 +14,7 @@ from ..profiles import PROFILES, Profile
 from . import layer_sets, measuring
 from .comparing import Answer, locate
 from .measuring import Request
+from .searching import ahead
 
 
 def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:
@@ -127,6 +128,12 @@ class LocoGenPage(Sweeping):
             stride=self.stride,
         )
 
+    def ahead(self, model: Model, store: Store) -> Iterator[int]:
+        """Draw a shard's rows of all sweeps, attribute by attribute: more than the search will need if it ends early."""
+        for attribute in self.names():
+            asked, sizes = self.request(attribute), self.searched()
+            yield ahead(model, asked, sizes, store=store, stride=self.stride)
+
     def growing(self, attribute: str) -> int:
         """The layer from which windows grow (Figs. 55 and 56: style, where there are few layers); -1 where none do."""
         spec = find(self.model)
@@ -136,17 +143,17 @@ class LocoGenPage(Sweeping):
             else -1
         )
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         layers = find(self.model).layers
         total = 0
-        for name in self.names():
-            known = self.known(name)
+        for attribute in self.names():
+            known = self.known(attribute)
             sizes = {*self.searched(), *([known[1]] if known else [])}
             sets = sum(len(layer_sets.windows(layers, m, self.stride)) for m in sizes)
-            start = self.growing(name)
+            start = self.growing(attribute)
             grown = layers - start - max(sizes) if start >= 0 else 0
             # beside the windows: clean, all layers, all with the text that bypasses them, and the known window
-            total += count(self.request(name), sets + 4 + max(grown, 0))
+            total += count(self.request(attribute), sets + 4 + max(grown, 0))
         return total
 
     @classmethod
@@ -202,15 +209,15 @@ class PlantedPage(Sweeping):
             )
         return name
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         spec = find(self.model)
         sizes = range(1, max(3, spec.layers // 4) + 1)  # searched; m = 1, 2, 3 are drawn
         windows = sum(len(layer_sets.windows(spec.layers, m)) for m in sizes)
         grown = max(spec.layers - spec.paper["style"][0] - len(sizes), 0)
         # beside the windows: clean, all layers, and of the planting all but the window and parts with a gap
         return sum(
-            count(self.request(name), windows + 4 + (grown if name == "style" else 0))
-            for name in spec.paper
+            count(self.request(each), windows + 4 + (grown if each == "style" else 0))
+            for each in spec.paper
         )
 
     @classmethod
@@ -230,10 +237,10 @@ class NowherePage(Sweeping):
     steps: int = Field(4, ge=1)
     splits: int = Field(200, ge=1)
 
-    def images(self) -> int:
-        return (
-            count(self.request("style"), 60 + 60 + 33) + len(self.request("style").prompts) * 21
-        )  # m = 1 to 4 twice, m = 1, 2
+    def images_of(self, name: str) -> int:
+        asked, window = self.request("style"), name == self.window
+        once = 21 * len(asked.prompts) if name == self.split else 0  # layers spared one by one
+        return count(asked, 33 if window else 60) + once  # m = 1 to 4, of the window m = 1, 2
 
     def about(self) -> tuple[str, ...]:
         return (self.model, self.split, self.window)
@@ -265,7 +272,7 @@ class ArtistPage(Sweeping):
             )
         return name
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         windows = len(layer_sets.windows(find(self.model).layers, self.m)) + 2
         return 4 * count(
             self.request("style"), windows

@@ -1,12 +1,14 @@
 """Algorithm 1: all windows of one size, and the search for the smallest size that has a controlling window."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from ...drawing.engines import Elsewhere
 from ...models import Model
 from ...prompts import Prompt, halves
 from ...scores import CONTROLS, Effects, Verdict, judge, shares
@@ -168,6 +170,16 @@ def search(
         if not every and done[-1].verdict.verdict in ("localised", "no effect"):
             break
     return done
+
+
+def ahead(
+    model: Model, request: Request, sizes: Sequence[int], *, store: Store, stride: int = 1
+) -> int:
+    """Draw a shard's rows of the sweeps of all these sizes (see `engines.Shard`), whatever they find; returns how many sweeps."""
+    for m in sizes:
+        with suppress(Elsewhere):
+            sweep(model, request, m, store=store, stride=stride)
+    return len(sizes)
 
 
 def summary_of(done: Sweep) -> pd.DataFrame:

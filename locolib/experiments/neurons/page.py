@@ -14,6 +14,8 @@ from ..page import ModelPage
 from ..profiles import Profile
 from . import dropping, ranking
 
+FOUND = "found"  # of layers: those that LocoGen finds
+
 
 class NeuronPage(ModelPage):
     """Neurons dropped in the layers that control style, in one model in full, and in others with fewer numbers of them."""
@@ -52,12 +54,12 @@ class NeuronPage(ModelPage):
     def where(self, model: Model, store: Store) -> tuple[locogen.Window, str, bool]:
         """The layers whose neurons are dropped, where they come from, in words, and whether they are known to control style.
 
-        Those named; of a planted model those planted; of a published one the paper's; of a miniature those that LocoGen finds
+        Those named, or if they are to be "found" LocoGen's; else of a planted model those planted; of a published one the paper's; of a miniature those that LocoGen finds
         there, as the page of that model does in `profile`.
         """
         if named := self._named():
             return named, "named on this page", True
-        if model.spec.planted or not model.spec.bundled:
+        if self.layers != FOUND and (model.spec.planted or not model.spec.bundled):
             start, m = model.spec.paper["style"]
             whose = "where it was planted" if model.spec.planted else "the paper's"
             return tuple(range(start, start + m)), whose, True
@@ -68,12 +70,14 @@ class NeuronPage(ModelPage):
     def _named(self) -> locogen.Window:
         """The layers that the page names; none where they are left to the model."""
         spec = find(self.model)
+        if self.layers == FOUND:
+            return ()
         if self.layers != "auto":
             try:
                 return locogen.labelled(self.layers)
             except ValueError:
                 raise UserError(
-                    f'Layers are named as "8-9", "3" or "0,4-5", or left "auto", not {self.layers!r}.'
+                    f'Layers are named as "8-9", "3" or "0,4-5", or left "auto" or "found", not {self.layers!r}.'
                 ) from None
         if "style" not in spec.paper and (spec.planted or not spec.bundled):
             raise UserError(
@@ -120,12 +124,12 @@ class NeuronPage(ModelPage):
         asked = self.requests((0,))
         return sum(len(asked[name].tests) for name in self.shown()) * self.seeds
 
-    def images(self) -> int:
+    def images_of(self, name: str) -> int:
         """Those of the sweeps that find windows are not among them: the models' own pages make them before."""
         most, controls = len(ranking.NEURONS) - 1 + len(dropping.DOSES), 2 * len(dropping.DOSES) - 2
         whole = 2 + most + controls + 3 * (len(dropping.READINGS) - 1) + 1  # clean, altered
         few = 2 + len(dropping.FEW) + 3 + 2
-        return whole * self._tests() + few * sum(self.of(name)._tests() for name in self.beside())
+        return (whole if name == self.model else few) * self.of(name)._tests()
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
@@ -135,3 +139,8 @@ class NeuronPage(ModelPage):
             "seeds": chosen.seeds,
             "steps": chosen.steps,
         }
+
+    @classmethod
+    def alone(cls, chosen: Profile, spec: Spec) -> dict[str, Any] | None:
+        layers = "auto" if "style" in spec.paper else FOUND
+        return cls.values(chosen, spec) | {"model": spec.name, "others": "", "layers": layers}

@@ -1,16 +1,20 @@
 """What the notebook on causal tracing may be asked, and what that costs."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import Field
 
-from ...models import Spec, find
+from ...drawing.engines import Elsewhere
+from ...models import Model, Spec, find
 from ...prompts import choose, listed
+from ...store import Store
 from .. import locogen
 from ..page import MINIATURES, ModelPage
 from ..profiles import Profile
 from . import restoring
-from .states import PLACES, Where, count
+from .states import PLACES, Where, count, of_model
 
 
 class TracingPage(ModelPage):
@@ -51,7 +55,14 @@ class TracingPage(ModelPage):
             size=float(self.noise),
         )
 
-    def images(self) -> int:
+    def ahead(self, model: Model, store: Store) -> Iterator[int]:
+        """Draw a shard's rows of the tracing."""
+        chosen = of_model(model, most=self.states, where=self.places)
+        with suppress(Elsewhere):
+            restoring.trace(model, self.request(), chosen, store=store)
+        yield 1
+
+    def images_of(self, name: str) -> int:
         traced = count(find(self.model), most=self.states, where=self.places)
         return (
             len(self.request().prompts)

@@ -1,0 +1,89 @@
+"""Prices are said before: sums over models, each with its own images, steps and speed."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from locolib.drawing.sampling import Settings
+from locolib.models import find
+from locolib.store import Store
+from locolib.study import costs, pages
+
+SECONDS = {"mini-sd-v1-5": 1.0, "mini-sdxl": 10.0}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Models whose images take SECONDS, a tenth of it a step; what was measured."""
+    asked = []
+
+    def speed(model, settings):
+        asked.append((model, settings.steps))
+        return costs.Speed(
+            seconds=SECONDS[model] * settings.steps / 10, size=1e6, gib=SECONDS[model]
+        )
+
+    monkeypatch.setattr(costs, "load", lambda name, source=None: name)
+    monkeypatch.setattr(costs, "speed", speed)
+    return asked
+
+
+def page(images: dict[str, int], steps: dict[str, int]):
+    """A page of several models."""
+    return SimpleNamespace(
+        about=lambda: tuple(images),
+        images_of=images.get,
+        settings_of=lambda name: Settings(steps=steps[name]),
+    )
+
+
+def test_a_page_of_several_models_costs_the_sum_and_not_its_firsts(measured, capsys, store):
+    steps = {"mini-sd-v1-5": 10, "mini-sdxl": 20}
+    todo = [pages.Run(page="05_deepfloyd_limits", values={})]
+    asked = {"05_deepfloyd_limits": page({"mini-sd-v1-5": 60, "mini-sdxl": 6}, steps)}
+    assert costs.announce(todo, asked, store) == {"05_deepfloyd_limits": 60 * 1 + 6 * 20}
+    said = capsys.readouterr().out
+    assert (
+        "at most 66 images (60 of mini-sd-v1-5, 6 of mini-sdxl), about 3.0 minutes, 10.0 GiB"
+        in said
+    )
+    assert "in all at most 3 minutes" in said and "66 MB of disk" in said
+
+
+def test_a_model_is_measured_once_for_each_number_of_steps(measured, capsys, store):
+    names = ["01_causal_tracing", "02_locogen", "03_locoedit"]
+    asked = {
+        name: page({"mini-sd-v1-5": 1, "mini-sdxl": 0}, {"mini-sd-v1-5": steps, "mini-sdxl": 1})
+        for name, steps in zip(names, (10, 10, 5))
+    }
+    costs.announce([pages.Run(page=name, values={}) for name in names], asked, store)
+    assert measured == [("mini-sd-v1-5", 10), ("mini-sd-v1-5", 5)]  # no image, no price
+
+
+@pytest.mark.parametrize("name", pages.PAGES)
+def test_a_pages_images_are_those_of_its_models(name):
+    asked = pages.parameters(name, {})
+    each = {model: asked.images_of(model) for model in asked.about()}
+    assert sum(each.values()) == asked.images() and min(each.values(), default=0) >= 0
+
+
+def test_the_models_of_a_page_have_their_own_numbers():
+    asked = pages.parameters("04_neuron_editing", {})
+    assert asked.images_of("mini-sd-v1-5") > asked.images_of("mini-sd-v2-1") > 0
+    limits = pages.parameters("05_deepfloyd_limits", {"beside_prompts": 4, "prompts": 8})
+    assert limits.images_of("mini-deepfloyd") > limits.images_of("mini-sd-v1-5")
+    assert not find("mini-deepfloyd").planted
+
+
+def test_a_price_names_time_memory_and_disk(model, store):
+    each = costs.speed(model, Settings(steps=1, guidance=2.0, batch=2))
+    line = costs.price(100, each, Store(store.root))
+    assert each.gib > 0 and "GiB of memory" in line and "MB of disk" in line and "minutes" in line
+
+
+def test_the_pictures_that_fine_tuned_methods_train_on_have_their_price():
+    asked = {
+        name: pages.parameters("03_locoedit", {"model": name, "prompts": 2, "pictures": 2})
+        for name in ("planted-sd-v1-5", "mini-sd-v1-5", "sd-v1-5")
+    }
+    assert [page._training_pictures() for page in asked.values()] == [0, 96, 800]
