@@ -12,7 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .. import UserError
-from ..models import Model, load
+from ..models import Model, load, precision
 from ..models.chosen import source_of
 from ..store import Store
 from .engines import Batches, Elsewhere, Engine, alone, in_use, use
@@ -120,7 +120,8 @@ class Dask:
         """A task for each missing batch; those of a model that was changed since it was loaded are left to this process."""
         if model.fingerprint in self._others:
             return
-        asked = (model.name, source_of(model.name), model.fingerprint)
+        kind = precision.title(model.dtype)
+        asked = (model.name, source_of(model.name), kind, model.fingerprint)
         tasks = [
             self.client.submit(
                 work,
@@ -174,17 +175,23 @@ _one = Lock()  # a worker may have several threads; its model draws one batch at
 
 
 @lru_cache(maxsize=1)
-def _kept(name: str, source: str | None) -> Model:
+def _kept(name: str, source: str | None, dtype: str) -> Model:
     """A worker's model: loaded for its first batch, and kept."""
-    return load(name, source=source)
+    return load(name, source=source, dtype=dtype)
 
 
 def work(
-    name: str, source: str | None, fingerprint: str, rows: list[Row], settings: Any, root: str
+    name: str,
+    source: str | None,
+    dtype: str,
+    fingerprint: str,
+    rows: list[Row],
+    settings: Any,
+    root: str,
 ) -> bool:
     """What a worker does: one batch into the store; False where its model is not the one that is meant (an edited one, say)."""
     with _one:
-        model = _kept(name, source)
+        model = _kept(name, source, dtype)
         if model.fingerprint != fingerprint:
             return False
         _here(model, rows, settings, Store(root))

@@ -1,22 +1,20 @@
 """What a study will cost, said before any of it is done."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from time import monotonic
 from typing import Any
 
 import torch
-from torch import nn
 
-from ..drawing.memory import Row, TextMemory
+from ..drawing.memory import Row
 from ..drawing.provenance import processor, processors
-from ..drawing.sampling import Settings, denoise
+from ..drawing.sampling import Settings, generate
 from ..experiments import locogen
 from ..experiments.locogen.page import count
 from ..models import Model, load
 from ..models.chosen import source_of
+from ..models.memory import GIB, predict
 from ..models.precision import device
 from ..store import Store
 from .pages import Run
@@ -31,39 +29,21 @@ class Speed:
     gib: float = 0.0
 
 
-def _predicting() -> Callable[..., float] | None:
-    """What predicts the memory of a batch, where this version has it."""
-    place = "locolib.models.memory"
-    return import_module(place).predict if find_spec(place) else None
-
-
-_predict = _predicting()
-MEMORY = "predicted, weights and one batch" if _predict else "its weights alone"
-
-
-def memory(model: Model, settings: Settings) -> float:
-    """GiB that a model takes while it draws a batch: predicted, or else of its weights alone."""
-    if _predict:
-        return float(_predict(model, settings.batch))
-    parts = (part for part in model.pipeline.components.values() if isinstance(part, nn.Module))
-    return sum(p.numel() * p.element_size() for part in parts for p in part.parameters()) / 2**30
-
-
 def speed(model: Model, settings: Settings) -> Speed:
     """Time one batch at one and two steps, and go on from there."""
     rows = [Row(prompt=f"an image, {i}", seed=i) for i in range(settings.batch)]
     took = []
     for steps in (1, 1, 2):  # the first warms up
         started = monotonic()
-        images = model.decode(
-            denoise(
-                model, rows, Settings(steps=steps, guidance=settings.guidance), TextMemory(model)
-            )
+        images = generate(
+            model, rows, Settings(steps=steps, guidance=settings.guidance), quiet=True
         )
         took.append(monotonic() - started)
     seconds = took[1] + (settings.steps - 1) * max(took[2] - took[1], 0)
     return Speed(
-        seconds=seconds / len(rows), size=0.6 * images[0].nbytes, gib=memory(model, settings)
+        seconds=seconds / len(rows),
+        size=0.6 * images[0].nbytes,
+        gib=predict(model, settings.batch) / GIB,
     )
 
 
@@ -71,7 +51,7 @@ def price(images: int, each: Speed, store: Store) -> str:
     """One line: what so many images cost at most."""
     return (
         f"at most {images} images (those in the store are not made again): about "
-        f"{images * each.seconds / 60:.1f} minutes, {each.gib:.1f} GiB of memory ({MEMORY}), "
+        f"{images * each.seconds / 60:.1f} minutes, {each.gib:.1f} GiB of memory (predicted), "
         f"{images * each.size / 1e6:.0f} MB of disk; the store holds {store.size() / 1e6:.0f} MB"
     )
 
@@ -109,7 +89,7 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
     if total := sum(seconds.values()):
         print(
             f"in all at most {total / 60:.0f} minutes of images (those in the store are not made again), "
-            f"{gib:.1f} GiB of memory for a page's largest model ({MEMORY}), {size / 1e6:.0f} MB of disk; "
+            f"{gib:.1f} GiB of memory for a page's largest model (predicted), {size / 1e6:.0f} MB of disk; "
             f"the store holds {store.size() / 1e6:.0f} MB; {processor()}",
             flush=True,
         )
