@@ -202,7 +202,7 @@ def test_edit_writes_a_pipeline(run, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ((*EDIT, "--as", "pickle"), ("lora or pipeline", "pickle")),
+        ((*EDIT, "--as", "pickle"), ("lora, kohya, pipeline", "pickle")),
         ((*EDIT, "--layers", "15-16"), ("Layer 16", "0 to 15")),
         ((*EDIT, "--layers", "some"), ("auto, all, or layers", "some")),
         ((*EDIT, "--tokens", "first"), ("first", "subject, last, onward, eos, all")),

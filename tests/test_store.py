@@ -410,7 +410,9 @@ def test_corruptions_count_what_a_store_that_believes_all_gives(
 ):
     """The benchmark itself can fail: without the seals, a swapped picture is a wrong picture."""
     truth = corruptions.build([model], store.root)
-    monkeypatch.setattr(Store, "_image", lambda self, name: self._image_path(name).read_bytes())
+    monkeypatch.setattr(
+        Store, "sealed_image", lambda self, name: self._image_path(name).read_bytes()
+    )
     path, *others = sorted(store.root.glob("images/*/*.png"))
     corruptions.copy_over(path, others[:1], np.random.default_rng(0))
     corruptions.look(truth, Store(store.root), wrong := corruptions.Wrong())

@@ -84,7 +84,7 @@ def edit(
     from ..drawing.text import check_prompts
     from ..experiments.editing import judge, told
     from ..models import find, load
-    from ..prompts import about, listed, read
+    from ..prompts import about
     from ..store import Store, check_out
 
     check_options(method, tokens, kind, pictures)
@@ -92,8 +92,7 @@ def edit(
     computing(device, dtype, compiled)
     spec = find(model)
     check_place(out, kind, spec, source, force)
-    own = {"printed": not spec.bundled, "edited": True}
-    known = read(attribute, prompts) if prompts else listed(attribute, **own)
+    known = _known(attribute, prompts, spec)
     asked = Asked(
         method=method,
         tokens=tokens,
@@ -115,10 +114,17 @@ def edit(
     change, used = _solved(loaded, asked, window, settings, store)
     _say(change, used, window, asked)
     found = judge(loaded, known, value, change, settings, store=store, most=pictures)
-    typer.echo("\n".join(found.lines()))
-    _draw(found, out / SHEET)
-    _refuse(found, asked, force)
+    _show(found, asked, out, force)
     _write(loaded, change, out, kind, _facts(loaded, asked, change, used, window, found))
+
+
+def _known(attribute: str, prompts: Path | None, spec: Any) -> Sequence[Any]:
+    """All prompts of an attribute: of a file, or the study's own for this model."""
+    from ..prompts import listed, read
+
+    if prompts:
+        return read(attribute, prompts)
+    return listed(attribute, printed=not spec.bundled, edited=True)
 
 
 def _window(layers: str, count: int, lambda_: float) -> tuple[int, ...]:
@@ -145,8 +151,10 @@ def _say(change: Any, used: str, window: tuple[int, ...], asked: Asked) -> None:
         typer.echo(f"Warning: {change.warning()}", err=True)
 
 
-def _refuse(found: Any, asked: Asked, force: bool) -> None:
-    """Refuse an edit that does not do what was asked; with `force` only warn."""
+def _show(found: Any, asked: Asked, out: Path, force: bool) -> None:
+    """Say and draw what the edit does; refuse one that does not do what was asked, or with `force` only warn."""
+    typer.echo("\n".join(found.lines()))
+    _draw(found, out / SHEET)
     if (wrong := found.problems()) and not force:
         raise UserError(
             f"No edit was written, as it does not do what was asked: {'; '.join(wrong)}. {_advice(asked)} --force writes it all the same."

@@ -10,29 +10,32 @@ import typer
 from .. import UserError
 from .options import Compile, Device, Dtype, Engine, Lora, Shard, Source, check_engines, computing
 
-METHODS = ("sweep", "fast", "sets")
+METHODS = {
+    "sweep": "every window is drawn (Algorithm 1)",
+    "fast": "a backward pass proposes, pictures confirm",
+    "sets": "the same with any set of layers",
+}
+# What the options are called and say; the command's own signature stays readable.
+Size = Annotated[
+    int | None, typer.Option("--m", help="Window size; default: the paper's for this model.")
+]
+Search = Annotated[bool, typer.Option("--search", help="Look for the smallest m.")]
+Prompts = Annotated[Path | None, typer.Option(help="CSV of prompts instead of the study's own.")]
+Method = Annotated[
+    str, typer.Option(help="; ".join(f"{name}: {what}" for name, what in METHODS.items()) + ".")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
 def localize(
     model: str,
     attribute: Annotated[str, typer.Option(help="style, object, fact or place.")],
-    m: Annotated[
-        int | None, typer.Option(help="Window size; default: the paper's for this model.")
-    ] = None,
-    search: Annotated[bool, typer.Option("--search", help="Look for the smallest m.")] = False,
+    m: Size = None,
+    search: Search = False,
     profile: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
-    prompts: Annotated[
-        Path | None, typer.Option(help="CSV of prompts instead of the study's own.")
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="sweep: every window is drawn (Algorithm 1); fast: a backward pass proposes, pictures confirm; sets: the same with any set of layers."
-        ),
-    ] = "sweep",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
-    ] = False,
+    prompts: Prompts = None,
+    method: Method = "sweep",
+    as_json: Json = False,
     source: Source = None,
     lora: Lora = None,
     device: Device = "auto",
@@ -73,16 +76,11 @@ def localize(
         drawn = locogen.ahead(loaded, request, sizes, store=store)
         typer.echo(f"shard {shard}: its rows of {drawn} window sizes are in {store.root}")
         return
-    sweeps = (
-        locogen.search(loaded, request, store=store)
-        if search
-        else [locogen.sweep(loaded, request, size, store=store)]
-    )
-    typer.echo(
-        json.dumps(_answer(sweeps[-1]), allow_nan=False)
-        if as_json
-        else "\n".join(map(_chart, sweeps))
-    )
+    if search:
+        sweeps = locogen.search(loaded, request, store=store)
+    else:
+        sweeps = [locogen.sweep(loaded, request, size, store=store)]
+    typer.echo(_json(_answer(sweeps[-1])) if as_json else "\n".join(map(_chart, sweeps)))
 
 
 def _check(m: int | None, search: bool, method: str) -> None:
@@ -119,7 +117,7 @@ def _fast(model: Any, request: Any, store: Any, method: str, as_json: bool) -> s
             "gap": float(abs(by.gap).max()),
             "unet_rows": found.rows,
         }
-        return json.dumps(_plain(answer), allow_nan=False)
+        return _json(answer)
     lines = [f"{model.name}, {request.attribute}: shares of layers by backward passes"]
     for layer, share in enumerate(by.mean):
         lines.append(f"{layer:>7} {share:6.2f} |{'#' * round(40 * max(0.0, min(1.0, share)))}")
@@ -141,7 +139,7 @@ def _fast(model: Any, request: Any, store: Any, method: str, as_json: bool) -> s
 
 def _answer(sweep: Any) -> dict[str, Any]:
     verdict = sweep.verdict
-    found = {
+    return {
         "model": sweep.model,
         "attribute": sweep.attribute,
         "start": verdict.start,
@@ -155,7 +153,10 @@ def _answer(sweep: Any) -> dict[str, Any]:
         "images": len(sweep.table),
         "plateau": list(verdict.plateau),
     }
-    return _plain(found)
+
+
+def _json(answer: dict[str, Any]) -> str:
+    return json.dumps(_plain(answer), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..claims import Rate
+from ..experiments.attribution import rates as attribution
 from ..experiments.deepfloyd import rates as deepfloyd
 from ..experiments.editing import rates as editing
 from ..experiments.human import rates as human
@@ -19,6 +20,7 @@ from ..scores.verdict import Effects
 
 ROOMS: dict[str, Any] = {
     "LocoGen": locogen,
+    "backward passes": attribution,
     "causal tracing": tracing,
     "LocoEdit": editing,
     "neurons": neurons,

@@ -11,7 +11,7 @@ from ...claims import Claim, settled
 from ...models import Model
 from ...scores import columns, mean
 from ..locogen import Answer, Request, Sweep, effects, label
-from .confirming import Fast
+from .confirming import Fast, Tried
 from .paths import Attribution
 from .walking import walking
 
@@ -97,14 +97,18 @@ def same(name: str, fast: Fast, answer: Answer) -> Claim:
     """
     verdict, other = fast.verdict, answer.done.verdict.verdict
     both = verdict == other and (verdict != "localised" or fast.found == answer.done.found)
-    known = "inconclusive" not in (verdict, other)
     return Claim(
         text=f"{name}: the backward pass with pictures says what the sweep says",
         section=OURS,
         number=f"{_said(verdict, label(fast.found))}; the sweep: {_said(other, label(answer.done.found))}",
         control=f"{100 * fast.rows / rows_of(answer):.0f}% of the sweep's UNet rows; {fast.why}",
-        outcome=settled(known and both, known and not both),
+        outcome=agreement_of("inconclusive" not in (verdict, other), both),
     )
+
+
+def agreement_of(known: bool, both: bool) -> str:
+    """The outcome of two answers: `known` where both are settled, `both` where they say the same."""
+    return settled(known and both, known and not both)
 
 
 def adjacency(name: str, window: Fast, any_set: Fast) -> Claim:
@@ -113,20 +117,29 @@ def adjacency(name: str, window: Fast, any_set: Fast) -> Claim:
     Held: both are localised with as many layers.  Did not hold: a set of fewer layers is confirmed, and the windows of that many
     layers that were tried are rejected by pictures.
     """
-    one, other = len(window.found), len(any_set.found)
-    both = window.verdict == any_set.verdict == "localised"
+    other = len(any_set.found)
     of_size = [tried for tried in window.tried if len(tried.proposal.layers) == other]
-    fewer = any_set.verdict == "localised" and (window.verdict != "localised" or other < one)
+    settled_sets = any_set.tried[-1] if any_set.verdict == "localised" else None
+    last = window.tried[-1] if window.verdict == "localised" else None
     return Claim(
         text=f"{name}: no set of layers that are not adjacent is smaller than the smallest window",
         section="5.1.2",
         number=f"window: {_said(window.verdict, label(window.found))}; set: {_said(any_set.verdict, label(any_set.found))}",
         control="the window of that size: "
         + (str(of_size[0].share) if of_size else "not tried, as predicted too small"),
-        outcome=settled(
-            both and one == other, fewer and bool(of_size) and all(t.rejected for t in of_size)
-        ),
+        outcome=fewer_of(of_size[0] if of_size else last, settled_sets),
     )
+
+
+def fewer_of(window: Tried | None, any_set: Tried | None) -> str:
+    """The outcome of a window beside a set: of the set's size where such a window was tried, else the smallest localised one.
+
+    Held: both are localised with as many layers.  Did not hold: the set is localised, and the window of its size is rejected.
+    """
+    if window is None or any_set is None or not any_set.localised:
+        return settled(False, False)
+    as_many = len(window.proposal.layers) == len(any_set.proposal.layers)
+    return settled(as_many and window.localised, as_many and window.rejected)
 
 
 def sentence(name: str, fast: Fast) -> str:
