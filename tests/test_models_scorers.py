@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import open_clip
 import pytest
 from open_clip.transformer import QuickGELU
@@ -80,3 +81,22 @@ def test_the_bundled_scorer_has_the_activation_of_its_configuration():
     scorer = models.load_scorer("scorer")
     config = json.loads((models.ORGANISMS / "scorer" / "open_clip_config.json").read_text())
     assert bool(quick(scorer.model)) == config["model_cfg"].get("quick_gelu", False)
+
+
+def test_a_text_is_encoded_once_and_says_the_same_in_any_company():
+    """Sweeps ask for the same texts again and again: a second asking costs nothing, and company changes rounding alone."""
+    scorer, asked = models.load_scorer("scorer"), ["a cat", "a house in a forest", "a cat"]
+    scorer.known.clear()
+    before = scorer.texts(asked)
+    encode, count = scorer.model.encode_text, []
+    try:
+        scorer.model.encode_text = lambda ids, **more: (
+            count.append(len(ids)),
+            encode(ids, **more),
+        )[1]
+        again = scorer.texts(["a cat", "a dog"])
+    finally:
+        del scorer.model.encode_text
+    assert count == [1] and (again[0] == before[0]).all() and (before[0] == before[2]).all()
+    scorer.known.clear()
+    assert np.allclose(scorer.texts(["a house in a forest"]), before[1], atol=1e-5)

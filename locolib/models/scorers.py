@@ -1,10 +1,11 @@
 """Scorers: CLIP models by open_clip, the published ones and the miniatures' own."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import open_clip
 import torch
 from open_clip.transformer import QuickGELU
@@ -28,6 +29,7 @@ class Scorer:
         name: stated on every figure.
         fingerprint: of its weights, part of the key of every table of scores.
         model, preprocess, tokenizer: open_clip's; the model is float32, on the device that `precision.device` chooses.
+        known: embeddings of the texts that it was asked for so far.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Scorer:
     model: Any
     preprocess: Any
     tokenizer: Any
+    known: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -56,9 +59,13 @@ class Scorer:
 
     @torch.no_grad()
     def texts(self, texts: list[str]) -> Embeddings:
-        """Unit embeddings [n, d] of texts."""
-        ids = self.tokenizer(texts).to(self.device)
-        return self._finite(self.model.encode_text(ids, normalize=True), "a text")
+        """Unit embeddings [n, d] of texts; each is encoded once and remembered, as sweeps ask for the same ones again and again."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.known]
+        if new:
+            ids = self.tokenizer(new).to(self.device)
+            found = self._finite(self.model.encode_text(ids, normalize=True), "a text")
+            self.known.update(zip(new, found))
+        return np.stack([self.known[text] for text in texts])
 
     def _finite(self, embedded: torch.Tensor, what: str) -> Embeddings:
         if not torch.isfinite(embedded).all():
