@@ -6,11 +6,12 @@ A page keeps its claims in the store when it is run; the ledger's page (`study.l
 import os
 import subprocess
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
@@ -81,6 +82,35 @@ class Rate:
     false_positive: float
     false_negative: float
     worlds: int
+
+
+def rate(
+    rule: str,
+    says: str,
+    truths: Mapping[str, float],
+    held: Callable[[np.random.Generator, float], bool],
+    *,
+    n: int,
+    worlds: int,
+) -> Rate:
+    """A rule's error rates, by `worlds` tables of each of two worlds: the first of `truths` is the null, the second the alternative.
+
+    Args:
+        held: draws a table of a world with this truth, and asks the rule.
+    """
+    rng = np.random.default_rng(0)
+    found = [float(np.mean([held(rng, true) for _ in range(worlds)])) for true in truths.values()]
+    null, alternative = truths
+    return Rate(
+        rule=rule,
+        says=says,
+        null=null,
+        alternative=alternative,
+        n=n,
+        false_positive=found[0],
+        false_negative=1 - found[1],
+        worlds=worlds,
+    )
 
 
 def settled(yes: bool, no: bool) -> str:

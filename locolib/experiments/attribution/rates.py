@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ...claims import HELD, Rate
+from ...claims import HELD, Rate, rate
 from ...scores import CONTROLS, Interval, ratio
 from .confirming import LEVEL, ROUNDS, Tried
 from .proposing import Proposal
@@ -64,20 +64,7 @@ def _rate(
     truths: Mapping[str, float],
     yes: Callable[[np.random.Generator, float], bool],
 ) -> Rate:
-    """A rule's error rates; the first of `truths` is the null, the second the alternative."""
-    rng = np.random.default_rng(0)
-    held = [float(np.mean([yes(rng, true) for _ in range(worlds)])) for true in truths.values()]
-    null, alternative = truths
-    return Rate(
-        rule=rule,
-        says=says,
-        null=null,
-        alternative=alternative,
-        n=PROMPTS,
-        false_positive=held[0],
-        false_negative=1 - held[1],
-        worlds=worlds,
-    )
+    return rate(rule, says, truths, yes, n=PROMPTS, worlds=worlds)
 
 
 def _settled(rng: np.random.Generator, true: float) -> Tried:

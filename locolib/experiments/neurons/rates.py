@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ...claims import HELD, Rate
+from ...claims import HELD, Rate, rate
 from ...scores import Interval, mean, ratio
 from .report import LITTLE, outcome_of_cost, outcome_of_half, outcome_of_lead
 
@@ -53,23 +53,10 @@ def _rate(
     draw: Callable[[np.random.Generator, float], Interval],
     outcome: Callable[[Interval], str],
 ) -> Rate:
-    """A rule's error rates; the first of `truths` is the null, the second the alternative."""
-    rng = np.random.default_rng(0)
-    held = [
-        float(np.mean([outcome(draw(rng, true)) == HELD for _ in range(worlds)]))
-        for true in truths.values()
-    ]
-    null, alternative = truths
-    return Rate(
-        rule=rule,
-        says=says,
-        null=null,
-        alternative=alternative,
-        n=len(WITHIN),
-        false_positive=held[0],
-        false_negative=1 - held[1],
-        worlds=worlds,
-    )
+    def held(rng: np.random.Generator, true: float) -> bool:
+        return outcome(draw(rng, true)) == HELD
+
+    return rate(rule, says, truths, held, n=len(WITHIN), worlds=worlds)
 
 
 def _share(rng: np.random.Generator, true: float) -> Interval:
