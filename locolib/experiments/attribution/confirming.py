@@ -22,7 +22,7 @@ from .proposing import Proposal, propose, sizes
 PROPOSE = 4  # prompts that propose
 ROUNDS = 3  # looks at the pictures
 LEVEL = 1 - 0.05 / ROUNDS  # of the interval of each look
-UNSEEN = 0.6  # predicted share of the best window of the largest size, below which nothing is localised (see `benchmarks/fast.py`)
+UNSEEN = 0.6  # predicted share of the best window of the largest size, below which nothing is localised; chosen by eye, not calibrated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Fast:
         tried: proposals by size, in order; the last one holds the answer.
         attribution: what proposed.
         full: effect of altering all layers, in points.
-        table: of `locogen.measure`: every picture of the confirming prompts.
+        table: of `locogen.measure`: the pictures that were looked at last.
         rows: UNet rows of all of it (see `Attribution.rows`).
         seconds: it took; less where the store had the pictures.
     """
