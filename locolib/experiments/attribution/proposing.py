@@ -7,7 +7,7 @@ import numpy as np
 from ..locogen import Window, windows
 from .paths import Attribution
 
-BEGIN = 0.5  # predicted share from which on a size is tried by pictures ; chosen by eye, not calibrated
+BEGIN = 0.5  # predicted share from which on a size is drawn; chosen by eye, not calibrated
 
 
 @dataclass(frozen=True, kw_only=True)
