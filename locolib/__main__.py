@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from . import Notice, UserError
+from .study.bench_command import bench_localiser
 from .study.doctor_command import doctor
 from .study.edit_command import edit
 from .study.localize_command import localize
@@ -179,6 +180,7 @@ def generate(
 app.command()(doctor)
 app.command()(localize)
 app.command()(edit)
+app.command("bench-localiser")(bench_localiser)
 app.command("export")(export_)
 app.command("import")(import_)
 

@@ -17,13 +17,12 @@ from locolib.experiments.attribution import (
     confirming,
     localise,
     localisers,
-    paths,
     propose,
-    proposing,
     report,
 )
-from locolib.experiments.attribution.quadrature import integrate
-from locolib.experiments.attribution.walking import walking
+from locolib.experiments.locogen.backward import paths, proposing
+from locolib.experiments.locogen.backward.quadrature import integrate
+from locolib.experiments.locogen.backward.walking import walking
 from locolib.models.attention import contributions
 from locolib.prompts import choose, read
 

@@ -238,11 +238,11 @@ def test_disjoint_windows(m, chosen, expected):
     assert disjoint(range(4), m, chosen).tolist() == expected
 
 
-def test_disjoint_windows_of_a_sweep_with_a_stride_are_told_by_their_starts():
+def test_disjoint_windows_are_told_by_their_starts():
     assert disjoint([0, 3, 6, 9], 5, 1).tolist() == [3]
 
 
-def test_a_stride_names_layers_and_not_positions():
+def test_the_answer_names_layers_and_not_positions():
     rng = np.random.default_rng(15)
     choose, confirm = (
         Effects(windows=e.windows, full=e.full, starts=tuple(range(0, 45, 3)))

@@ -75,7 +75,7 @@ class TestSource:
         ({"model": "sd-v9"}, "sd-v9.*planted-sd-v1-5"),
         ({"seeds": "two"}, "'seeds'.*'two'"),
         ({"steps": -1}, "'steps'.*-1"),
-        ({"stride": 0}, "'stride'.*0"),
+        ({"method": "guess"}, "'method'.*guess"),
         ({"attribute": "colour"}, "style, object, fact, place"),
         ({"m": 17}, "from 1 to 16"),
         ({"m": -1}, "'m'"),
@@ -152,14 +152,18 @@ def test_the_bare_target_is_a_question_about_style_alone():
 
 
 @pytest.mark.parametrize(
-    "model, prompts, steps, stride",
-    [("mini-sd-v1-5", 18, 10, 1), ("mini-sdxl", 12, 10, 3), ("mini-deepfloyd", 12, 16, 1)],
+    "model, prompts, steps, method",
+    [
+        ("mini-sd-v1-5", 18, 10, "sweep"),
+        ("mini-sdxl", 18, 10, "fast"),
+        ("mini-deepfloyd", 18, 16, "fast"),
+    ],
 )
-def test_a_profile_asks_less_of_larger_models(model, prompts, steps, stride):
+def test_a_profile_asks_less_of_larger_models(model, prompts, steps, method):
     given = locogen_page.LocoGenPage(
         **locogen_page.LocoGenPage.values(profiles.profile("quick"), MODELS[model])
     )
-    assert (given.prompts, given.settings.steps, given.stride) == (prompts, steps, stride)
+    assert (given.prompts, given.settings.steps, given.method) == (prompts, steps, method)
 
 
 def test_the_comparison_asks_for_the_very_images_of_the_models_pages():
@@ -191,6 +195,7 @@ def test_every_bundled_model_that_is_here_has_its_pages(here):
         "03_locoedit-planted-sd-v1-5",
         "03b_five_models",
         "07_planted_truth",
+        "09_planted_benchmark",
         "rules",
         "ledger",
         "reproduction",

@@ -14,7 +14,7 @@ class Profile(BaseModel):
         prompts: of each attribute; 0: all.
         few: the same for models of more than 16 layers, whose sweeps have more windows.
         seeds: of each prompt.
-        stride: layers between two windows where there are more than 32 layers.
+        fast: whether models of more than 16 layers are asked by backward passes first, so that few windows are drawn.
         sizes: window sizes that LocoGen searches, by the number of layers; not there: 1, 2, ... to a quarter of them.
         objects: on a model's own page; 0: all.
         places: whether pages of models also sweep over places, which the paper does not.
@@ -31,7 +31,7 @@ class Profile(BaseModel):
     prompts: int
     few: int
     seeds: int = 1
-    stride: int = 1
+    fast: bool = False
     sizes: dict[int, str] = {}
     objects: int = 0
     places: bool = True
@@ -54,8 +54,9 @@ class Profile(BaseModel):
         """The sizes that are searched, as the page's parameter `m` says them; where there are many layers a few around the paper's (App. G)."""
         return self.sizes.get(spec.layers, 0)
 
-    def stride_of(self, spec: Spec) -> int:
-        return self.stride if spec.layers > 32 else 1
+    def method_of(self, spec: Spec) -> str:
+        """How LocoGen is asked, as the page's parameter `method` says it."""
+        return "fast" if self.fast and spec.layers > 16 else "sweep"
 
 
 PROFILES = {
@@ -66,7 +67,7 @@ PROFILES = {
             steps=2,
             prompts=2,
             few=2,
-            stride=16,
+            fast=True,
             sizes={16: "1, 2", 22: "2, 3", 70: "3, 5"},
             objects=2,
             traced=1,
@@ -83,9 +84,8 @@ PROFILES = {
         Profile(
             name="quick",
             prompts=18,  # three of each artist; every object
-            few=12,  # two of each artist, three of each fact; every object once
-            stride=3,
-            sizes={22: "3", 70: "3, 5"},
+            few=18,
+            fast=True,
             objects=16,
             places=False,
             traced=6,

@@ -22,6 +22,7 @@ from .architecture import difference
 from .families import FAMILIES
 from .memory import settle
 from .parts import load_parts
+from .planted import put_weights
 from .registry import MODELS, ORGANISMS, Spec, find
 from .schedules import scheduler
 from .sources import Place, configuration, fetched, learn, place, revision
@@ -84,6 +85,9 @@ def load(
     file = lora_file(lora) if lora else None
     pipeline, loaded = _pipeline(spec, source, torch.float32 if file else kind)
     family = FAMILIES[type(pipeline).__name__]
+    if spec.weights and not source:
+        put_weights(pipeline.unet, spec.weights)
+        loaded += f" + {spec.weights}"
     if file:
         with _quiet():
             merge(pipeline, file)

@@ -1,12 +1,13 @@
 """Which models the study knows, and where each may be found."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import UserError
 from ..prompts import ATTRIBUTES
+from .planted import Planted, benchmark
 
 ORGANISMS = Path(
     os.environ.get("LOCOLIB_ORGANISMS", Path(__file__).resolve().parents[2] / "data" / "organisms")
@@ -36,6 +37,7 @@ class Spec:
         remarks: what else the paper says of an attribute.
         bypass: whether the prompt's pooled text reaches the UNet beside the cross-attention layers.
         original: the real model of a miniature.
+        weights: attention weights that are put over those of its source, a file of the benchmark (`planted`).
     """
 
     name: str
@@ -55,6 +57,7 @@ class Spec:
     remarks: dict[str, str] = field(default_factory=dict)
     bypass: bool = False
     original: str = ""
+    weights: str = ""
 
     @property
     def planted(self) -> bool:
@@ -181,8 +184,40 @@ MODELS: dict[str, Spec] = {
 }
 
 
+def _of_benchmark(one: Planted) -> Spec:
+    """What the study knows of a model of the benchmark: all that it knows of its base but the answers."""
+    windows = {a.attribute: a.window for a in one.answers if a.window and not a.values}
+    by_value = {
+        value: a.window
+        for a in one.of("style")
+        if a.window and len(one.of("style")) > 1
+        for value in a.values
+    }
+    elsewhere = {
+        a.attribute: "depends on the artist" if a.values else a.words
+        for a in one.answers
+        if a.attribute not in windows
+    }
+    known = {name: place for name, place in windows.items() if name not in elsewhere}
+    if "object" in known:  # a fact is told by the object that stands for it
+        known["fact"] = known["object"]
+    return replace(
+        MODELS[one.base],
+        name=one.name,
+        title=one.name.replace("-", " "),
+        m={a: known.get(a, (0, 2))[1] for a in ATTRIBUTES},
+        paper=known,
+        instead=elsewhere,
+        by_value=by_value,
+        weights=one.weights,
+    )
+
+
 def find(name: str) -> Spec:
     """The model called `name`, or one sentence that lists the names."""
-    if name not in MODELS:
-        raise UserError(f"Unknown model {name!r}; choose one of {', '.join(MODELS)}.")
-    return MODELS[name]
+    if name in MODELS:
+        return MODELS[name]
+    planted = {one: about for one, about in benchmark().items() if about.weights}
+    if name not in planted:
+        raise UserError(f"Unknown model {name!r}; choose one of {', '.join((*MODELS, *planted))}.")
+    return _of_benchmark(planted[name])

@@ -141,7 +141,7 @@ def judge(
     Args:
         choose, confirm: effects of all windows of size m on the two halves of the prompts.
         searched: effects on all prompts for sizes 1, 2, ... in order; "not localised" needs all up to layers / 4.
-        bound: `highest` of all of `searched`, where it is known.
+        bound: `highest` of all sizes, where it is known; then `searched` is not asked.
         destroyed: [windows] bool, windows whose images lose the target too: never called localised.
     """
     full = mean(confirm.full, confirm.strata)
@@ -161,10 +161,9 @@ def judge(
     limit = max(1, layers // 4)
     if controls and held.low > CERTIFIED and lead.low > 0:
         verdict = "localised"
-    elif (
-        len(searched) >= limit
-        and (bound if bound is not None else highest(searched[:limit])) < CONTROLS
-    ):
+    elif (bound is not None or len(searched) >= limit) and (
+        highest(searched[:limit]) if bound is None else bound
+    ) < CONTROLS:
         verdict = "not localised"
     else:
         verdict = "inconclusive"

@@ -25,6 +25,7 @@ QUESTIONS = {
         "07b_no_window",
         "07c_by_artist",
         "08_one_backward_pass",
+        "09_planted_benchmark",
         "02_locogen",
         "02b_five_models",
     ),
@@ -70,6 +71,7 @@ SECTIONS = {
     },
     "07c_by_artist": {"": "Prompt by prompt"},
     "08_one_backward_pass": {"": "Propose, then confirm"},
+    "09_planted_benchmark": {"": "The table"},
 }
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from .. import UserError
 from ..drawing.machines import use_environment
-from ..experiments.attribution.page import BackwardPage
+from ..experiments.attribution.page import BackwardPage, BenchmarkPage
 from ..experiments.deepfloyd.page import LimitsPage
 from ..experiments.editing.page import EditPage, FiveEditPage
 from ..experiments.human.page import HumanPage
@@ -51,6 +51,7 @@ PAGES: dict[str, type[Page]] = {
     "07b_no_window": NowherePage,
     "07c_by_artist": ArtistPage,
     "08_one_backward_pass": BackwardPage,
+    "09_planted_benchmark": BenchmarkPage,
     "rules": RulesPage,
     "ledger": LedgerPage,
     "reproduction": ReproductionPage,

@@ -50,6 +50,7 @@ class LedgerPage(Page):
         "07b_no_window",
         "07c_by_artist",
         "08_one_backward_pass",
+        "09_planted_benchmark",
     )
     which: str = "all"
 

@@ -16,13 +16,12 @@ from ...prompts import choose
 from ...scores import CERTIFIED, CONTROLS, ENOUGH, NOTHING, Effects, Interval, mean, ratio
 from ...store import Store
 from ..locogen import Request, Window, effects, label, measure, split
-from .paths import Attribution, attribute
-from .proposing import Proposal, propose, sizes
+from ..locogen.backward import Attribution, Proposal, attribute, propose, sizes
+from ..locogen.backward.proposing import UNSEEN
 
 PROPOSE = 4  # prompts that propose
 ROUNDS = 3  # looks at the pictures
 LEVEL = 1 - 0.05 / ROUNDS  # of the interval of each look
-UNSEEN = 0.6  # predicted share of the best window of the largest size, below which nothing is localised; chosen by eye, not calibrated
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ...figures import PALETTE, bars, styled
+from ...scores import interval
 
 _MARKS = ("o", "s", "^", "D")
 
@@ -90,4 +91,52 @@ def path(ax: Axes, table: pd.DataFrame, *, title: str) -> Axes:
         ylabel="part of the change\nof the prediction",
         xticks=np.linspace(0, 1, 6),
     )
+    return ax
+
+
+@styled
+def localisers(ax: Axes, summary: pd.DataFrame, *, title: str) -> Axes:
+    """The AUROC of each localiser with its interval over models; a row of `benchmark.summary` each, best on top."""
+    shown = summary.iloc[::-1].reset_index(drop=True)
+    ends = [interval(one, "auroc") for _, one in shown.iterrows()]
+    ax.axvline(0.5, color=PALETTE["all"], linestyle=":", linewidth=1.2)
+    for y, end in enumerate(ends):
+        ax.plot([end.low, min(1.0, end.high)], [y, y], color=PALETTE["1"], linewidth=1.6)
+        ax.plot(end.value, y, "o", color=PALETTE["1"], markersize=6)
+    ax.set(
+        title=title,
+        xlabel="AUROC of layers, mean over models (0.5: chance)",
+        yticks=range(len(shown)),
+        yticklabels=shown.localiser,
+        xlim=(min(0.4, *(end.low for end in ends if end.low == end.low), 0.4) - 0.02, 1.02),
+    )
+    return ax
+
+
+@styled
+def by_model(ax: Axes, table: pd.DataFrame, *, title: str) -> Axes:
+    """The part of the planted layers that each localiser puts on top, question by question, as a map with its numbers."""
+    shown = table.dropna(subset=["overlap"])
+    grid = shown.pivot_table(index="question", columns="localiser", values="overlap", sort=False)
+    ax.imshow(grid, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for y, x in np.ndindex(grid.shape):
+        value = grid.iloc[y, x]
+        ax.text(
+            x,
+            y,
+            f"{value:.1f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if value < 0.6 else "black",
+        )
+    ax.set(
+        title=title,
+        xticks=range(grid.shape[1]),
+        yticks=range(grid.shape[0]),
+        yticklabels=[name.removeprefix("planted-") for name in grid.index],
+    )
+    ax.set_xticklabels(grid.columns, rotation=40, ha="right", fontsize=8)
+    ax.tick_params(axis="y", labelsize=8)
+    ax.grid(visible=False)
     return ax

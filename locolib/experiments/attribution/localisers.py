@@ -19,9 +19,10 @@ from ...drawing.text import positions
 from ...models import Model
 from ...models.attention import contributions
 from ...store import Store
-from ..locogen import Request, effects, measure, windows
-from .paths import attribute, slopes
-from .walking import BACKWARD, Walk, walking
+from ..locogen import Request, Window, effects, measure, search, windows
+from ..locogen.backward import attribute, slopes
+from ..locogen.backward.walking import BACKWARD, Walk, walking
+from .confirming import localise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,17 @@ class Scores:
         layers: [layers], larger where more of the attribute is; units differ between localisers, the order counts.
         rows: UNet rows that it cost; one that went backward too counts as three.
         seconds: it took.
+        verdict: for those that give one, `localised`, `not localised` or something else.
+        found: the layers that the verdict is about.
+        adjacent: whether only windows of adjacent layers could be found.
     """
 
     layers: np.ndarray
     rows: int
     seconds: float
+    verdict: str = ""
+    found: Window = ()
+    adjacent: bool = True
 
 
 Localiser = Callable[[Model, Request], Scores]
@@ -135,6 +142,43 @@ def by_pictures(
     return Scores(layers=1 - kept if leave_out else kept, rows=rows, seconds=monotonic() - started)
 
 
+def by_confirmed(
+    model: Model, request: Request, *, store: Store | None = None, adjacent: bool = True
+) -> Scores:
+    """Half of the prompts propose by integrated gradients, the others confirm by pictures (`confirming.localise`)."""
+    answer = localise(model, request, store=store or Store(), adjacent=adjacent)
+    return Scores(
+        layers=answer.attribution.mean,
+        rows=answer.rows,
+        seconds=answer.seconds,
+        verdict=answer.verdict,
+        found=answer.found,
+        adjacent=adjacent,
+    )
+
+
+def by_sweep(model: Model, request: Request, *, store: Store | None = None) -> Scores:
+    """LocoGen (Algorithm 1): the smallest window that is confirmed; a layer's score is the mean share of the last size's windows with it."""
+    started, layers = monotonic(), model.spec.layers
+    sweeps = search(model, request, store=store or Store())
+    last, settings = sweeps[-1], request.settings
+    share = last.effects.windows.mean(0) / (last.effects.full.mean() or np.nan)
+    each = [
+        np.mean([value for value, window in zip(share, last.windows) if layer in window])
+        for layer in range(layers)
+    ]
+    images = (
+        (2 + sum(len(one.windows) for one in sweeps)) * len(request.prompts) * len(request.seeds)
+    )
+    return Scores(
+        layers=np.array(each),
+        rows=images * settings.steps * (1 + (settings.guidance != 1)),
+        seconds=monotonic() - started,
+        verdict=last.verdict.verdict,
+        found=last.found,
+    )
+
+
 LOCALISERS: dict[str, Localiser] = {
     "integrated gradients (ours)": by_path,
     "gradient x difference": by_slope,
@@ -142,4 +186,10 @@ LOCALISERS: dict[str, Localiser] = {
     "attention contribution": by_attention,
     "one layer altered": by_pictures,
     "all but one altered": partial(by_pictures, leave_out=True),
+}
+# Those that give a verdict: they are asked with more prompts, half of which choose.
+ANSWERERS: dict[str, Localiser] = {
+    "proposed and confirmed, windows (ours)": by_confirmed,
+    "proposed and confirmed, any set (ours)": partial(by_confirmed, adjacent=False),
+    "LocoGen, all windows": by_sweep,
 }

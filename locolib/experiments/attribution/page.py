@@ -6,10 +6,13 @@ from typing import Any
 from pydantic import Field
 
 from ...models import Spec, find
+from ...models.planted import benchmark as models_of_benchmark
 from ...prompts import choose
 from ..locogen import Request, layer_sets
 from ..locogen.page import Sweeping, count
+from ..page import Page
 from ..profiles import Profile
+from .benchmark import Question, questions
 from .confirming import PROPOSE
 
 ATTRIBUTES = ("style", "object", "fact")
@@ -53,3 +56,43 @@ class BackwardPage(Sweeping):
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         known = super().values(chosen, spec)
         return known | {"drawn": min(6, chosen.prompts)}
+
+
+SCORED = (
+    70  # images a prompt of a question that all localisers need at most, backward passes among them
+)
+
+
+class BenchmarkPage(Page):
+    """Planted T2I: every localiser on every planted model."""
+
+    source = "notebooks/09_planted_benchmark.ipynb"
+    after = ("08_one_backward_pass",)
+    needs = ("planted-sd-v1-5",)
+    attributes: str = "style"
+    models: str = ""
+    prompts: int = Field(4, ge=1)
+    more: int = Field(0, ge=0)
+
+    @staticmethod
+    def _words(told: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in told.split(",") if word.strip())
+
+    def questions(self) -> list[Question]:
+        """What is asked: attributes and models, separated by commas; no models: all."""
+        return questions(self._words(self.attributes), self._words(self.models))
+
+    def images_of(self, name: str) -> int:
+        """Of all questions (the models are of one size), on the first model's account."""
+        return len(self.questions()) * (SCORED * self.prompts + 40 * self.more)
+
+    @classmethod
+    def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
+        names = list(models_of_benchmark())
+        small = chosen.name == "smoke"
+        return {
+            "attributes": "style, object, place" if chosen.steps >= 50 else "style",
+            "models": ", ".join(names[:2]) if small else "",
+            "prompts": 2 if small else 4,
+            "more": 18 if chosen.steps >= 50 else 0,
+        }

@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ...claims import HELD, Rate, rate
-from ...scores import CONTROLS, Interval, ratio
+from ...claims import HELD, Rate, above, rate
+from ...scores import CONTROLS, Interval, mean, ratio
+from ..locogen.backward import Proposal
 from .confirming import LEVEL, ROUNDS, Tried
-from .proposing import Proposal
 from .report import agreement_of, fewer_of
 
 PROMPTS = 9  # that confirm, on the pages of models with 16 layers
 # Points that altering all layers takes from a prompt, how prompts differ in it, and what else moves a score; as in the sweep of
 # mini-sd-v1-5's style.
 FULL, OF_PROMPTS, NOISE = 34.0, 12.0, 8.0
+# Models of the benchmark, and how much a difference of two AUROCs differs between them.
+MODELS, SPREAD = 12, 0.2
 COUNTS = sorted({max(5, -(-PROMPTS * turn // ROUNDS)) for turn in range(1, ROUNDS + 1)})
 
 
@@ -53,6 +55,14 @@ def rates(worlds: int = 400) -> list[Rate]:
             "both are localised with as many layers",
             {"the window of as many layers has half": first, "it has all": last},
             lambda rng, true: fewer_of(_settled(rng, true), _settled(rng, 1.0)) == HELD,
+        ),
+        rate(
+            "one localiser ranks planted layers higher than another",
+            "the paired difference of their AUROC over models is surely above 0",
+            {"they are equally good": 0.0, "one is better by 0.15": 0.15},
+            lambda rng, true: above(mean(true + SPREAD * rng.normal(size=MODELS))) == HELD,
+            n=MODELS,
+            worlds=worlds,
         ),
     ]
 

@@ -11,9 +11,9 @@ from ...claims import Claim, settled
 from ...models import Model
 from ...scores import columns, mean
 from ..locogen import Answer, Request, Sweep, effects, label
+from ..locogen.backward import Attribution
+from ..locogen.backward.walking import walking
 from .confirming import Fast, Tried
-from .paths import Attribution
-from .walking import walking
 
 OURS = "ours"
 

@@ -53,8 +53,11 @@ def by_prompt(done: Sweep) -> pd.DataFrame:
     """Each prompt's own map (Figs. 7 and 40 show pictures of single prompts): share of each window, [prompts, windows], columns named by their start.
 
     A prompt's share is its effect divided by the mean effect of altering all layers over all prompts: a prompt on which
-    nothing moves must not divide by next to nothing.
+    nothing moves must not divide by next to nothing.  Where backward passes named the windows, the map is theirs: of all windows.
     """
+    if done.proposed:
+        told = [prompt.original for prompt in done.proposed.prompts]
+        return pd.DataFrame(done.proposed.of_windows(done.m), index=pd.Index(told, name="prompt"))
     mean = done.table.groupby(["prompt", "layers"], sort=False).score.mean().unstack("layers")
     change = changes(mean, done.attribute)
     shares = (
@@ -89,7 +92,7 @@ def stability(sweeps: Sequence[Sweep], *, splits: int = 200, seed: int = 0) -> p
                 searched=found[: done.m],
                 layers=done.layers,
                 destroyed=done.curve.destroyed.to_numpy(),
-                bound=bound if done.m == len(found) else None,
+                bound=bound if done.m == len(found) >= max(1, done.layers // 4) else None,
             )
             if verdict.verdict in ("localised", "no effect"):
                 break

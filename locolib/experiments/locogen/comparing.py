@@ -30,7 +30,8 @@ class Beside:
         destroyed: its pictures lose the target's value too.
         overlap: layers in common with the found window.
         nested: one of the two holds the other.
-        chance: of all windows of its size that were altered, the part that would agree as well: what one drawn at random would do.
+        chance: of all windows of its size, the part that would agree as well: what one drawn at random would do; NaN where not
+            all were drawn.
     """
 
     window: Window
@@ -91,17 +92,22 @@ def locate(
     *,
     store: Store,
     sizes: Sequence[int] = (),
-    stride: int = 1,
+    fast: bool = False,
 ) -> Answer:
     """Algorithm 1 with its search for the smallest m (`search`), and the `known` window (start, m) beside its answer.
 
-    All windows of the known one's size are altered too, as far as `stride` goes, and the known one whatever the stride.
+    All windows of the known one's size are altered too; where the search is `fast`, those that backward passes name, and the known one.
     """
-    sweeps = search(model, request, store=store, sizes=sizes, stride=stride)
+    sweeps = search(model, request, store=store, sizes=sizes, fast=fast, known=known)
     if known is None:
         return Answer(sweeps=tuple(sweeps))
     of_size = [one for one in sweeps if one.m == known[1]]
-    at = of_size[0] if of_size else sweep(model, request, known[1], store=store, stride=stride)
+    named = sweeps[-1].proposed
+    at = (
+        of_size[0]
+        if of_size
+        else sweep(model, request, known[1], store=store, proposed=named, known=known)
+    )
     return Answer(
         sweeps=tuple(sweeps), at=at, beside=beside(model, sweeps[-1], at, known, store=store)
     )
@@ -110,7 +116,7 @@ def locate(
 def beside(model: Model, done: Sweep, at: Sweep, known: tuple[int, int], *, store: Store) -> Beside:
     """The known window (start, m) beside the answer `done`; `at` is the sweep of its size."""
     window, table, every = _window(*known), at.table, tuple(range(at.layers))
-    if label(window) not in set(table.layers):  # the stride left it out
+    if label(window) not in set(table.layers):  # it lies outside what was drawn
         table = measure(model, at.asked, [(), every, window], store=store)
     one = at.held_out([window], table)
     mine = one.windows[:, 0]
@@ -142,7 +148,9 @@ def nested(one: Sequence[int], other: Sequence[int]) -> bool:
 
 
 def _chance(done: Sweep, at: Sweep) -> float:
-    """Of the windows of the known one's size, the part that would agree with the answer by the same rule."""
+    """Of the windows of the known one's size, the part that would agree with the answer by the same rule; NaN where some were not drawn."""
+    if at.proposed:
+        return float("nan")
     held = at.held_out(at.windows)
     best = held.windows[:, at.windows.index(at.found)]
     agree = [

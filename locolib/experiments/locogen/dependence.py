@@ -6,7 +6,7 @@ Only the second is a place that depends on what is asked, so values are compared
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
@@ -34,6 +34,7 @@ class Dependence:
         least: the value whose prompts have the smallest share at the window that the other values' prompts choose.
         share, low: that share, and its lower bound (one-sided 97.5%, of the spread within all values).
         own: share of all prompts at the window that the other prompts of the same value choose.
+        by: whose maps were compared: those of pictures, or of backward passes.
     """
 
     between: float
@@ -44,6 +45,7 @@ class Dependence:
     share: float
     low: float
     own: float
+    by: str = "pictures"
 
     @property
     def same(self) -> bool:
@@ -65,6 +67,8 @@ class Dependence:
             if np.isnan(self.p)
             else f"{self.between:.2f} of the variance lies between values, p = {self.p:.3f}"
         )
+        if self.by != "pictures":
+            told = f"by {self.by}, {told}"
         own = (
             ""
             if np.isnan(self.own)
@@ -193,7 +197,15 @@ def _elsewhere(effects: Array, full: Array, codes: Array) -> tuple[Array, Array]
 
 
 def by_value_of(done: Sweep) -> Dependence:
-    """Whether the place depends on the value of the attribute, from the maps of a sweep's prompts."""
+    """Whether the place depends on the value of the attribute, from the maps of a sweep's prompts.
+
+    Where backward passes named the windows, the maps are theirs, of all windows.
+    """
+    if done.proposed:
+        maps = done.proposed.of_windows(done.m)
+        whole = done.proposed.shares.sum(1)
+        values = [prompt.value for prompt in done.proposed.prompts]
+        return replace(depends(maps, whole, values), by="backward passes")
     mean = done.table.groupby(["prompt", "layers"], sort=False).score.mean().unstack("layers")
     change = changes(mean, done.attribute)
     value = done.table.groupby("prompt", sort=False).value.first()[change.index]

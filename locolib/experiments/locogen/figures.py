@@ -56,6 +56,7 @@ def score_curve(
             color=PALETTE.get(str(m), "#56B4E9"),
             marker=MARKERS.get(m, "D"),
             markersize=4.5,
+            linestyle=_line(table),
             linewidth=1.3,
             elinewidth=1,
             capsize=2,
@@ -74,7 +75,7 @@ def score_curve(
     told = "target" if attribute == "fact" else "original"
     ax.set(
         title=f"{attribute}: score after altering a window, n = {_n(table)}, {scorer}",
-        xlabel=_first_layer(windows),
+        xlabel=_first_layer(table),
         ylabel=f"CLIP-Score with the\n{told} prompt (points)",
         xticks=_ticks(windows.start),
     )
@@ -82,12 +83,22 @@ def score_curve(
     return ax
 
 
-def _first_layer(windows: pd.DataFrame) -> str:
+def _all_drawn(table: pd.DataFrame) -> bool:
+    """Whether a table of `summary` has every window of its sizes."""
+    layers = int(table[table.kind == "all"].m.iloc[0])
+    counts = table[table.kind == "window"].groupby("m").start.nunique()
+    return all(count == layers - int(m) + 1 for m, count in counts.items())
+
+
+def _line(table: pd.DataFrame) -> str:
+    """How windows are joined: by a line, unless some between them were not drawn."""
+    return "-" if _all_drawn(table) else "none"
+
+
+def _first_layer(table: pd.DataFrame) -> str:
     """The label of the axis of windows; it says where some were left out."""
-    stride = np.diff(np.unique(windows.start)).min(initial=windows.start.max() or 1)
-    return "first layer of the window" + (
-        f" (one in {stride}; those between were not altered)" if stride > 1 else ""
-    )
+    some = "" if _all_drawn(table) else " (those that backward passes name)"
+    return f"first layer of the window{some}"
 
 
 def _ticks(starts: pd.Series) -> Sequence[int]:
@@ -122,6 +133,7 @@ def compare(
             color=PALETTE[attribute],
             marker="o",
             markersize=3.5,
+            linestyle=_line(table),
             linewidth=1.2,
             elinewidth=1,
             capsize=2,
@@ -142,7 +154,7 @@ def compare(
             title=f"{title}: {attribute}, m = {windows.m.iloc[0]}, n = {_n(table)}",
             xticks=_ticks(windows.start),
             ylabel="score (points)",
-            xlabel=_first_layer(windows),
+            xlabel=_first_layer(table),
         )
     handles = {
         label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())

@@ -1,19 +1,19 @@
 """Sets of layers: windows of adjacent ones (Algorithm 1), and how they are called."""
 
+from collections.abc import Sequence
+
 from ... import UserError
 
 Window = tuple[int, ...]
 
 
-def windows(layers: int, m: int, stride: int = 1) -> list[Window]:
-    """All M - m + 1 windows of exactly m adjacent layers; with a `stride`, those that begin at 0, stride, 2 stride, ..."""
+def windows(layers: int, m: int, starts: Sequence[int] = ()) -> list[Window]:
+    """All M - m + 1 windows of exactly m adjacent layers, or those that begin at `starts`."""
     if not 1 <= m <= layers:
         raise UserError(
             f"m must be from 1 to {layers}, the number of cross-attention layers of this model, not {m}."
         )
-    if stride < 1:
-        raise UserError(f"stride must be at least 1, not {stride}.")
-    return [tuple(range(start, start + m)) for start in range(0, layers - m + 1, stride)]
+    return [tuple(range(start, start + m)) for start in starts or range(layers - m + 1)]
 
 
 def label(altered: Window) -> str:

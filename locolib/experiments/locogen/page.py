@@ -14,6 +14,7 @@ from ..profiles import PROFILES, Profile
 from . import layer_sets, measuring
 from .comparing import Answer, locate
 from .measuring import Request
+from .proposed import DRAWN, SIZES
 from .searching import ahead
 
 
@@ -68,7 +69,7 @@ class LocoGenPage(Sweeping):
     model: str = "mini-sd-v1-5"
     attribute: str = "all"
     m: int | str = 0
-    stride: int = Field(1, ge=1)
+    method: Literal["sweep", "fast"] = "sweep"
 
     @field_validator("m")
     @classmethod
@@ -125,14 +126,15 @@ class LocoGenPage(Sweeping):
             self.known(attribute),
             store=store,
             sizes=self.searched(),
-            stride=self.stride,
+            fast=self.method == "fast",
         )
 
     def ahead(self, model: Model, store: Store) -> Iterator[int]:
         """Draw a shard's rows of all sweeps, attribute by attribute: more than the search will need if it ends early."""
         for attribute in self.names():
+            fast, known = self.method == "fast", self.known(attribute)
             asked, sizes = self.request(attribute), self.searched()
-            yield ahead(model, asked, sizes, store=store, stride=self.stride)
+            yield ahead(model, asked, sizes, store=store, fast=fast, known=known)
 
     def growing(self, attribute: str) -> int:
         """The layer from which windows grow (Figs. 55 and 56: style, where there are few layers); -1 where none do."""
@@ -149,7 +151,10 @@ class LocoGenPage(Sweeping):
         for attribute in self.names():
             known = self.known(attribute)
             sizes = {*self.searched(), *([known[1]] if known else [])}
-            sets = sum(len(layer_sets.windows(layers, m, self.stride)) for m in sizes)
+            if self.method == "fast":  # a prompt's backward passes count as ten images
+                sets = 10 + (DRAWN + 1) * min(SIZES + 1, len(sizes))
+            else:
+                sets = sum(len(layer_sets.windows(layers, m)) for m in sizes)
             start = self.growing(attribute)
             grown = layers - start - max(sizes) if start >= 0 else 0
             # beside the windows: clean, all layers, all with the text that bypasses them, and the known window
@@ -160,7 +165,7 @@ class LocoGenPage(Sweeping):
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         return super().values(chosen, spec) | {
             "m": chosen.sizes_of(spec),
-            "stride": chosen.stride_of(spec),
+            "method": chosen.method_of(spec),
             "attribute": "all" if chosen.places else "paper",
         }
 

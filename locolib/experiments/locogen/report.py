@@ -118,7 +118,7 @@ def hit(found: Answer, spec: Spec, told: tuple[int, int] | None = None) -> dict[
         "its share": str(beside.share) if beside else "",
         "overlap": f"{beside.overlap} of {len(beside.window)} layers" if beside else "",
         "tie": bool(beside and beside.controls and not beside.nested),
-        "by chance": f"{beside.chance:.2f}" if beside else "",
+        "by chance": f"{beside.chance:.2f}" if beside and beside.chance == beside.chance else "",
         "held out": f"{units} {of}",
         "images": len(_confirming(done)),
     }
@@ -203,7 +203,12 @@ def place(row: Mapping[str, Any]) -> str:
     if told in NOWHERE:
         return f"{start} {'layers ' if told != 'all layers' else ''}{told}"
     tie = " (it controls as well: a tie)" if row["tie"] else ""
-    return f"{start} layers {told}, which have {row['overlap']} in common with that window; their own share on the same held-out prompts is {row['its share']}{tie}; {row['by chance']} of all windows of that size would agree by the same rule"
+    chance = (
+        f"; {row['by chance']} of all windows of that size would agree by the same rule"
+        if row["by chance"]
+        else ""
+    )
+    return f"{start} layers {told}, which have {row['overlap']} in common with that window; their own share on the same held-out prompts is {row['its share']}{tie}{chance}"
 
 
 def answer(row: Mapping[str, Any]) -> str:
@@ -226,7 +231,9 @@ def answer(row: Mapping[str, Any]) -> str:
 
 
 def null(done: Sweep, where: tuple[int, int]) -> str:
-    """What a window of this size drawn at random would show, as a sentence; `where` is the right (start, m)."""
+    """What a window of this size drawn at random would show, as a sentence, where all were drawn; `where` is the right (start, m)."""
+    if done.proposed:
+        return ""
     apart = (done.curve.start + done.m <= where[0]) | (done.curve.start >= sum(where))
     others = done.curve.share[apart]
     return (
@@ -236,12 +243,12 @@ def null(done: Sweep, where: tuple[int, int]) -> str:
 
 
 def gaps(done: Sweep) -> str:
-    """What a sweep with a stride did not look at, as a sentence; empty where it looked at every window."""
-    if done.stride == 1:
+    """Which windows were not drawn, as a sentence; empty where all were."""
+    if done.proposed is None:
         return ""
     return (
-        f"Only one window in {done.stride} was altered ({len(done.windows)} of {done.layers - done.m + 1}): a best window that "
-        "begins in between is not seen, and the named one may be off by as much."
+        f"{len(done.windows)} of {done.layers - done.m + 1} windows were drawn, those that backward passes on all layers name (largest "
+        f"completeness gap {done.proposed.gap:.3f}): the best one is predicted to have {done.proposed.best(done.m):.2f} of the change."
     )
 
 

@@ -59,7 +59,7 @@ def smallest(answer: Answer, m: int) -> str:
     if done.localised and done.m <= m:
         return HELD if done.m == m else FAILED
     of_size = [one for one in answer.sweeps if one.m == m]
-    if of_size and of_size[0].stride == 1 and highest([of_size[0].effects]) < CONTROLS:
+    if of_size and of_size[0].proposed is None and highest([of_size[0].effects]) < CONTROLS:
         return FAILED
     return OPEN
 

@@ -11,10 +11,11 @@ import pandas as pd
 from ...drawing.engines import Elsewhere
 from ...models import Model
 from ...prompts import Prompt, halves
-from ...scores import CONTROLS, Effects, Verdict, judge, shares
+from ...scores import CONTROLS, Effects, Verdict, highest, judge, shares
 from ...store import Store
 from .layer_sets import Window, label, windows
 from .measuring import Request, measure
+from .proposed import Proposed, propose
 from .units import BY_VALUE, effects, summary
 
 
@@ -27,7 +28,7 @@ class Sweep:
         asked: the request.
         table: a row for each image, see `measure`.
         verdict: the answer of `scores.judge`.
-        stride: layers between the starts of two windows.
+        proposed: the backward passes that named the windows; None: every window was drawn.
         argbest: the paper's own rule, plain argmin of the mean score (argmax for facts).
         curve: a row for each window: layers, start, mean score, share, picks_target, destroyed.
     """
@@ -41,12 +42,12 @@ class Sweep:
     verdict: Verdict
     argbest: int
     curve: pd.DataFrame = field(repr=False)
-    stride: int = 1
+    proposed: Proposed | None = field(default=None, repr=False)
 
     @property
     def windows(self) -> list[Window]:
-        """The windows that were swept, in the order of `curve`."""
-        return windows(self.layers, self.m, self.stride)
+        """The windows that were drawn, in the order of `curve`."""
+        return windows(self.layers, self.m, tuple(self.curve.start))
 
     @property
     def found(self) -> Window:
@@ -76,19 +77,26 @@ def sweep(
     *,
     store: Store,
     searched: Sequence[Effects] = (),
-    stride: int = 1,
+    proposed: Proposed | None = None,
+    known: tuple[int, int] | None = None,
+    last: bool = False,
 ) -> Sweep:
     """Algorithm 1 for one m: all windows of m layers, with the verdict and the paper's own argmin/argmax.
 
     Args:
         searched: effects of the smaller sizes, when a search calls (see `scores.judge`).
-        stride: layers between the starts of two windows; what lies in the gaps is not seen.
+        proposed: only the windows that it names are drawn, and the `known` (start, m).
+        last: with `proposed`, whether no larger size will be drawn: then "not localised" is possible.
     """
     layers = model.spec.layers
-    every = windows(layers, m, stride)
+    every = windows(layers, m, proposed.starts(m, known) if proposed else ())
     table = measure(model, request, [(), tuple(range(layers)), *every], store=store)
     everything = effects(table, every, layers, request.attribute)
     curve = _curve(table, every, layers, shares(everything))
+    bound = None
+    if proposed:  # of what was not drawn backward passes must say that it does not control
+        ruled_out = last and not proposed.unseen(max(m, layers // 4))
+        bound = highest([*searched, everything]) if ruled_out else np.inf
     choose, confirm = (
         effects(table, every, layers, request.attribute, half) for half in split(request.prompts)
     )
@@ -99,6 +107,7 @@ def sweep(
         searched=[*searched, everything],
         layers=layers,
         destroyed=curve.destroyed.to_numpy(),
+        bound=bound,
     )
     best = curve.score.argmax() if request.attribute == "fact" else curve.score.argmin()
     return Sweep(
@@ -111,7 +120,7 @@ def sweep(
         verdict=verdict,
         argbest=int(curve.start.iloc[best]),
         curve=curve,
-        stride=stride,
+        proposed=proposed,
     )
 
 
@@ -149,14 +158,17 @@ def search(
     *,
     store: Store,
     sizes: Sequence[int] = (),
-    stride: int = 1,
     every: bool = False,
+    fast: bool = False,
+    known: tuple[int, int] | None = None,
 ) -> list[Sweep]:
     """The smallest m with a window that is confirmed (Section 5.1.2): sweeps m = 1, 2, ... and stops at the first.
 
     Args:
         sizes: the m that are searched, in order; default 1, 2, ..., M / 4.
         every: do not stop there: sweep all sizes.
+        fast: draw only the windows that backward passes name (`proposed`), and the `known` (start, m); sizes whose best window is
+            predicted to have little, or no more than a smaller one's, are passed over.
 
     Returns:
         The sweeps done, in order; the last one holds the answer.  It ends with the sizes, or at the first size where altering
@@ -164,22 +176,47 @@ def search(
     """
     layers = model.spec.layers
     done: list[Sweep] = []
-    for m in sizes or range(1, max(1, layers // 4) + 1):
-        smaller = [one.effects for one in done]
-        done.append(sweep(model, request, m, store=store, searched=smaller, stride=stride))
+    asked = list(sizes) or list(range(1, max(1, layers // 4) + 1))
+    named = propose(model, request, split(request.prompts)[0], store=store) if fast else None
+    drawn = named.sizes(asked) if named else asked
+    for m in drawn:
+        done.append(
+            sweep(
+                model,
+                request,
+                m,
+                store=store,
+                searched=[one.effects for one in done],
+                proposed=named,
+                known=known,
+                last=m == drawn[-1] and m >= max(1, layers // 4),
+            )
+        )
         if not every and done[-1].verdict.verdict in ("localised", "no effect"):
             break
     return done
 
 
 def ahead(
-    model: Model, request: Request, sizes: Sequence[int], *, store: Store, stride: int = 1
+    model: Model,
+    request: Request,
+    sizes: Sequence[int],
+    *,
+    store: Store,
+    fast: bool = False,
+    known: tuple[int, int] | None = None,
 ) -> int:
-    """Draw a shard's rows of the sweeps of all these sizes (see `engines.Shard`), whatever they find; returns how many sweeps."""
-    for m in sizes:
+    """Draw a shard's rows of the sweeps of all these sizes (see `engines.Shard`), whatever they find; returns how many sweeps.
+
+    Args:
+        fast, known: as `search` has them; backward passes are made by each shard.
+    """
+    named = propose(model, request, split(request.prompts)[0], store=store) if fast else None
+    drawn = named.sizes(sizes) if named else list(sizes)
+    for m in drawn:
         with suppress(Elsewhere):
-            sweep(model, request, m, store=store, stride=stride)
-    return len(sizes)
+            sweep(model, request, m, store=store, proposed=named, known=known)
+    return len(drawn)
 
 
 def summary_of(done: Sweep) -> pd.DataFrame:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...drawing.memory import KeysValues, TextMemory
-from ...drawing.sampling import check_finite, check_seeds
-from ...models import Model
-from ..locogen import Request, rows
+from ....drawing.memory import KeysValues, TextMemory
+from ....drawing.sampling import check_finite, check_seeds
+from ....models import Model
+from ..measuring import Request, rows
 from .quadrature import Point
 
 BACKWARD = (

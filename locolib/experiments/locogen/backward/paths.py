@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ... import UserError
-from ...models import Model
-from ..locogen import Request
+from .... import UserError
+from ....models import Model
+from ..measuring import Request
 from .quadrature import Evaluate, Point, integrate
 from .walking import Walk, walking
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..locogen import Window, windows
+from ..layer_sets import Window, windows
 from .paths import Attribution
 
 BEGIN = 0.5  # predicted share from which on a size is drawn; chosen by eye, not calibrated
+UNSEEN = 0.6  # predicted share of the best window of the largest size, below which nothing is localised; chosen by eye, not calibrated
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,123 @@
+"""Is an attribute where it was planted?  Asked of the training loss, on renders that no training saw: no picture is drawn and no scorer asked.
+
+LocoGen alters what layers are told and looks at what the model draws.  Here a render is noised, all layers are told what it
+shows, and some of them something else: the loss rises where those layers count.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..drawing.memory import KeysValues
+from ..models import Model
+from ..models.planted import ANY, EVERYWHERE, WIDEST, Answer
+from .autoencoder import encode
+from .captions import NEUTRAL, NO_PLACE, OBJECTS, STYLES, Scene, caption, scenes
+from .planting import ATTRIBUTES
+from .world import poses, render_all
+
+RENDERS = 96  # of held-out scenes
+TIMES = (
+    300,
+    600,
+    800,
+)  # noise steps of 1000 at which the loss is taken: from detail to what the picture is of
+SEED = 4242
+OWN, ELSEWHERE = (
+    0.8,
+    0.2,
+)  # of the loss that lying layers add: its own layers at least, the others at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What lying layers add to the loss, as parts of what all layers add when they lie.
+
+    Attributes:
+        own: the planted layers lie, and nobody else.
+        elsewhere: everybody else lies; of what is everywhere, the window of WIDEST layers that counts most lies alone.
+        single: each planted layer alone, in order; none where everything is everywhere.
+    """
+
+    own: float
+    elsewhere: float
+    single: tuple[float, ...]
+
+    def planted(self, rule: str) -> bool:
+        """Whether the attribute is there by the answer's rule."""
+        if rule == EVERYWHERE:
+            return self.elsewhere <= 0.5
+        there = self.own >= OWN and self.elsewhere <= ELSEWHERE
+        return there and (rule != ANY or min(self.single) >= 0.5)
+
+
+class Checker:
+    """A model and noised renders of held-out scenes; `check` tells layers what is untrue."""
+
+    def __init__(self, model: Model, count: int = RENDERS) -> None:
+        self._model, shown = model, held_out(count)
+        self._shown = np.array(shown)
+        images = render_all(shown, poses(np.random.default_rng(SEED), count))
+        self._latents = encode(model.pipeline.vae, images).float()
+        source = torch.Generator().manual_seed(SEED)
+        self._noise = torch.randn(self._latents.shape, generator=source)
+        config = model.pipeline.scheduler.config
+        self._velocity = config.prediction_type == "v_prediction"
+        self._alphas = model.pipeline.scheduler.alphas_cumprod
+
+    def check(self, answer: Answer) -> Check:
+        """The rise of the loss where an answer's layers, all others, and each of its layers lie about its attribute."""
+        lying = self._lie(answer.attribute)
+        keep = np.full(len(self._shown), True)
+        if answer.values:
+            known = [STYLES.index(value) for value in answer.values]
+            keep = np.isin(self._shown[:, ATTRIBUTES.index("style")], known)
+        every, own = range(self._model.spec.layers), set(answer.layers)
+
+        def loss(layers: Iterable[int]) -> float:
+            return self._loss(lying, set(layers), keep)
+
+        truth = loss(())
+        rise = loss(every) - truth
+        if answer.rule == EVERYWHERE:
+            short = [range(start, start + WIDEST) for start in every[: 1 - WIDEST]]
+            most = max((loss(window) - truth) / rise for window in short)
+            return Check(own=1.0, elsewhere=most, single=())
+        asked = [own, set(every) - own, *({layer} for layer in answer.layers)]
+        first, rest, *single = [(loss(layers) - truth) / rise for layers in asked]
+        return Check(own=first, elsewhere=rest, single=tuple(single))
+
+    def _lie(self, attribute: str) -> np.ndarray:
+        """Values [n, 3] that differ from what is shown in one attribute: the neutral one, of objects another object."""
+        told, column = self._shown.copy(), ATTRIBUTES.index(attribute)
+        others = (told[:, 0] + 1 + np.arange(len(told)) % (len(OBJECTS) - 1)) % len(OBJECTS)
+        told[:, column] = {"object": others, "style": NEUTRAL, "place": NO_PLACE}[attribute]
+        return told
+
+    @torch.no_grad()
+    def _loss(self, lying: np.ndarray, layers: set[int], keep: np.ndarray) -> float:
+        """The mean squared error over renders and `TIMES` where `layers` are told `lying` and the others the truth."""
+        unet, every = self._model.unet, range(self._model.spec.layers)
+        true, false = (
+            self._model.encode([caption(Scene(*one), 0) for one in told[keep]]).states
+            for told in (self._shown, lying)
+        )
+        x, noise, total = self._latents[keep], self._noise[keep], 0.0
+        with KeysValues(unet) as memory:
+            memory.set([false if i in layers else true for i in every])
+            for t in TIMES:
+                alpha = self._alphas[t]
+                noisy = alpha.sqrt() * x + (1 - alpha).sqrt() * noise
+                made = unet(noisy, torch.full((len(x),), t), encoder_hidden_states=None).sample
+                velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * x
+                total += float((made - (velocity if self._velocity else noise)).pow(2).mean())
+        return total / len(TIMES)
+
+
+def held_out(count: int = RENDERS) -> list[Scene]:
+    """Scenes that no training showed, with a style and a place of their own, so that there is something to lie about."""
+    every = [one for one in scenes(held=True) if one.style != NEUTRAL and one.place != NO_PLACE]
+    order = np.random.default_rng(SEED).permutation(len(every))
+    return [every[order[i % len(every)]] for i in range(count)]

@@ -1,0 +1,91 @@
+"""The benchmark's generator: configurations of a few lines, the check of a planting, an entry of the file of answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from locolib import UserError
+from locolib.models import load
+from locolib.models.planted import ALL, ANY, EVERYWHERE, Answer
+from locolib.organisms import bundling, checking, configuration, recipe
+from locolib.organisms.captions import STYLES
+
+CONFIGS = sorted((Path(configuration.__file__).parent / "configs" / "planted").glob("*.toml"))
+
+
+def test_there_are_at_least_twelve_configurations_of_their_own():
+    assert len(CONFIGS) >= 12
+    plans = [configuration.read_recipe(path).unet.planting for path in CONFIGS]
+    seeds = [configuration.read_recipe(path).unet.seed for path in CONFIGS]
+    assert len({str(plan) for plan in plans}) >= 10 and len(set(seeds)) == len(seeds)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_configuration_says_what_is_true_of_it(path):
+    made = configuration.read_recipe(path)
+    assert made.name == path.stem and made.unet.trained == "attention"
+    told = bundling.answers(made.unet.planting)
+    assert {answer.attribute for answer in told} == {"style", "object", "place"}
+    assert all(0 <= min(answer.layers) and max(answer.layers) < 16 for answer in told)
+
+
+def test_answers_follow_the_planting():
+    def plan(**more):
+        few = {"name": "x", "style": [3, 12], "object": [6], "place": [1, 2], **more}
+        return configuration.Recipe.model_validate(configuration.whole(few)).unet.planting
+
+    style = [a for a in bundling.answers(plan()) if a.attribute == "style"]
+    assert style == [Answer(attribute="style", layers=(3, 12), rule=ALL)]
+    style = [a for a in bundling.answers(plan(agreeing=["style"])) if a.attribute == "style"]
+    assert style == [Answer(attribute="style", layers=(3, 12), rule=ANY)]
+    style = [a for a in bundling.answers(plan(artists={"monet": [4, 5]})) if a.attribute == "style"]
+    assert style == [Answer(attribute="style", layers=(4, 5), values=("monet",))]
+    everywhere = configuration.Planting(kind="everywhere", most=3)
+    assert {a.rule for a in bundling.answers(everywhere)} == {EVERYWHERE}
+
+
+@pytest.fixture(scope="module")
+def checker():
+    return checking.Checker(load("planted-sd-v1-5"), count=24)
+
+
+@pytest.mark.parametrize(("attribute", "own"), [("style", (8, 9)), ("object", (6, 7))])
+def test_the_check_finds_the_planting_where_it_is(checker, attribute, own):
+    found = checker.check(Answer(attribute=attribute, layers=own))
+    assert found.planted(ALL) and max(found.single) < found.own
+
+
+def test_the_check_does_not_find_it_elsewhere(checker):
+    found = checker.check(Answer(attribute="style", layers=(3, 12)))
+    assert not found.planted(ALL) and abs(found.own) < 0.2
+
+
+def test_all_layers_together_are_the_whole(checker):
+    found = checker.check(Answer(attribute="style", layers=tuple(range(16))))
+    assert found.own == pytest.approx(1) and found.elsewhere == pytest.approx(0)
+
+
+def test_an_answer_about_a_value_looks_at_renders_of_it_alone(checker):
+    found = checker.check(Answer(attribute="style", layers=(8, 9), values=("monet",)))
+    assert found.own > 0.8
+
+
+def test_held_out_scenes_have_something_to_lie_about():
+    shown = np.array(checking.held_out(40))
+    assert (shown[:, 1] != STYLES.index("painting")).all() and len(set(map(tuple, shown))) > 20
+
+
+def test_a_folder_without_weights_of_its_own_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is not there"):
+        bundling.bundle(CONFIGS[0], tmp_path)
+
+
+def test_a_poor_model_is_refused_and_nothing_is_written(tmp_path):
+    """A model that was hardly trained: what it draws is its base's, and nothing lies where it should."""
+    few = tmp_path / "few.toml"
+    few.write_text('name = "few"\nstyle = [1, 2]\nobject = [6, 7]\nplace = [10, 11]\nsteps = 2\n')
+    folder = recipe.make(few, work=tmp_path / "work", out=tmp_path / "few")
+    with pytest.raises(UserError, match="not good enough"):
+        bundling.bundle(few, folder, tmp_path / "planted")
+    assert not (tmp_path / "planted").exists()
