@@ -154,8 +154,8 @@ def test_the_bare_target_is_a_question_about_style_alone():
 @pytest.mark.parametrize(
     "model, prompts, steps, method",
     [
-        ("mini-sd-v1-5", 18, 10, "sweep"),
-        ("mini-sdxl", 18, 10, "fast"),
+        ("mini-sd-v1-5", 18, 6, "sweep"),
+        ("mini-sdxl", 18, 6, "fast"),
         ("mini-deepfloyd", 18, 16, "fast"),
     ],
 )

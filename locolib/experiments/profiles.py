@@ -40,7 +40,7 @@ class Profile(BaseModel):
     thinned: int = 0
     thinned_few: int = 0
     traced_steps: int = 0
-    pictures: int = 16
+    pictures: int = 12
     pictures_few: int = 12
     pictures_five: int = 6
     split_seeds: int = 4

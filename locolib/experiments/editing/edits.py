@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from ...drawing.layers import sites
 from ...drawing.text import Tokens, pairs
 from ...models import Model
 from ...models.attention import read
+from ...models.encoders import encoders
+from ...models.fingerprint import fingerprint
 from ...models.memory import bring
 from ...models.precision import exact
 from ...prompts import Prompt
@@ -201,13 +204,7 @@ def keys(
     model: Model, lines: Sequence[Told], layers: Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """X_orig and X_target [n, width] of Section 6.1 for each layer: text states as its matrices read them."""
-    texts = list(dict.fromkeys(text for line in lines for text in line[:2]))
-    batches = [texts[i : i + 32] for i in range(0, len(texts), 32)]
-    states = {
-        text: state[None]
-        for batch in batches
-        for text, state in zip(batch, model.encode(batch).states)
-    }
+    states = _states(model, [text for line in lines for text in line[:2]])
     bring(model, "unet")
     every = sites(model.unet)
     for layer in layers:
@@ -221,6 +218,27 @@ def keys(
             ),
             torch.cat([seen[target][[there for _, there in which]] for _, target, which in lines]),
         )
+
+
+# Of each text encoder: the fingerprint that it had, and the states [1, tokens, width] of texts by it.  A page makes some hundred
+# edits from the same texts.
+_READ: WeakKeyDictionary[nn.Module, tuple[str, dict[str, Tensor]]] = WeakKeyDictionary()
+TOGETHER, MOST = 32, 512  # texts that are encoded at once, and that are remembered
+
+
+def _states(model: Model, texts: Sequence[str]) -> dict[str, Tensor]:
+    """Text states [1, tokens, width] by text, remembered for as long as the text encoders do not change."""
+    parts = list(encoders(model.pipeline).values())
+    now = fingerprint(parts, f"{model.dtype} {model.device}")
+    before, known = _READ.get(parts[0], ("", {}))
+    if before != now or len(known) > MOST:
+        known = {}
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    for i in range(0, len(new), TOGETHER):
+        batch = new[i : i + TOGETHER]
+        known |= {text: state[None] for text, state in zip(batch, model.encode(batch).states)}
+    _READ[parts[0]] = now, known
+    return known
 
 
 def check_layers(layers: Sequence[int], count: int) -> None:
