@@ -192,7 +192,8 @@ def _from_pretrained(spec: Spec, at: Place, dtype: torch.dtype) -> tuple[Diffusi
         saved = dict(pipeline.scheduler.config)
     else:
         folder = fetched(at, without)
-        saved = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        known = folder / "scheduler" / "scheduler_config.json"
+        saved = json.loads(known.read_text(encoding="utf-8"))
         with _quiet():
             parts = load_parts(folder, family.parts, dtype)
             pipeline = DiffusionPipeline.from_pretrained(
