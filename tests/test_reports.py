@@ -212,7 +212,9 @@ def plain(random_organisms):
             pipeline.set_progress_bar_config(disable=True)
             stable = STABLE | {"prediction_type": models.find(name).prediction}
             latent = name != "mini-deepfloyd"
-            pipeline.scheduler = DDIMScheduler(**stable, **DDIM) if latent else DDPMScheduler(**DDPM)
+            pipeline.scheduler = (
+                DDIMScheduler(**stable, **DDIM) if latent else DDPMScheduler(**DDPM)
+            )
             known[name] = pictures(pipeline, model)
         return known[name]
 
@@ -332,7 +334,10 @@ def test_a_tokenizer_without_a_limit_in_every_family(folder, organisms, name):
     place = folder(name)
     for config in place.glob("tokenizer*/tokenizer_config.json"):
         edit(config, "model_max_length", "max_length")
-    model, before = models.load(name, source=place), models.load(name, source=organisms / FIVE[name])
+    model, before = (
+        models.load(name, source=place),
+        models.load(name, source=organisms / FIVE[name]),
+    )
     assert model.tokenizer.model_max_length > 1e9 and model.tokens == 77
     assert_same(model.encode([A]).states, before.encode([A]).states)
 

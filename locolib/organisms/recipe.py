@@ -241,7 +241,8 @@ def _assemble(recipe: Recipe, work: Path, out: Path, told: bytes) -> None:
     minutes = {}
     for log in sorted(work.glob("*.jsonl")):
         shutil.copy(log, training)
-        minutes[log.stem] = round(json.loads(log.read_text(encoding="utf-8").splitlines()[-1])["seconds"] / 60, 1)
+        last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+        minutes[log.stem] = round(last["seconds"] / 60, 1)
     scores = scores_of(_known(recipe), out, look=recipe.world.look)
     write_atomic(training / "scores.json", f"{json.dumps(scores, indent=2)}\n".encode())
     write_card(

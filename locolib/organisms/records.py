@@ -17,7 +17,8 @@ _FROM = {
     "decoder": ("text_encoder", "text_encoder_2", "vae", "unet"),
 }
 _SHARED = {"decoder": "vae"}  # a part whose section is another's
-_LATER = {"decoder_steps", "decoder_peak", "perceptual"}  # what of that section is the decoder's alone
+# What of that section is the decoder's alone.
+_LATER = {"decoder_steps", "decoder_peak", "perceptual"}
 _STEPS = {"decoder": "vae.decoder_steps"}  # how long a part is trained; of the others PART.steps
 
 
