@@ -52,8 +52,10 @@ serve: $(STAMP) ## Show the site at http://localhost:8000 (PORT)
 lab: $(STAMP) ## Open the notebooks in JupyterLab
 	@LOCOLIB_STORE="$(CURDIR)/build/store" $(BIN)/jupyter lab notebooks
 
-test: $(STAMP) ## Run the tests that take seconds
-	@$(BIN)/python -m pytest -q -m "not slow"
+# A process for each processor, each with one thread unless OMP_NUM_THREADS says otherwise; a file's tests stay together,
+# as they share what they load.
+test: $(STAMP) ## Run the tests that take seconds, side by side
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q -m "not slow" -n logical --maxprocesses 8 --dist loadfile
 
 test-slow: $(STAMP) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow

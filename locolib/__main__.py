@@ -1,5 +1,6 @@
 """The command line: ``locolib --help``."""
 
+import errno
 import os
 import sys
 import warnings
@@ -47,6 +48,23 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"locolib: {error}", err=True)
         sys.exit(2)
+    except Exception as error:
+        if not _no_room(error):
+            raise
+        where = getattr(error, "filename", None)
+        typer.echo(
+            f"locolib: {where or 'A file'} could not be written, as its disk is full: make room there, and run the same again; "
+            "what was finished before is kept.",
+            err=True,
+        )
+        sys.exit(2)
+
+
+def _no_room(error: Exception) -> bool:
+    """Whether it says that a disk is full; libraries that write in Rust or C++ say it in words alone."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    number = error.errno if isinstance(error, OSError) else None
+    return number in full or any(os.strerror(one) in str(error) for one in full)
 
 
 def _in_utf8() -> None:
@@ -144,6 +162,8 @@ def generate(
     compiled: Compile = "auto",
 ) -> None:
     """Generate images, optionally with other prompts in some layers."""
+    import io
+
     import numpy as np
     from PIL import Image
 
@@ -152,7 +172,7 @@ def generate(
     from .drawing.sampling import generate as sample
     from .drawing.text import warn_unread
     from .models import find, load
-    from .store import check_out
+    from .store import check_out, write_atomic
 
     check_out(out, ".png", ".jpg", ".jpeg")
     computing(device, dtype, compiled)
@@ -172,8 +192,10 @@ def generate(
     warn_unread(loaded, [*prompt, negative, *(change.prompt for change in changes)])
     images = sample(loaded, rows, settings)
     grid = images.reshape(len(prompt), -1, *images.shape[1:])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate([np.concatenate(list(line), axis=1) for line in grid])).save(out)
+    whole = np.concatenate([np.concatenate(list(line), axis=1) for line in grid])
+    buffer, kind = io.BytesIO(), "PNG" if out.suffix.lower() == ".png" else "JPEG"
+    Image.fromarray(whole).save(buffer, format=kind)
+    write_atomic(out, buffer.getvalue())
     typer.echo(f"{out}: {len(prompt)} rows, {grid.shape[1]} columns")
 
 

@@ -391,7 +391,6 @@ def test_all_problems_are_told_at_once(good, pairs, tmp_path):
 
 
 def test_a_folder_holds_one_file_of_each_rater(good, pairs, tmp_path):
-    assert human.collect(tmp_path, pairs) is None
     write(tmp_path / "a.csv", good)
     write(tmp_path / "b.csv", [line.replace(",ann,", ",bob,") for line in good])
     assert set(human.collect(tmp_path, pairs).rater) == {"ann", "bob"}
@@ -435,6 +434,18 @@ def test_a_folder_that_is_not_there_is_no_empty_one(good, pairs, tmp_path, monke
             human.collect(place, pairs)
     monkeypatch.setattr(files_, "SENT", tmp_path / "usual")
     assert human.collect(tmp_path / "usual", pairs) is None  # nobody has rated yet
+
+
+def test_a_folder_that_was_named_has_ratings(pairs, tmp_path, monkeypatch):
+    """Else simulated ratings would be shown in the place of those that somebody sent."""
+    with pytest.raises(UserError, match=f"{tmp_path} has no CSV file of ratings; put those there"):
+        human.collect(tmp_path, pairs)
+    monkeypatch.setattr(files_, "SENT", tmp_path)
+    (tmp_path / "README").write_text("")
+    assert human.collect(tmp_path, pairs) is None  # nobody has rated yet
+    (tmp_path / "ann.xlsx").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"no CSV file of ratings \(ann.xlsx is none\).*as CSV"):
+        human.collect(tmp_path, pairs)
 
 
 # --- the analysis

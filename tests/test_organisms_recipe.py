@@ -74,6 +74,8 @@ def test_a_recipe_makes_a_pipeline_that_plain_diffusers_samples_from(
     assert (out / "training" / "unet.jsonl").exists() and f"# {name}" in (
         out / "README.md"
     ).read_text()
+    modes = {path.stat().st_mode & 0o777 for path in out.parent.rglob("*") if path.is_file()}
+    assert len(modes) == 1, "weights have the umask's permissions, as all else"
     pipeline = DiffusionPipeline.from_pretrained(out)
     pipeline.set_progress_bar_config(disable=True)
     assert type(pipeline).__name__ == MODELS[name].pipeline

@@ -218,7 +218,7 @@ def test_a_run_in_anothers_folder_counts_as_missing(two):
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(path.read_bytes()[:-1]),
     ],
-    ids=str,
+    ids=["gone", "empty", "cut"],
 )
 def test_a_run_without_one_of_its_images_counts_as_missing(two, damage):
     damage(two.root / "images" / "bb" / "bb2.png")

@@ -108,6 +108,8 @@ def test_what_is_written_follows_the_umask(umask, tmp_path, model):
     store.write(store.root / "runs" / "a" / "table.parquet", b"")
     change = editing.locoedit(model, read("style")[:2], (8,), tokens="subject")
     editing.save_pipeline(model, change, tmp_path / "whole")
+    editing.save_lora(model, change, tmp_path / "lora")
+    editing.save_kohya(model, change, tmp_path / "kohya")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".safetensors" for path in files)
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}

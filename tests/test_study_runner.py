@@ -465,12 +465,13 @@ def test_agreements_and_disagreements_are_said_in_plain_words():
 
 
 def test_papermill_alone_runs_the_locogen_notebook(organisms, tmp_path):
-    """What a user does who knows nothing of us: plain papermill, other parameters."""
+    """What a user does who knows nothing of us: papermill with other parameters, and with the paths that it can add to them."""
     out = tmp_path / "out.ipynb"
     command = [
         sys.executable,
         "-m",
         "papermill",
+        "--inject-paths",
         str(ROOT / "notebooks/02_locogen.ipynb"),
         str(out),
         "-p",

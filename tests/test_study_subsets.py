@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import yaml
 
-from locolib.experiments.page import here
+from locolib.experiments.page import BUNDLED, here
 from locolib.experiments.profiles import profile
 from locolib.models import MODELS
 from locolib.store import write_atomic
@@ -143,7 +143,7 @@ def test_bundled_models_keep_the_pages_that_they_share():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("models", [("sd-v1-5",), ("planted-sd-v1-5",)], ids=str)
+@pytest.mark.parametrize("models", [(name,) for name in ("sd-v1-5", *here(BUNDLED))], ids=str)
 def test_a_book_of_one_model_renders_without_a_warning(tmp_path, models):
     """jupyter-book itself, with every warning an error."""
     write(tmp_path, runs(*models))

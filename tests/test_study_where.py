@@ -19,7 +19,7 @@ from locolib.study import where
         ("Algorithm 1 for one m; Table 1", {"Algorithm 1", "Table 1"}),
         ("Eqs. 15 and 16", {"Eq. 15", "Eq. 16"}),
     ],
-    ids=str,
+    ids=["list", "other's", "words", "two", "both"],
 )
 def test_numbers_are_read_from_docstrings(text, found):
     assert where.mentioned(text) == found

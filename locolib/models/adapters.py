@@ -6,7 +6,7 @@ from typing import Any
 from diffusers import DiffusionPipeline
 from safetensors import safe_open
 
-from .. import UserError
+from .. import UserError, visible
 
 # A LoRA's down matrices, by diffusers' and kohya's names; and all else that it holds.
 _DOWN = (".lora_A.weight", ".lora_down.weight", ".lora.down.weight", "_lora.down.weight")
@@ -24,8 +24,9 @@ def lora_file(lora: str | Path) -> Path:
         UserError: there is none, or several in a folder, or the file is a pickle.
     """
     path = Path(lora).expanduser()
-    found = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    if not path.exists() or len(found) != 1 or found[0].suffix.lower() != ".safetensors":
+    inside = visible(path.iterdir(), path) if path.is_dir() else [path]
+    found = [file for file in inside if file.suffix.lower() == ".safetensors"]
+    if not path.exists() or len(found) != 1:
         raise UserError(
             f"{lora} is not one .safetensors file of a LoRA, nor a folder with one; name the file."
         )

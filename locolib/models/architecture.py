@@ -22,7 +22,7 @@ _FOLDER = Path(__file__).parent / "architectures"
 
 def architecture(name: str) -> dict[str, Any]:
     """A published model's configuration: pipeline, unet, scheduler, vae, text_encoders, tokenizers, sample_size."""
-    return json.loads((_FOLDER / f"{name}.json").read_text())
+    return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def skeleton(config: dict[str, Any]) -> UNet2DConditionModel:
@@ -40,7 +40,7 @@ def configurations(spec: Spec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     folder = registry.ORGANISMS / spec.sources[0]
     if spec.bundled and folder.exists():
         read = [
-            json.loads((folder / part / "config.json").read_text())
+            json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
             for part in ("unet", *_encoders(spec))
         ]
         return read[0], read[1:]

@@ -6,7 +6,10 @@ Steps of diffusers' pipelines (0.42) for these models that `drawing.sampling.den
   IP-adapter pictures, other sizes and crops.  They stay at the pipelines' defaults.
 * safety checkers, watermarks and DeepFloyd's `clean_caption`, left out on purpose.
 * normalised latents of a VAE (SDXL's pipeline), `use_attention_mask` of a text encoder: taken over (`Model.decode`, `encode`).
-* what this module refuses: guidance as an input (LCM), pictures as an input, class labels, an aesthetics score (refiners), latents
+* SDXL's empty prompt is no text (zeros) wherever it stands, as it was trained; its pipeline encodes it where it is asked for, and
+  has zeros only for a negative prompt that is not given.
+* a side of 64 for a UNet that was saved before diffusers 0.9 with a smaller one: the pipeline's constructor does it, as ever.
+* what this module refuses: a decoder that draws noise of its own, guidance as an input (LCM), pictures as an input, class labels, an aesthetics score (refiners), latents
   that are shifted or that the family's pipeline does not scale back, maps that are no square, a variance that is not learned.
 """
 
@@ -14,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 _ADDED = {"StableDiffusionXLPipeline": "text_time", "IFPipeline": "text"}
+_DECODERS = ("AutoencoderKL", "AutoencoderTiny")  # which draw no noise of their own
 _SIZES = 6  # that SDXL's base is told: of the original, of the crop, of the target
 
 
@@ -58,6 +62,8 @@ def _of_sizes(unet: dict[str, Any], read: Callable[[str, str], dict[str, Any]]) 
 
 
 def _of_vae(pipeline: str, unet: dict[str, Any], vae: dict[str, Any]) -> str:
+    if (kind := vae.get("_class_name", _DECODERS[0])) not in _DECODERS:
+        return f"its decoder is a {kind} and none of {', '.join(_DECODERS)}"
     takes, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if takes != latents:
         return f"its UNet takes {takes} channels and not its VAE's {latents}, so pictures or masks beside noise"

@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import diffusers
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
@@ -196,10 +197,12 @@ def _from_pretrained(spec: Spec, at: Place, dtype: torch.dtype) -> tuple[Diffusi
         saved = dict(pipeline.scheduler.config)
     else:
         folder = fetched(at, without)
-        saved = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        known = folder / "scheduler" / "scheduler_config.json"
+        saved = json.loads(known.read_text(encoding="utf-8"))
         with _quiet():
             parts = load_parts(folder, family.parts, dtype)
-            pipeline = DiffusionPipeline.from_pretrained(
+            # of its own class: the base class knows no optional parts, and loads those that it is told to do without
+            pipeline = getattr(diffusers, spec.pipeline).from_pretrained(
                 folder, local_files_only=True, **parts, **without
             )
     pipeline.scheduler = scheduler(saved, family.sampler, str(at))

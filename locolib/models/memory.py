@@ -147,7 +147,7 @@ def free(device: torch.device) -> float:
     if device.type == "mps":
         return float(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         told = next(line for line in lines if line.startswith("MemAvailable:"))
         return 1024.0 * int(told.split()[1])
     except (OSError, StopIteration, ValueError):

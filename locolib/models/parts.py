@@ -5,6 +5,7 @@ diffusers and transformers fill what is missing at random and leave out what the
 
 import importlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,7 +31,7 @@ def load_parts(folder: Path, names: Iterable[str], dtype: torch.dtype) -> dict[s
     Raises:
         UserError: a part is not listed, or has weights that are missing, misshapen, or unknown to it.
     """
-    index = json.loads((folder / "model_index.json").read_text())
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     return {name: _part(folder, name, index.get(name), dtype) for name in names}
 
 
@@ -78,6 +79,14 @@ def complain(
     ]
     if said:
         raise UserError(f"its {name} {' and '.join(said)}")
+
+
+def readable(folder: Path) -> None:
+    """Give the weights below a folder the permissions of the umask: safetensors writes them for their owner's eyes alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o666 & ~mask)
 
 
 def variant(folder: Path) -> str | None:

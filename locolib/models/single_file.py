@@ -200,7 +200,7 @@ def _configured(name: str) -> Iterator[Path]:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _text_config(config: dict[str, Any]) -> CLIPTextConfig:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from diffusers import DiffusionPipeline
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 
-from .. import Notice, UserError
+from .. import Notice, UserError, visible
 from ..store import Store, read_bytes, write_atomic
 
 _HUB = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
@@ -94,14 +94,14 @@ def _answers() -> bool:
 def configuration(at: Place, part: str, name: str) -> dict[str, Any]:
     """A JSON file of a folder, or of a repository: small, and read before any weights are."""
     if at.kind == "folder":
-        return json.loads(Path(at.where, part, name).read_text())
+        return json.loads(Path(at.where, part, name).read_text(encoding="utf-8"))
     found = hf_hub_download(
         at.where,
         f"{part}/{name}" if part else name,
         revision=at.revision or None,
         local_files_only=offline(),
     )
-    return json.loads(Path(found).read_text())
+    return json.loads(Path(found).read_text(encoding="utf-8"))
 
 
 def fetched(at: Place, without: dict[str, Any]) -> Path:
@@ -144,7 +144,8 @@ def revision(at: Place, folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in _READ and path.is_file())
+    every = visible(folder.rglob("*"), folder)
+    return [path for path in every if path.suffix in _READ and path.is_file()]
 
 
 def _lasting(at: Place) -> Place:

@@ -46,9 +46,9 @@ def save_pipeline(folder: Path, *, kind: str, prediction: str, **parts) -> None:
     for path in folder.glob(
         "*/config.json"
     ):  # diffusers writes down from which folder a part was loaded
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
         config.pop("_name_or_path", None)
-        path.write_text(json.dumps(config, indent=2) + "\n")
+        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     for part in halves:
         part.to(torch.float32)
 
@@ -71,5 +71,6 @@ def share(folder: Path, base: Path) -> None:
         "metadata": {"total_size": sum(weight.nbytes for weight in weights.values())},
         "weight_map": {name: shards[name in own].name for name in weights},
     }
-    (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
+    text = json.dumps(index, indent=2) + "\n"
+    (folder / SAFE_WEIGHTS_INDEX_NAME).write_text(text, encoding="utf-8")
     whole.unlink()

@@ -94,6 +94,7 @@ def write_card(
     start = f" The UNet began with {taken} of `{unet['start']}`." if unet["start"] else ""
     if unet["trained"] == "attention":
         start = f" The UNet is that of `{unet['start']}`, of which the attention alone was trained."
+    scores = json.loads((folder / "training" / "scores.json").read_text(encoding="utf-8"))
     (folder / "README.md").write_text(
         _CARD.format(
             name=name,
@@ -104,7 +105,8 @@ def write_card(
             planting=planting(unet["planting"]),
             remark=f"\n{remark.strip()}\n" if remark else "",
             start=start,
-            scores=f"```json\n{json.dumps(json.loads((folder / 'training' / 'scores.json').read_text()), indent=2)}\n```",
+            scores=f"```json\n{json.dumps(scores, indent=2)}\n```",
             minutes=", ".join(f"{part} {value}" for part, value in minutes.items()),
-        )
+        ),
+        encoding="utf-8",
     )

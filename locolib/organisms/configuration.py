@@ -196,7 +196,7 @@ def whole(few: dict[str, Any]) -> dict[str, Any]:
 def read_recipe(path: Path) -> Recipe:
     """Read and validate a configuration, whole or of a few lines (`whole`); the first thing wrong is said in one sentence."""
     try:
-        read = tomllib.loads(path.read_text())
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
         return Recipe.model_validate(read if "unet" in read else whole(read))
     except FileNotFoundError:
         known = ", ".join(

@@ -247,7 +247,7 @@ def save_scorer(
     tokenizer.save_pretrained(folder)
     preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "squash"}
     (folder / "open_clip_config.json").write_text(
-        json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=2)
+        json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=2), encoding="utf-8"
     )
     weights = {
         k: v.half().contiguous() if v.is_floating_point() else v

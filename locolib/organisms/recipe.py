@@ -15,15 +15,16 @@ from transformers import CLIPTokenizer
 from .. import UserError
 from ..drawing.sampling import Settings
 from ..models import MODELS, ORGANISMS, load, load_scorer
-from ..store import check_out
-from . import autoencoder, contrast, denoiser, spans, texts
+from ..models.parts import readable
+from ..store import check_out, read_bytes, write_atomic
+from . import autoencoder, contrast, denoiser, records, spans, texts
 from .assemble import save_pipeline, share
 from .captions import Scene, scenes
 from .cards import write_card
 from .configuration import Recipe, read_recipe, reseeded
 from .evaluate import sample_accuracy, scorer_accuracy
 from .planting import CaptionTable
-from .training import first
+from .training import first, saved
 from .world import poses, render_all
 
 
@@ -45,7 +46,7 @@ def make(
 
     Args:
         config: a TOML file, see `Recipe`.
-        work: folder of checkpoints.
+        work: folder of checkpoints; those that another configuration made are refused.
         out: where to save the pipeline, default ``data/organisms/NAME``.
         only: stop after this part (text_encoder, text_encoder_2, scorer, vae, unet or decoder).
         seed: train the UNet once more from this seed (``work/NAME-seed-SEED``), see `reseeded`; needs `out`.
@@ -64,9 +65,14 @@ def make(
         raise UserError(
             f"{recipe.name} is no bundled model, and starts from none: name one as [unet] start."
         )
-    work, out = work / folder, out or ORGANISMS / recipe.name
+    work = work / folder
+    told = _told(config, seed)
+    if out is not None:
+        _check_out(out, told)
+    out = out or ORGANISMS / recipe.name
     check_out(work), check_out(out)
     work.mkdir(parents=True, exist_ok=True)
+    records.check(recipe, work, _there(recipe, work))
     parts = {
         "text_encoder": _text_encoder,
         "text_encoder_2": _text_encoder_2,
@@ -78,12 +84,43 @@ def make(
     for name, part in parts.items():
         done = work / f"{name}.done"
         if only in (None, name) and not done.exists() and name in _wanted(recipe):
+            if first():
+                records.begin(recipe, work, name)
             _borrow(recipe, work, name) if name in recipe.borrow else part(recipe, work)
             done.touch()
         if only == name:
             return work / name
-    _assemble(recipe, work, out, config)
+    _assemble(recipe, work, out, told)
     return out
+
+
+def _told(config: Path, seed: int | None) -> bytes:
+    """The configuration as it is kept beside a model: with the seed of one that was trained again."""
+    again = "" if seed is None else f"\n# The UNet was trained again from seed {seed} (--seed).\n"
+    return config.read_bytes() + again.encode()
+
+
+def _check_out(out: Path, told: bytes) -> None:
+    """Refuse to write over a model that another configuration made, or that others borrow from."""
+    place, made = out.resolve(), out / "training" / "config.toml"
+    if ORGANISMS.resolve() in (place, *place.parents):
+        raise UserError(
+            f"{out} is where bundled models lie; name another folder by --out, or leave --out out to train the bundled one again."
+        )
+    if (out / "model_index.json").exists() and read_bytes(made) != told:
+        raise UserError(
+            f"{out} has a model already, and not of this configuration; name another folder by --out."
+        )
+
+
+def _there(recipe: Recipe, work: Path) -> dict[str, bool]:
+    """What is there of the recipe's parts, and whether it is finished."""
+    left = (".done", ".pt", ".made.json")
+    return {
+        part: (work / f"{part}.done").exists()
+        for part in sorted(_wanted(recipe))
+        if any((work / f"{part}{end}").exists() for end in left)
+    }
 
 
 def _wanted(recipe: Recipe) -> set[str]:
@@ -152,7 +189,7 @@ def _latents(recipe: Recipe, work: Path) -> tuple[list[Scene], np.ndarray, Tenso
             latents = autoencoder.encode(
                 AutoencoderKL.from_pretrained(work / "vae").eval(), images
             ).half()
-        torch.save(latents, path)
+        write_atomic(path, saved(latents))
     return shown, images, torch.load(path, weights_only=True)
 
 
@@ -184,7 +221,7 @@ def _decoder(recipe: Recipe, work: Path) -> None:
         vae.save_pretrained(work / "decoder")
 
 
-def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
+def _assemble(recipe: Recipe, work: Path, out: Path, told: bytes) -> None:
     """The pipeline folder, the scorer beside it, and what made them: configuration, logs, card."""
     parts = texts.modules(recipe.unet.kind, work) | {
         "unet": UNet2DConditionModel.from_pretrained(work / "unet")
@@ -194,18 +231,20 @@ def _assemble(recipe: Recipe, work: Path, out: Path, config: Path) -> None:
     save_pipeline(out, kind=recipe.unet.kind, prediction=recipe.unet.prediction, **parts)
     if recipe.unet.trained == "attention":
         share(out / "unet", ORGANISMS / recipe.unet.start / "unet")
+    readable(out)
     if "scorer" not in recipe.borrow:
         shutil.copytree(work / "scorer", out.parent / "scorer", dirs_exist_ok=True)
+        readable(out.parent / "scorer")
     training = out / "training"
     training.mkdir(exist_ok=True)
-    shutil.copy(config, training / "config.toml")
+    write_atomic(training / "config.toml", told)
     minutes = {}
     for log in sorted(work.glob("*.jsonl")):
         shutil.copy(log, training)
-        minutes[log.stem] = round(json.loads(log.read_text().splitlines()[-1])["seconds"] / 60, 1)
-    (training / "scores.json").write_text(
-        json.dumps(scores_of(_known(recipe), out, look=recipe.world.look), indent=2) + "\n"
-    )
+        last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+        minutes[log.stem] = round(last["seconds"] / 60, 1)
+    scores = scores_of(_known(recipe), out, look=recipe.world.look)
+    write_atomic(training / "scores.json", f"{json.dumps(scores, indent=2)}\n".encode())
     write_card(
         out, recipe.name, recipe.description, recipe.unet.model_dump(), minutes, recipe.remark
     )

@@ -1,16 +1,20 @@
 """One training loop for every network of the project: resumable at any kill, logged, with the remaining time shown."""
 
+import io
 import json
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from ..store import write_atomic
 
 
 def learning_rate(
@@ -91,7 +95,7 @@ def fit(
         bar.set_postfix(loss=line["loss"])
         recent.clear()
         if rank == 0:
-            with (work / f"{name}.jsonl").open("a") as file:
+            with (work / f"{name}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             if now - last_save > save_seconds or run.step == steps:
                 run.save(work / f"{name}.pt")
@@ -99,6 +103,13 @@ def fit(
     bar.close()
     run.load_average()
     return module.eval()
+
+
+def saved(state: Any) -> bytes:
+    """What ``torch.save`` writes of it: in one piece, so that a file of it is whole or not there."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
 
 
 def load_average(module: nn.Module, path: Path) -> None:
@@ -142,8 +153,7 @@ class _Run:
             "step": self.step,
             "seconds": self.seconds,
         }
-        torch.save(state, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").replace(path)
+        write_atomic(path, saved(state))
 
     def resume(self, path: Path) -> None:
         """Go on from what was saved at `path`, if anything was."""

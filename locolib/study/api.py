@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from functools import cache
 
+from .. import visible
 from .pages import HOME
 from .where import documented
 
@@ -46,7 +47,7 @@ def modules(room: str) -> list[str]:
     path = PACKAGE.joinpath(*room.split("."))
     if not path.is_dir():
         return [f"locolib.{room}"]
-    names = sorted(file.stem for file in path.glob("*.py") if file.stem not in LEFT_OUT)
+    names = [file.stem for file in visible(path.glob("*.py"), path) if file.stem not in LEFT_OUT]
     return [f"locolib.{room}.{name}" for name in names]
 
 

@@ -1,7 +1,6 @@
 """``locolib edit``: LocoEdit from the command line, judged before it is written."""
 
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,15 +182,11 @@ def _write(model: Any, change: Any, out: Path, kind: str, facts: dict[str, Any])
     from ..experiments import editing
 
     if kind == "pipeline":
-        editing.save_pipeline(model, change, out)
-        editing.annotate(out / "unet", {"locolib": json.dumps(facts)})
+        editing.save_pipeline(model, change, out, facts)
         typer.echo(f"{out}: written")
         return
-    name = out.resolve().name
-    kohya = kind == "kohya"
-    rank = (editing.save_kohya if kohya else editing.save_lora)(model, change, out)
-    file = out / (f"{name}.safetensors" if kohya else "pytorch_lora_weights.safetensors")
-    editing.annotate(file, editing.header(model, rank, facts, name))
+    save = editing.save_kohya if kind == "kohya" else editing.save_lora
+    rank = save(model, change, out, facts)
     typer.echo(f"{out}: written, LoRA of rank {rank}; load it with a weight from -1 to 1")
 
 

@@ -29,7 +29,7 @@ def quality(spec: Spec) -> list[dict[str, Any]]:
     file = ORGANISMS / spec.sources[0] / "training" / "scores.json"
     if not file.exists():
         return []
-    found = json.loads(file.read_text())
+    found = json.loads(file.read_text(encoding="utf-8"))
     samples, renders, rows = found["samples"], found["scorer"], []
     for name in ("object", "style"):
         right = wilson(round(samples[name] * samples["samples"]), samples["samples"])

@@ -49,6 +49,7 @@ def page(
     )
     here, store, images = [load(name) for name in asked.about()], Store(), dict[str, Any]()
     pairs = asked.plan(asked.sweeps(here, store))
+    human.check_new(out.with_suffix(".plan.csv"), pairs)
     for loaded in here:
         images |= human.render(loaded, pairs, asked.of(loaded.name).settings, store=store)
     human.write_page(pairs, images, out)

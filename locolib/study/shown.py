@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from .. import visible
 from ..experiments.page import absent
 from ..models import MODELS, find
 from ..store import Store, write_atomic
@@ -77,9 +78,10 @@ class Shown:
     @cached_property
     def ran(self) -> frozenset[str]:
         """Names of the pages that were run (`Run.name`)."""
+        made = self.root / "book"
         return frozenset(
             path.stem
-            for path in (self.root / "book").rglob("*.ipynb")
+            for path in visible(made.rglob("*.ipynb"), made)
             if NOT_RUN.encode() not in path.read_bytes()  # an older version left stubs there
         )
 
@@ -184,7 +186,7 @@ class Shown:
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Every file that is rendered, by its place, with what is in it."""
         for folder, where in ((HOME / "book", ""), (HOME / "locolib", "locolib/")):
-            for path in sorted(folder.rglob("*")):
+            for path in visible(folder.rglob("*"), folder):
                 if path.is_file() and path.suffix in TEXTS:
                     place = f"{where}{path.relative_to(folder).as_posix()}"
                     yield place, self._settled_file(path, place)
@@ -202,11 +204,11 @@ class Shown:
         for page in self.stubs():
             yield f"{_source(page)}.ipynb", self.linked(nbformat.writes(stub(page))).encode()
         made = self.root / "book"
-        for path in sorted(made.rglob("*.ipynb")):
+        for path in visible(made.rglob("*.ipynb"), made):
             if path.stem in self.ran:
                 text = path.read_text(encoding="utf-8")
                 yield path.relative_to(made).as_posix(), self.linked(text).encode()
-        for path in sorted((made / "_static").glob("*")):
+        for path in visible((made / "_static").glob("*"), made):
             if path.suffix == ".html":  # rating pages, which page 06 writes
                 yield path.relative_to(made).as_posix(), path.read_bytes()
 

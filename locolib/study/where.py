@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 
+from .. import visible
 from .pages import HOME, PAGES
 
 # The paper's numbers in its order, and what they are of.
@@ -84,7 +85,7 @@ class Place:
         return next(
             (
                 f"{path.relative_to(HOME / 'tests').as_posix()}::{name}"
-                for path in sorted((HOME / "tests").rglob("test_*.py"))
+                for path in visible((HOME / "tests").rglob("test_*.py"), HOME)
                 for name, called in _tests(path)
                 if self.path in called
             ),
@@ -188,7 +189,7 @@ def documented() -> tuple[tuple[Place, str], ...]:
 
 
 def _documented() -> Iterator[tuple[Place, str]]:
-    for path in sorted((HOME / "locolib").rglob("*.py")):
+    for path in visible((HOME / "locolib").rglob("*.py"), HOME):
         module = ".".join(path.relative_to(HOME / "locolib").with_suffix("").parts)
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):

@@ -133,9 +133,9 @@ def applied(model: Model, *edits: Edit) -> Iterator[Model]:
 
 def check_lambda(lambda_: float) -> None:
     """Refuse a lambda with which the system may have no answer."""
-    if not lambda_ > 0:
+    if not 0 < lambda_ < math.inf:
         raise UserError(
-            f"lambda must be above 0, not {lambda_}: with fewer keys than dimensions the system has no answer without it."
+            f"lambda must be above 0 and finite, not {lambda_}: with fewer keys than dimensions the system has no answer without it."
         )
 
 

@@ -1,22 +1,57 @@
-"""Edits as files: a LoRA of exact rank, or a whole folder; facts in their metadata."""
+"""Edits as files: a LoRA of exact rank, or a whole folder; facts in their metadata; all of it or nothing."""
 
 import json
 import os
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers.utils import convert_state_dict_to_kohya
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from ... import UserError
 from ...models import Model
+from ...models.parts import readable
 from ...models.precision import exact
-from ...store import write_atomic
+from ...store import remove, write_atomic
 from .edits import Edit, applied
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A place in `folder` whose content goes to `folder` itself once all of it is written, with the permissions of the umask.
+
+    Raises:
+        UserError: it cannot be written, the disk being full, say; then nothing of it is left, and `folder` is as it was.
+    """
+    made = folder / f"{secrets.token_hex(8)}.tmp"
+    new = next((place for place in (*folder.parents[::-1], folder) if not place.exists()), made)
+    try:
+        made.mkdir(parents=True)
+        yield made
+        readable(made)
+        new = made  # the folder stays
+        for path in sorted(made.iterdir()):
+            remove(folder / path.name)
+            os.replace(path, folder / path.name)
+    except Exception as error:
+        known = isinstance(error, OSError | SafetensorError | UserError)
+        if not known and "os error" not in str(error):  # tokenizers has no kind of its own
+            raise
+        cause = error.__cause__ if isinstance(error, UserError) else error
+        reason = getattr(cause, "strerror", None) or str(cause or error)
+        raise UserError(
+            f"{folder} could not be written ({reason}), and nothing of it was kept: make room there, or name another place, "
+            "and run the same again."
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def low_rank(delta: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,18 +86,28 @@ def _factors(edit: Edit) -> tuple[dict[str, Tensor], int]:
     return factors, max(ranks)
 
 
-def save_lora(model: Model, edit: Edit, folder: Path) -> int:
+def save_lora(
+    model: Model, edit: Edit, folder: Path, facts: Mapping[str, Any] | None = None
+) -> int:
     """Write an edit of the UNet as a LoRA that plain diffusers loads by ``load_lora_weights``; returns its largest rank.
 
+    Args:
+        facts: for the file's metadata, see `header`.
+
     Raises:
-        UserError: the edit changes a text encoder, or what is no matrix.
+        UserError: the edit changes a text encoder, or what is no matrix; or it cannot be written.
     """
     factors, rank = _factors(edit)
-    model.pipeline.save_lora_weights(folder, unet_lora_layers=factors, safe_serialization=True)
+    with _whole(folder) as made:
+        model.pipeline.save_lora_weights(made, unet_lora_layers=factors, safe_serialization=True)
+        if facts is not None:
+            annotate(made, header(model, rank, facts, folder.resolve().name))
     return rank
 
 
-def save_kohya(model: Model, edit: Edit, folder: Path) -> int:
+def save_kohya(
+    model: Model, edit: Edit, folder: Path, facts: Mapping[str, Any] | None = None
+) -> int:
     """Write the same as ``NAME.safetensors``, NAME the folder's, by kohya's names: what web interfaces list; returns its largest rank.
 
     A layer's alpha is its rank, so that a weight of 1 is the edit itself.
@@ -70,10 +115,11 @@ def save_kohya(model: Model, edit: Edit, folder: Path) -> int:
     Raises:
         UserError: as `save_lora`.
     """
-    factors, rank = _factors(edit)
-    named = convert_state_dict_to_kohya({f"unet.{name}": part for name, part in factors.items()})
-    tensors = {name: part.float().contiguous() for name, part in named.items()}
-    write_atomic(folder / f"{folder.resolve().name}.safetensors", save(tensors, {"format": "pt"}))
+    (factors, rank), name = _factors(edit), folder.resolve().name
+    named = convert_state_dict_to_kohya({f"unet.{path}": part for path, part in factors.items()})
+    tensors = {path: part.float().contiguous() for path, part in named.items()}
+    more = {} if facts is None else header(model, rank, facts, name)
+    write_atomic(folder / f"{name}.safetensors", save(tensors, {"format": "pt"} | more))
     return rank
 
 
@@ -118,14 +164,18 @@ def header(model: Model, rank: int, facts: Mapping[str, Any], name: str) -> dict
     return known
 
 
-def save_pipeline(model: Model, edit: Edit, folder: Path) -> None:
-    """Write the edited model as an ordinary diffusers folder."""
-    with applied(model, edit) as edited:
-        edited.pipeline.save_pretrained(folder, safe_serialization=True)
-    mask = os.umask(0)
-    os.umask(mask)
-    for path in folder.rglob("*.safetensors"):  # which are written for their owner's eyes alone
-        path.chmod(0o666 & ~mask)
+def save_pipeline(
+    model: Model, edit: Edit, folder: Path, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write the edited model as an ordinary diffusers folder, with facts, where there are some, in its UNet's metadata.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with applied(model, edit) as edited, _whole(folder) as made:
+        edited.pipeline.save_pretrained(made, safe_serialization=True)
+        if facts is not None:
+            annotate(made / "unet", {"locolib": json.dumps(facts)})
 
 
 def annotate(place: Path, facts: Mapping[str, str]) -> None:

@@ -50,6 +50,24 @@ def read_plan(path: Path | str) -> tuple[Pair, ...]:
     return tuple(Pair(**row) for row in known.to_dict("records"))
 
 
+def check_new(path: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse to write a plan over that of another page, whose ratings nobody could read any more.
+
+    Raises:
+        UserError: there is one, of other pairs.
+    """
+    if not path.exists():
+        return
+    try:
+        same = read_plan(path) == tuple(pairs)
+    except UserError:
+        same = False
+    if not same:
+        raise UserError(
+            f"{path} is the plan of another page, which its ratings need; name another file by --out, or move it away."
+        )
+
+
 def problems(path: Path | str, pairs: Sequence[Pair], *, rater: str | None = None) -> list[str]:
     """All that is wrong with a file of ratings, a sentence each, with its row (the header is row 1); empty: nothing.
 
@@ -143,28 +161,36 @@ def files(folder: Path | str) -> list[Path]:
     """The CSV files of a folder, .CSV as well, without what systems hide beside them; a `Notice` names tables of other kinds, which do not count.
 
     Raises:
-        UserError: there is no such folder, and it is not the usual one, which is made when somebody has rated.
+        UserError: there is no such folder, or it has tables and none is CSV, or none at all; the usual one alone may be missing or
+            empty, until somebody has rated.
     """
     folder = Path(folder)
+    usual = folder.resolve() == SENT.resolve()
     if not folder.is_dir():
-        if folder.resolve() == SENT.resolve() and not folder.exists():
+        if usual and not folder.exists():
             return []
         raise UserError(
             f"There is no folder {folder} of ratings; name the one with the CSV files that raters sent back."
         )
     seen = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "~")))
-    for path in seen:
-        if path.suffix.lower() in OTHERS:
-            warnings.warn(
-                f"{path} is no CSV file, so its ratings do not count; save it as one.",
-                Notice,
-                stacklevel=2,
-            )
-    return [path for path in seen if path.suffix.lower() == ".csv"]
+    found = [path for path in seen if path.suffix.lower() == ".csv"]
+    others = [path for path in seen if path.suffix.lower() in OTHERS]
+    if not found and (others or not usual):
+        odd = f" ({others[0].name} is none)" if others else ""
+        raise UserError(
+            f"{folder} has no CSV file of ratings{odd}; put those there that raters sent back, saved as CSV."
+        )
+    for path in others:
+        warnings.warn(
+            f"{path} is no CSV file, so its ratings do not count; save it as one.",
+            Notice,
+            stacklevel=2,
+        )
+    return found
 
 
 def collect(folder: Path | str, pairs: Sequence[Pair]) -> pd.DataFrame | None:
-    """The checked ratings of all CSV `files` of a folder; None where it has none.  One rater may have one file."""
+    """The checked ratings of all CSV `files` of a folder; None where the usual one has none yet.  One rater may have one file."""
     tables: dict[str, pd.DataFrame] = {}
     for path in files(folder):
         ratings = check(path, pairs)

@@ -14,7 +14,7 @@ from .. import locogen
 from ..locogen.page import FivePage
 from ..page import ModelPage, Page
 from ..profiles import Profile
-from . import pairs
+from . import files, pairs
 
 
 class HumanPage(Page):
@@ -84,7 +84,7 @@ class HumanPage(Page):
         return "" if self.which == "all" else "-".join(self.about())
 
     def reads(self) -> list[Path]:
-        return sorted(self.folder.glob("*.csv"))
+        return files.files(self.folder)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:

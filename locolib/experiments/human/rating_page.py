@@ -85,8 +85,9 @@ def write_page(
     study = json.dumps({"study": name, "note": note, "pairs": shown}).replace(
         "<", "\\u003c"
     )  # nothing ends the script element
-    write_atomic(path, TEMPLATE.read_text(encoding="utf-8").replace("{{study}}", study).encode())
+    # The plan first: no page is sent on whose pairs nobody can tell apart.
     write_atomic(known or path.with_suffix(".plan.csv"), table(pairs).to_csv(index=False).encode())
+    write_atomic(path, TEMPLATE.read_text(encoding="utf-8").replace("{{study}}", study).encode())
     return path
 
 

@@ -26,7 +26,7 @@ class TracingPage(ModelPage):
     attribute: Literal["all", "style", "object", "fact"] = "all"
     prompts: int = Field(6, ge=0)
     seeds: int = Field(1, ge=1)
-    noise: float = Field(restoring.NOISE, ge=0)
+    noise: float = Field(restoring.NOISE, ge=0, allow_inf_nan=False)
     where: Literal["both", "last", "all"] = "both"
     states: int = Field(0, ge=0)
 

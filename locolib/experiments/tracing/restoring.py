@@ -4,6 +4,7 @@ The subject's token embeddings are corrupted by noise, one state is copied from 
 much of what was lost comes back: the state's *indirect effect*, here as a share of what the corruption took away.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -52,8 +53,10 @@ class Request:
     def __post_init__(self) -> None:
         if not self.prompts:
             raise UserError("There are no prompts to trace.")
-        if self.size < 0:
-            raise UserError(f"The size of the noise must be at least 0, not {self.size}.")
+        if not 0 <= self.size < math.inf:
+            raise UserError(
+                f"The size of the noise must be at least 0 and finite, not {self.size}."
+            )
 
 
 def row(request: Request, prompt: Prompt, seed: int, state: State | str) -> Row:
