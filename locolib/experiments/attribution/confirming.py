@@ -5,7 +5,7 @@ none of the prompts that confirm, so the verdict on it pays for no maximum; and 
 look has its part of the 5% (Bonferroni over rounds), so that stopping early makes no error larger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -19,6 +19,10 @@ from ..locogen import Request, Window, effects, label, measure, split
 from ..locogen.backward import Attribution, Proposal, attribute, propose, sizes
 from ..locogen.backward.proposing import UNSEEN
 
+Predict = Callable[..., Attribution]
+"""As `attribute`: (model, request, every=...)."""
+Draw = Callable[..., pd.DataFrame]
+"""As `locogen.measure`: (model, request, layer sets, store=...)."""
 PROPOSE = 4  # prompts that propose
 ROUNDS = 3  # looks at the pictures
 LEVEL = 1 - 0.05 / ROUNDS  # of the interval of each look
@@ -93,6 +97,8 @@ def localise(
     adjacent: bool = True,
     prompts: int = PROPOSE,
     every: int = 2,
+    predict: Predict = attribute,
+    draw: Draw = measure,
 ) -> Fast:
     """The smallest window (or set) that is proposed by a backward pass and confirmed by pictures.
 
@@ -101,12 +107,13 @@ def localise(
         adjacent: whether only windows are proposed, as LocoGen does; otherwise any set of layers.
         prompts: of the first half, how many propose.
         every: see `attribute`.
+        predict, draw: backward passes and pictures; others where both were made before (`benchmarks/fast.py`).
     """
     started = monotonic()
     first, second = split(request.prompts)
     proposing = replace(request, prompts=choose(first, prompts))
-    found = attribute(model, proposing, every=every)
-    looks = _Looks(model, replace(request, prompts=choose(second, 0)), store)
+    found = predict(model, proposing, every=every)
+    looks = _Looks(model, replace(request, prompts=choose(second, 0)), store, draw)
     tried: list[Tried] = []
     for m in sizes(found, adjacent=adjacent):
         if looks.nothing():
@@ -152,8 +159,9 @@ def _verdict(found: Attribution, tried: Sequence[Tried], looks: "_Looks") -> tup
 class _Looks:
     """Pictures of proposals on the confirming prompts: of a few prompts first, and of more in each round."""
 
-    def __init__(self, model: Model, request: Request, store: Store) -> None:
+    def __init__(self, model: Model, request: Request, store: Store, draw: Draw) -> None:
         self._model, self._request, self._store = model, request, store
+        self._measure = draw
         total = len(request.prompts)
         parts = (-(-total * turn // ROUNDS) for turn in range(1, ROUNDS + 1))
         self._counts = sorted({min(total, max(ENOUGH, part)) for part in parts})
@@ -174,7 +182,7 @@ class _Looks:
         guided = 1 + (asked.settings.guidance != 1)
         self.rows += len(new) * len(asked.seeds) * asked.settings.steps * guided
         self._drawn |= new
-        return measure(self._model, asked, wanted, store=self._store)
+        return self._measure(self._model, asked, wanted, store=self._store)
 
     def effects(self, *sets: Window) -> Effects:
         """Effects of some of the sets drawn last, and of all layers."""
