@@ -81,6 +81,7 @@ def test_a_folder_without_weights_of_its_own_is_refused(tmp_path):
         bundling.bundle(CONFIGS[0], tmp_path)
 
 
+@pytest.mark.slow
 def test_a_poor_model_is_refused_and_nothing_is_written(tmp_path):
     """A model that was hardly trained: what it draws is its base's, and nothing lies where it should."""
     few = tmp_path / "few.toml"
