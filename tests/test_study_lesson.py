@@ -201,9 +201,9 @@ class Class:
     """A kernel in which the solutions have been run, but for the cells that draw hundreds of pictures."""
 
     def __init__(self) -> None:
-        setup = next(cell.source for cell in notebook("lesson").cells if cell.cell_type == "code")
+        code = [cell.source for cell in notebook("lesson").cells if cell.cell_type == "code"]
         self.known: dict[str, object] = {}
-        exec(setup.replace("Bench()", "Bench(steps=4)"), self.known)
+        exec("\n".join(code[:2]).replace("steps = 0", "steps = 4"), self.known)
         self.said = {
             step: self.asked(step, source, self.known)
             for step, source in zip(STEPS, answers("lesson_solutions"))
