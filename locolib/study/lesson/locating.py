@@ -127,47 +127,66 @@ def _world(answer: Any, name: str, world: World) -> None:
         asked.append(tuple(int(i) for i in window))
         return world.share(asked[-1])
 
+    stopped: Wrong | None = None
     try:
         found = called(answer, share_of, world.layers, THRESHOLD)
-    except Nothing:
-        if not asked or len(asked[-1]) == world.layers:
-            raise
-        raise Wrong(
-            f"It stops at windows of {max(map(len, asked))} of {world.layers} layers and returns nothing: go on to all layers."
-        ) from None
+    except Wrong as wrong:
+        found, stopped = None, wrong
+    _asked(asked, world.layers)
+    if stopped is not None:
+        ended = isinstance(stopped, Nothing) or "empty" in str(stopped)  # a best one of no windows
+        said = _unfinished(asked, world.layers, name) if asked and ended else ""
+        raise Wrong(said or str(stopped))
     if not isinstance(found, tuple | list | range):
-        raise Wrong(
-            f"It must return the window itself, all of its layers in brackets, not {kind(found)}."
-        )
-    window = tuple(found)
-    _asked([*asked, window], world.layers)
-    ends = {"last": f"{world.layers - 1}, the last layer", "first": "0, the first layer"}
+        said = f"all of its layers in brackets, not {kind(found)}."
+        raise Wrong(f"It must return the window itself, {said}")
+    _asked([tuple(found)], world.layers)
+    _best(tuple(found), asked, name, world)
+
+
+def _best(window: Window, asked: Sequence[Window], name: str, world: World) -> None:
+    """Refuse another window than the best one of the smallest size that has one above the threshold."""
+    gap = _gap(asked, world.layers)
+    said = "In a made-up model it names a window"
     unless(
         len(window) == len(world.right) and world.share(window) == world.share(world.right),
         [
             (
                 world.share(window) < THRESHOLD,
-                f"In a made-up model it names a window whose share is below the threshold ({world.share(window):.2f}).",
-            ),
-            (
-                len(window) > len(world.right) and name in ends,
-                f"In a made-up model it misses the window at layer {ends.get(name)}: are all windows of a size tried?",
-            ),
-            (
-                len(window) > len(world.right) and name == "edge",
-                "A window whose share is exactly the threshold counts as well.",
-            ),
-            (
-                len(window) > len(world.right),
-                "In a made-up model it names a window although a smaller one controls the attribute as well.",
+                f"{said} whose share is below the threshold ({world.share(window):.2f}).",
             ),
             (
                 len(window) == len(world.right),
-                "In a made-up model it names the first window above the threshold; of those of one size the best is asked for.",
+                f"{said} that is the first above the threshold; of those of one size the best is asked for.",
+            ),
+            (bool(gap), gap),
+            (
+                name == "edge" and any(len(one) == len(world.right) for one in asked),
+                "A window whose share is exactly the threshold counts as well.",
             ),
         ],
-        "In a made-up model it names another window than the best one of the smallest size.",
+        f"{said} although a smaller one controls the attribute as well.",
     )
+
+
+def _gap(asked: Sequence[Window], layers: int) -> str:
+    """Which windows of a size were never asked for; "" where none is missing at either end."""
+    for size in sorted(set(map(len, asked))):
+        starts = [window[0] for window in asked if len(window) == size]
+        if max(starts) + size < layers:
+            return "It never asks for the windows that end at the last layer: how many are there of m layers?"
+        if min(starts) > 0:
+            return "It never asks for the windows that begin at the first layer, which is 0."
+    return ""
+
+
+def _unfinished(asked: Sequence[Window], layers: int, name: str) -> str:
+    """Why a search ended without a window; "" where that cannot be told."""
+    if gap := _gap(asked, layers):
+        return gap
+    if (largest := max(map(len, asked))) < layers:
+        return f"It stops at windows of {largest} of {layers} layers and finds nothing: go on to all layers."
+    return "A window whose share is exactly the threshold counts as well." if name == "edge" else ""
 
 
 def _asked(asked: Sequence[Window], layers: int) -> None:
