@@ -103,7 +103,11 @@ def test_lines_bars_intervals_and_names_are_read_from_a_figure():
     points, ends = found[found.kind == "point"], found[found.kind == "interval"]
     assert points[["x", "y"]].to_numpy().tolist() == [[1, 0.5], [2, 0.7]]
     assert np.allclose(ends[["y", "y_end"]], [[0.4, 0.6], [0.5, 0.9]])
-    assert set(found.panel) == {"A panel"} and list(points.x_name) == ["8-9", "9-10"]
+    assert (
+        set(found.panel) == {"A panel"}
+        and set(found.series) == {"share"}
+        and list(points.x_name) == ["8-9", "9-10"]
+    )
 
 
 def test_bars_cells_and_words_are_read_and_pictures_have_no_numbers():

@@ -1,7 +1,7 @@
 """The numbers behind a figure, read from what was drawn, so that every figure of every page can be downloaded as data."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import LogFormatter, NullFormatter, ScalarFormatter
 
 MIME = "application/vnd.locolib.drawn+json"  # beside a figure's picture in a notebook's output
 COLUMNS = ("panel", "series", "kind", "x", "y", "x_end", "y_end", "value", "x_name", "y_name")
+NUMBERS = (LogFormatter, NullFormatter, ScalarFormatter)  # axes that write these have no names
 Record = dict[str, Any]
 
 
@@ -43,18 +44,19 @@ def _title(ax: Axes, number: int) -> str:
 
 def _rows(ax: Axes) -> Iterator[Record]:
     """What a panel shows, in the order in which it was drawn, kind by kind."""
+    called = _called(ax)
     for line in ax.lines:
         if line.get_transform() == ax.transData:  # the rest are marks across a panel
-            series = _series(line)
+            series = _series(line, called)
             for x, y in np.asarray(line.get_xydata(), float):
                 yield {"series": series, "kind": "point", "x": x, "y": y}
     for found in ax.collections:
-        yield from _collected(found)
+        yield from _collected(found, called)
     for patch in ax.patches:
         if isinstance(patch, Rectangle) and patch.get_data_transform() == ax.transData:
             (x, y), wide, high = patch.get_xy(), patch.get_width(), patch.get_height()
             row = {"x": x, "y": y, "x_end": x + wide, "y_end": y + high}
-            yield {"series": _series(patch), "kind": "bar"} | row
+            yield {"series": _series(patch, called), "kind": "bar"} | row
     for image in ax.images:
         cells = np.asarray(image.get_array())
         for (y, x), value in np.ndenumerate(cells) if cells.ndim == 2 else ():
@@ -65,9 +67,9 @@ def _rows(ax: Axes) -> Iterator[Record]:
             yield {"series": "", "kind": "text", "x": x, "y": y, "value": text.get_text()}
 
 
-def _collected(found: Any) -> Iterator[Record]:
+def _collected(found: Any, called: Mapping[int, str]) -> Iterator[Record]:
     """Intervals, points and bands, which matplotlib keeps as collections."""
-    series = _series(found)
+    series = _series(found, called)
     if isinstance(found, LineCollection):
         for ends in found.get_segments():
             (x, y), (x_end, y_end) = ends[0], ends[-1]
@@ -82,16 +84,25 @@ def _collected(found: Any) -> Iterator[Record]:
                 yield {"series": series, "kind": "band", "x": x, "y": y}
 
 
-def _series(artist: Any) -> str:
+def _called(ax: Axes) -> dict[int, str]:
+    """Labels of what was drawn together, such as a bar with its interval, by the identity of each part."""
+    return {
+        id(part): str(container.get_label())
+        for container in ax.containers
+        for part in container.get_children()
+    }
+
+
+def _series(artist: Any, called: Mapping[int, str]) -> str:
     """How the legend calls it; "" for what matplotlib named itself."""
-    label = str(artist.get_label())
+    label = called.get(id(artist), str(artist.get_label()))
     return "" if label.startswith("_") else " ".join(label.split())
 
 
 def _named(ax: Axes, row: Record) -> Record:
     """A row with the names that the axes write in the place of its numbers."""
     for side, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
-        if isinstance(axis.get_major_formatter(), FixedFormatter):
+        if not isinstance(axis.get_major_formatter(), NUMBERS):
             names = dict(zip(axis.get_ticklocs(), (t.get_text() for t in axis.get_ticklabels())))
             row[f"{side}_name"] = next(
                 (

@@ -1,8 +1,6 @@
 """Links below every figure of the book: to the code that drew it, and to its data."""
 
 import html
-import io
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +29,7 @@ def tables(page: str, notebook: str) -> Iterator[tuple[str, bytes]]:
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
         found = [o["data"][MIME] for o in cell.get("outputs", ()) if MIME in o.get("data", {})]
         if name and found:
-            parts = [pd.read_json(io.StringIO(json.dumps(one)), orient="split") for one in found]
+            parts = [pd.DataFrame(one["data"], columns=one["columns"]) for one in found]
             text = pd.concat(parts).to_csv(index=False)
             yield f"{FOLDER}/{page}/{name}.csv", text.encode()
 

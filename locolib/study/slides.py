@@ -15,7 +15,7 @@ from .. import UserError
 from ..store import write_atomic
 
 TEMPLATES = Path(__file__).with_name("templates")
-LINK = re.compile(r'<link rel="stylesheet" href="[^"]*"[^>]*>')  # of what the file holds itself
+LINK = re.compile(r'<link\b[^>]*rel="stylesheet"[^>]*>')  # of what the file holds itself
 
 
 @dataclass(frozen=True, kw_only=True)
