@@ -138,7 +138,13 @@ def test_the_data_of_an_executed_page_become_a_file():
     cell = nbformat.v4.new_code_cell("draw()", outputs=[output(table)])
     cell.metadata = nbformat.from_dict({"mystnb": {"figure": {"name": "fig-a"}}})
     text = nbformat.writes(nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("1")]))
-    ((place, data),) = figure_links.tables("page", text)
+    shown, files = figure_links.taken("page", text)
+    ((place, data),) = files.items()
+    assert (
+        MIME not in shown
+        and "image/png" in shown
+        and figure_links.taken("page", shown) == (shown, {})
+    )
     assert place == "_static/data/page/fig-a.csv"
     assert pd.read_csv(io.BytesIO(data)).equals(table)
 

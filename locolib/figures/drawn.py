@@ -71,7 +71,8 @@ def _collected(found: Any, called: Mapping[int, str]) -> Iterator[Record]:
     """Intervals, points and bands, which matplotlib keeps as collections."""
     series = _series(found, called)
     if isinstance(found, LineCollection):
-        for ends in found.get_segments():
+        segments: Any = found.get_segments()  # a list of arrays [points, 2]
+        for ends in segments:
             (x, y), (x_end, y_end) = ends[0], ends[-1]
             row = {"x": x, "y": y, "x_end": x_end, "y_end": y_end}
             yield {"series": series, "kind": "interval"} | row

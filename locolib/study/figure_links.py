@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -18,20 +17,28 @@ _FIGURE = re.compile(
 )
 
 
-def tables(page: str, notebook: str) -> Iterator[tuple[str, bytes]]:
-    """The data of an executed page's figures as files of the book: place, and a table as CSV.
+def taken(page: str, notebook: str) -> tuple[str, dict[str, bytes]]:
+    """An executed notebook without the numbers of its figures, which no renderer knows, and these as files of the book.
 
     Args:
         page: its name, by which the site knows it.
         notebook: its text.
+
+    Returns:
+        Its text, and by their places tables as CSV.
     """
-    for cell in nbformat.reads(notebook, as_version=4).cells:
+    files: dict[str, bytes] = {}
+    if MIME not in notebook:
+        return notebook, files
+    made = nbformat.reads(notebook, as_version=4)
+    for cell in made.cells:
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
-        found = [o["data"][MIME] for o in cell.get("outputs", ()) if MIME in o.get("data", {})]
+        datas = [output["data"] for output in cell.get("outputs", ()) if "data" in output]
+        found = [data.pop(MIME) for data in datas if MIME in data]
         if name and found:
             parts = [pd.DataFrame(one["data"], columns=one["columns"]) for one in found]
-            text = pd.concat(parts).to_csv(index=False)
-            yield f"{FOLDER}/{page}/{name}.csv", text.encode()
+            files[f"{FOLDER}/{page}/{name}.csv"] = pd.concat(parts).to_csv(index=False).encode()
+    return f"{nbformat.writes(made)}\n", files
 
 
 def with_links(text: str, page: Path, site: Path) -> str:

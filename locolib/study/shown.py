@@ -209,9 +209,9 @@ class Shown:
         made = self.root / "book"
         for path in sorted(made.rglob("*.ipynb")):
             if path.stem in self.ran:
-                text = path.read_text(encoding="utf-8")
+                text, data = figure_links.taken(path.stem, path.read_text(encoding="utf-8"))
                 yield path.relative_to(made).as_posix(), self.linked(text).encode()
-                yield from figure_links.tables(path.stem, text)
+                yield from data.items()
         for path in sorted((made / "_static").glob("*")):
             if path.suffix == ".html":  # rating pages, which page 06 writes
                 yield path.relative_to(made).as_posix(), path.read_bytes()
