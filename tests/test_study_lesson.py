@@ -319,6 +319,27 @@ def test_pictures_are_the_library_s():
     assert np.abs(made.astype(int) - library.astype(int)).max() <= 2
 
 
+def test_a_picture_is_drawn_once_and_again_by_another_function_or_model(monkeypatch):
+    bench = classroom().known["bench"]
+    drawn, own = [], bench._drawn
+    monkeypatch.setattr(
+        bench, "_drawn", lambda told, *rest: drawn.append(len(told)) or own(told, *rest)
+    )
+    told = [([""] * 16, ["a cat"] * 16)] * 2
+
+    def mine(plain, told, s):
+        return guided(plain, told, 1.0)
+
+    one, two = bench.draw(told, [5, 5], guided)
+    assert drawn == [1] and (one == two).all()
+    assert (bench.draw(told[:1], [5], guided)[0] == one).all() and drawn == [1]
+    assert (bench.draw(told[:1], [5], mine)[0] != one).any() and drawn == [1, 1]
+    matrices = (2 * bench.modules[7].to_k.weight, 2 * bench.modules[7].to_v.weight)
+    with bench.edited({7: matrices}):
+        assert (bench.draw(told[:1], [5], guided)[0] != one).any() and drawn == [1, 1, 1]
+    assert (bench.draw(told[:1], [5], guided)[0] == one).all() and drawn == [1, 1, 1]
+
+
 def test_an_edit_leaves_the_model_as_it_was():
     bench = classroom().known["bench"]
     matrix = bench.modules[8].to_k.weight
