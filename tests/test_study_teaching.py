@@ -117,7 +117,9 @@ def test_slides_show_the_figures_that_there_are_and_ask_for_nothing(browser, exe
     page.evaluate("Reveal.slide(1)")
     image = page.locator("section.present img")
     assert image.get_attribute("alt") == 'A "red" picture'
-    assert page.locator("section.present .fragment.visible").count() == 0  # the question stands alone
+    assert (
+        page.locator("section.present .fragment.visible").count() == 0
+    )  # the question stands alone
     page.keyboard.press("ArrowRight")
     page.wait_for_selector("section.present .fragment.visible img")
     box = image.bounding_box()
