@@ -197,7 +197,10 @@ def test_every_figure_of_the_site_has_code_and_data_that_are_there(site):
     count = numbers = 0
     for path in (path for path in site.rglob("*.html") if "_static" not in path.parts):
         text = path.read_text(encoding="utf-8")
-        figures = re.findall(r'<figure class="align[^>]*id="([\w-]+)".*?</figure>', text, re.S)
+        found = re.findall(r'<figure class="align[^>]*id=.*?</figure>', text, re.S)
+        figures = [
+            one for one in found if "<img" in one
+        ]  # others say that there is nothing to draw
         links = re.findall(r'<p class="loco-links">(.*?)</p>', text)
         assert len(links) == len(figures), path
         for name in LINK.findall(text):
@@ -205,4 +208,4 @@ def test_every_figure_of_the_site_has_code_and_data_that_are_there(site):
         for anchor in re.findall(r'href="#(code-[\w-]+)"', text):
             assert text.count(f'id="{anchor}"') == 1
         count, numbers = count + len(figures), numbers + sum("CSV" in link for link in links)
-    assert count > 20 and numbers > count / 2
+    assert count > 20 and numbers > count / 3  # the rest are pictures

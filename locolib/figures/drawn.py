@@ -81,7 +81,8 @@ def _collected(found: Any, called: Mapping[int, str]) -> Iterator[Record]:
             yield {"series": series, "kind": "point", "x": x, "y": y}
     elif isinstance(found, PolyCollection):
         for path in found.get_paths():
-            for x, y in path.vertices:
+            vertices: Any = path.vertices  # [points, 2]
+            for x, y in vertices:
                 yield {"series": series, "kind": "band", "x": x, "y": y}
 
 
