@@ -1,7 +1,7 @@
 # `make` or `make help` lists what there is. Everything installed goes to .venv/, everything computed to build/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env study book serve lab test test-slow lint bench train hooks clean
+.PHONY: help env study book serve slides lab test test-slow lint bench train hooks clean
 
 PROFILE ?= quick
 MODEL ?=
@@ -47,6 +47,9 @@ book: $(STAMP) ## Render the site again from the notebooks that were already run
 serve: $(STAMP) ## Show the site at http://localhost:8000 (PORT)
 	@test -f build/site/index.html || { echo "There is no site yet: run make study." >&2; exit 1; }
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site $(PORT)
+
+slides: $(STAMP) ## Make build/slides.html of the figures of the pages that were run: slides for a class, without network
+	@$(BIN)/python -m locolib.study.slides
 
 # Kernels start in notebooks/: the variable makes them share the store of `make study`.
 lab: $(STAMP) ## Open the notebooks in JupyterLab

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
@@ -106,3 +107,16 @@ def test_a_line_that_could_not_be_run_stays_empty(full_size):
     assert "random weights, widths an eighth" in lines[0]
     assert lines[-2] == "| ours, float32, batch 8 | 2.00 | 4.00 |  |  | 1.00 |  |"
     assert lines[-1] == "| diffusers, float32, batch 8 |  |  |  |  |  |  |"
+
+
+def test_a_student_s_progress_is_counted_in_cells(tmp_path):
+    spec = importlib.util.spec_from_file_location("classroom", FOLDER / "classroom.py")
+    spec.loader.exec_module(classroom := importlib.util.module_from_spec(spec))
+    cells = [nbformat.v4.new_code_cell("1", execution_count=count) for count in (1, 2, None)]
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_markdown_cell("a")]),
+        tmp_path / "a.ipynb",
+    )
+    assert classroom.progress(tmp_path / "a.ipynb") == "2 of 3 cells were run"
+    assert classroom.progress(tmp_path / "b.ipynb") == "0 of 0 cells were run"
+    assert classroom.megabytes(tmp_path) == (tmp_path / "a.ipynb").stat().st_size / 1e6

@@ -188,11 +188,18 @@ def test_it_fits_a_phone_and_keeps_a_white_ground(page_of):
 # --- what needs no browser
 
 
+def test_no_picture_is_in_the_page_twice():
+    """Neither those that show without scripts, nor one that two prompts or two windows have in common."""
+    text = made("a", "b", marked=[["8-9"], []])
+    found = re.findall(r"data:image/webp;base64,[A-Za-z0-9+/=]+", text)
+    assert len(found) == len(set(found)) > 20 and "image/png" not in text
+
+
 def test_small_images_are_kept_exactly_and_large_ones_shrunk():
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     kind, _, data = data_uri(noise).partition(";base64,")
     assert (
-        kind == "data:image/png"
+        kind == "data:image/webp"
         and (np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) == noise).all()
     )
     kind, _, data = data_uri(flat(7, 512)).partition(";base64,")

@@ -42,7 +42,7 @@ def test_the_finding_is_four_pictures_and_a_sentence(swept, verdict, says):
         done.verdict, verdict=verdict, start=8, share=interval(0.9), margin=interval(0.5)
     )
     text = strip(replace(done, verdict=told), asked, MODELS["planted-sd-v1-5"], store=store).data
-    alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', text)
+    alts = re.findall(r'<img src="data:image/webp;base64,[^"]+" alt="([^"]+)"', text)
     assert (
         len(alts) == 4
         and "nothing altered" in alts[0]

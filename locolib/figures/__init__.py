@@ -1,5 +1,6 @@
 """What all pages draw with: the style, forest plots, grids of pictures, the scrubber; nothing is computed here."""
 
+from .drawn import offer
 from .forest_plot import GREY, forest
 from .pictures import contact_sheet, image_rows, short
 from .style import MARKERS, PALETTE, WIDTH, bars, panels, styled
@@ -24,3 +25,5 @@ __all__ = [
     "short",
     "styled",
 ]
+
+offer()  # whatever a notebook draws, its page can pass on as data

@@ -62,14 +62,16 @@ def scrubber(
             f"here are {len(frames)}, {len(marked)} and {len(shares)}."
         )
     strips = [_strip(*parts, first, last, unit) for parts in zip(frames, marked, shares)]
+    pictures = _still(strips[0], alt)
     data = {
+        "images": _numbered(strips),  # first: it changes the strips
         "strips": strips,
         "share": share,
         "known": known,
         "alt": alt,
         "slide": f"Slide over the {unit or 'steps'}, or use the arrow keys",
     }
-    slots = {"title": html.escape(title), "still": _still(strips[0], alt), "data": _json(data)}
+    slots = {"title": html.escape(title), "still": pictures, "data": _json(data)}
     # All slots at once, so that what fills one is not searched for another.
     return HTML(
         re.sub(
@@ -124,32 +126,53 @@ def _frame(text: str, image: np.ndarray, *, known: bool = False) -> dict[str, An
 
 
 def data_uri(image: np.ndarray) -> str:
-    """An image [h, w, 3], uint8, as a page can hold it: small ones exactly (PNG), large ones shrunk (WebP, some 15 kB)."""
+    """An image [h, w, 3], uint8, as a page can hold it, in WebP: small ones exactly, large ones shrunk (some 15 kB)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(
             f"An image must be uint8 of shape [h, w, 3], not {image.dtype} of shape {list(image.shape)}."
         )
-    picture, kind = Image.fromarray(image), "png"
-    options: dict[str, Any] = {"optimize": True}
+    picture = Image.fromarray(image)
+    options: dict[str, Any] = {"lossless": True, "method": 6, "exact": True}
     if max(picture.size) > SMALL:
         picture.thumbnail((LARGE, LARGE))
-        kind, options = "webp", {"quality": 85}
+        options = {"quality": 85}
     file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+    picture.save(file, "webp", **options)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _still(strip: Mapping[str, Any], alt: str) -> str:
-    """What there is to see without scripts: the first prompt's clean image, a few windows, the known ones, all layers."""
+def _numbered(strips: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Put numbers in the place of the frames' images, so that none is in the page twice; returns those that `_still` does not show.
+
+    The script counts the images that stand in the page first, in their order, and then these.
+    """
+    seen: dict[str, int] = {}
+    there = [frame["image"] for frame in _shown(strips[0])]
+    for number, image in enumerate(there):
+        seen.setdefault(image, number)
+    more: list[str] = []
+    for strip in strips:
+        for frame in (strip["first"], strip["last"], *strip["frames"]):
+            if frame and frame["image"] not in seen:
+                seen[frame["image"]] = len(there) + len(more)
+                more.append(frame["image"])
+            if frame:
+                frame["image"] = seen[frame["image"]]
+    return more
+
+
+def _shown(strip: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The frames that there are to see without scripts: the clean image, a few windows, the known ones, all layers."""
     steps = strip["frames"]
     few = {round(i * (len(steps) - 1) / (STILLS - 1)) for i in range(STILLS)}
     few |= {i for i, frame in enumerate(steps) if frame["known"]}
-    shown = [
-        strip["first"],
-        *(steps[i] for i in sorted(few)),
-        *([strip["last"]] if strip["last"] else []),
-    ]
-    pictures = "".join(_picture(frame, strip["prompt"], alt) for frame in shown)
+    last = [strip["last"]] if strip["last"] else []
+    return [strip["first"], *(steps[i] for i in sorted(few)), *last]
+
+
+def _still(strip: Mapping[str, Any], alt: str) -> str:
+    """What is shown without scripts: the first prompt with a few of its images."""
+    pictures = "".join(_picture(frame, strip["prompt"], alt) for frame in _shown(strip))
     return f'<p>{html.escape(strip["prompt"])}</p><div class="pictures">{pictures}</div>'
 
 

@@ -17,6 +17,8 @@ from ..models import find
 from ..store import write_atomic
 from . import api
 from . import where as where_page
+from .figure_links import with_links
+from .lighter import lighten
 from .mending import mended
 from .pages import HOME, Run
 from .shown import executed, write_pages
@@ -136,7 +138,9 @@ def build_book(root: Path = Path("build")) -> Path:
     shutil.rmtree(root / "site", ignore_errors=True)
     shutil.copytree(root / "sphinx" / "_build" / "html", root / "site")
     for page in (root / "site").rglob("*.html"):
-        page.write_text(unlinked(mended(page.read_text(encoding="utf-8")), page), encoding="utf-8")
+        text = with_links(mended(page.read_text(encoding="utf-8")), page, root / "site")
+        page.write_text(unlinked(text, page), encoding="utf-8")
+    lighten(root / "site", root / "webp")
     _claims_of(root)
     return root / "site" / "index.html"
 

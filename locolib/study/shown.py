@@ -20,7 +20,7 @@ from .. import visible
 from ..experiments.page import absent
 from ..models import MODELS, find
 from ..store import Store, write_atomic
-from . import api, imported_page
+from . import api, figure_links, imported_page
 from . import where as where_page
 from .ledger import headings
 from .pages import HOME, PAGES, Run
@@ -30,6 +30,8 @@ NOT_RUN = "This page has not been run."
 TEXTS = (".md", ".yml", ".bib", ".css", ".py", ".png", ".html")
 ONLY = re.compile(r"^<!-- only: (\w+) -->\n(.*?)^<!-- end -->\n", flags=re.M | re.S)
 LISTED = "<!-- pages of published models -->\n"
+# Rendered as they are: their cells are for readers to fill.
+LESSON = [HOME / "notebooks" / f"{name}.ipynb" for name in ("lesson", "lesson_solutions")]
 GENERAL = ("ledger", "reproduction")  # pages of whatever was run
 
 
@@ -201,13 +203,17 @@ class Shown:
         if self.imports:
             yield "imported.md", imported_page.page(self.imports).encode()
             yield from imported_page.pictures(self.imports)
+        if self.miniatures:
+            for path in LESSON:
+                yield f"notebooks/{path.name}", path.read_bytes()
         for page in self.stubs():
             yield f"{_source(page)}.ipynb", self.linked(nbformat.writes(stub(page))).encode()
         made = self.root / "book"
         for path in visible(made.rglob("*.ipynb"), made):
             if path.stem in self.ran:
-                text = path.read_text(encoding="utf-8")
+                text, data = figure_links.taken(path.stem, path.read_text(encoding="utf-8"))
                 yield path.relative_to(made).as_posix(), self.linked(text).encode()
+                yield from data.items()
         for path in visible((made / "_static").glob("*"), made):
             if path.suffix == ".html":  # rating pages, which page 06 writes
                 yield path.relative_to(made).as_posix(), path.read_bytes()

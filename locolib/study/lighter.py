@@ -1,0 +1,93 @@
+"""A site that is light to load: pictures as WebP, none of them twice, downloads without outputs, no maps of others' scripts.
+
+What the notebooks drew stays as it is in `build/book/`; this is about the copy that readers load.
+"""
+
+import io
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+from ..store import write_atomic
+
+THREADS = 2  # that write pictures
+TEXTS = (".html", ".css", ".js")  # in which a picture may be named
+_NAME = re.compile(r"_images/([\w.-]+)\.png")
+
+
+def lighten(site: Path, kept: Path) -> None:
+    """Make a rendered site lighter, in place.
+
+    Args:
+        kept: folder of the pictures that were written before, by the names that the book gives them: hashes of what they show.
+    """
+    for path in site.rglob("*.map"):  # for those who debug the theme's scripts
+        path.unlink()
+    for path in (site / "_sources").rglob("*.ipynb"):
+        path.write_text(emptied(path.read_text(encoding="utf-8")), encoding="utf-8")
+    changed = _pictures(site / "_images", kept)
+    for page in site.rglob("*.html"):
+        page.write_text(renamed(page.read_text(encoding="utf-8"), changed), encoding="utf-8")
+    _unnamed(site)
+
+
+def emptied(notebook: str) -> str:
+    """An executed notebook as it is downloaded: with the parameters that were used, and without outputs, which its page shows."""
+    made = nbformat.reads(notebook, as_version=4)
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return f"{nbformat.writes(made)}\n"
+
+
+def renamed(page: str, changed: Iterable[str]) -> str:
+    """A page that names the pictures `changed` (without their ending) as WebP."""
+    names = set(changed)
+    return _NAME.sub(
+        lambda found: f"_images/{found[1]}.webp" if found[1] in names else found[0], page
+    )
+
+
+def smaller(png: bytes) -> bytes:
+    """A picture as WebP, every pixel as it was."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(png)).save(file, "webp", lossless=True, method=4)
+    return file.getvalue()
+
+
+def _pictures(folder: Path, kept: Path) -> list[str]:
+    """Write the PNG files of a folder as WebP where that is smaller; returns the names of those that changed, without ending."""
+    paths = sorted(folder.glob("*.png"))
+
+    def made(path: Path) -> bool:
+        file = kept / f"{path.stem}.webp"
+        if not file.exists():
+            write_atomic(file, smaller(path.read_bytes()))
+        if file.stat().st_size >= path.stat().st_size:
+            return False
+        path.with_suffix(".webp").write_bytes(file.read_bytes())
+        path.unlink()
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = [path.stem for path, smaller_ in zip(paths, pool.map(made, paths)) if smaller_]
+    for old in kept.glob("*.webp"):
+        if old.stem not in {path.stem for path in paths}:
+            old.unlink()
+    return found
+
+
+def _unnamed(site: Path) -> None:
+    """Remove pictures that no page, style or script names: what pages show lies in `_images/`, and once is enough."""
+    texts = "\n".join(
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in site.rglob("*")
+        if path.suffix in TEXTS
+    )
+    for path in (site / "_static").rglob("*.png"):
+        if path.name not in texts:
+            path.unlink()
