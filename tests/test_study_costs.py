@@ -14,17 +14,16 @@ SECONDS = {"mini-sd-v1-5": 1.0, "mini-sdxl": 10.0}
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Models whose images take SECONDS, a tenth of it a step; what was measured."""
+    """Models whose images take SECONDS at ten steps, a tenth of it a step; what was measured."""
     asked = []
 
-    def speed(model, settings):
-        asked.append((model, settings.steps))
-        return costs.Speed(
-            seconds=SECONDS[model] * settings.steps / 10, size=1e6, gib=SECONDS[model]
-        )
+    def timed(model, settings, full=0):
+        asked.append(model)
+        each = SECONDS[model] / 10
+        return costs.Timed(first=each, step=each, size=1e6, gib=SECONDS[model])
 
     monkeypatch.setattr(costs, "load", lambda name, source=None: name)
-    monkeypatch.setattr(costs, "speed", speed)
+    monkeypatch.setattr(costs, "timed", timed)
     return asked
 
 
@@ -41,7 +40,8 @@ def test_a_page_of_several_models_costs_the_sum_and_not_its_firsts(measured, cap
     steps = {"mini-sd-v1-5": 10, "mini-sdxl": 20}
     todo = [pages.Run(page="05_deepfloyd_limits", values={})]
     asked = {"05_deepfloyd_limits": page({"mini-sd-v1-5": 60, "mini-sdxl": 6}, steps)}
-    assert costs.announce(todo, asked, store) == {"05_deepfloyd_limits": 60 * 1 + 6 * 20}
+    said = costs.announce(todo, asked, store)
+    assert said == pytest.approx({"05_deepfloyd_limits": 60 * 1 + 6 * 20})
     said = capsys.readouterr().out
     assert (
         "at most 66 images (60 of mini-sd-v1-5, 6 of mini-sdxl), about 3.0 minutes, 10.0 GiB"
@@ -50,14 +50,15 @@ def test_a_page_of_several_models_costs_the_sum_and_not_its_firsts(measured, cap
     assert "in all at most 3 minutes" in said and "66 MB of disk" in said
 
 
-def test_a_model_is_measured_once_for_each_number_of_steps(measured, capsys, store):
+def test_a_model_is_measured_once_whatever_its_steps(measured, capsys, store):
     names = ["01_causal_tracing", "02_locogen", "03_locoedit"]
     asked = {
         name: page({"mini-sd-v1-5": 1, "mini-sdxl": 0}, {"mini-sd-v1-5": steps, "mini-sdxl": 1})
         for name, steps in zip(names, (10, 10, 5))
     }
-    costs.announce([pages.Run(page=name, values={}) for name in names], asked, store)
-    assert measured == [("mini-sd-v1-5", 10), ("mini-sd-v1-5", 5)]  # no image, no price
+    said = costs.announce([pages.Run(page=name, values={}) for name in names], asked, store)
+    assert measured == ["mini-sd-v1-5"]  # no image, no price
+    assert list(said.values()) == pytest.approx([1, 1, 0.5])
 
 
 @pytest.mark.parametrize("name", pages.PAGES)

@@ -1,7 +1,7 @@
 """What a study will cost, said before any of it is done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -20,6 +20,9 @@ from ..store import Store
 from .pages import Run
 
 
+SAMPLE = 8  # pictures of a batch that is timed on a CPU: there a larger one is hardly quicker
+
+
 @dataclass(frozen=True, kw_only=True)
 class Speed:
     """What a model's images cost: seconds and bytes of one, and GiB of memory while a batch is made."""
@@ -29,8 +32,27 @@ class Speed:
     gib: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """What a batch was measured to take: seconds of an image with one step, of each further step, and a picture's bytes."""
+
+    first: float
+    step: float
+    size: float
+    gib: float
+
+    def at(self, steps: int) -> Speed:
+        """The cost of an image of so many steps."""
+        return Speed(seconds=self.first + (steps - 1) * self.step, size=self.size, gib=self.gib)
+
+
 def speed(model: Model, settings: Settings) -> Speed:
     """Time one batch at one and two steps, and go on from there."""
+    return timed(model, settings).at(settings.steps)
+
+
+def timed(model: Model, settings: Settings, full: int = 0) -> Timed:
+    """Time one batch at one and two steps; memory is predicted for batches of `full` (0: the same)."""
     rows = [Row(prompt=f"an image, {i}", seed=i) for i in range(settings.batch)]
     took = []
     for steps in (1, 1, 2):  # the first warms up
@@ -39,11 +61,11 @@ def speed(model: Model, settings: Settings) -> Speed:
             model, rows, Settings(steps=steps, guidance=settings.guidance), quiet=True
         )
         took.append(monotonic() - started)
-    seconds = took[1] + (settings.steps - 1) * max(took[2] - took[1], 0)
-    return Speed(
-        seconds=seconds / len(rows),
+    return Timed(
+        first=took[1] / len(rows),
+        step=max(took[2] - took[1], 0) / len(rows),
         size=0.6 * images[0].nbytes,
-        gib=predict(model, settings.batch) / GIB,
+        gib=predict(model, full or settings.batch) / GIB,
     )
 
 
@@ -97,16 +119,17 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
 
 
 class _Measured:
-    """Speeds that were measured, each once: by model and steps.  One model is held at a time."""
+    """Speeds that were measured, each model once.  One model is held at a time."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[str, int], Speed] = {}
+        self.kept: dict[str, Timed] = {}
 
     def of(self, name: str, settings: Settings) -> Speed:
-        place = name, settings.steps
-        if place not in self.kept:
-            self.kept[place] = speed(load(name, source=source_of(name)), settings)
-        return self.kept[place]
+        if name not in self.kept:
+            model = load(name, source=source_of(name))
+            batch = min(SAMPLE, settings.batch) if device().type == "cpu" else settings.batch
+            self.kept[name] = timed(model, replace(settings, batch=batch), full=settings.batch)
+        return self.kept[name].at(settings.steps)
 
 
 def workers() -> int:
