@@ -11,6 +11,7 @@ import typer
 from . import Notice, UserError
 from .study.doctor_command import doctor
 from .study.edit_command import edit
+from .study.live.command import live
 from .study.localize_command import localize
 from .study.options import (
     Compile,
@@ -179,6 +180,7 @@ def generate(
 app.command()(doctor)
 app.command()(localize)
 app.command()(edit)
+app.command()(live)
 app.command("export")(export_)
 app.command("import")(import_)
 

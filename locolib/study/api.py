@@ -24,6 +24,7 @@ ROOMS = {
     "experiments.deepfloyd": "DeepFloyd's limits (Section 6.2, App. M)",
     "experiments.human": "The human study (Section 5.2, App. J)",
     "study": "The study as a whole",
+    "study.live": "The live page",
     "organisms": "How the bundled models were made",
 }
 # What runs when it is imported; parameters, which a notebook shows itself.

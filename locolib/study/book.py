@@ -17,6 +17,7 @@ from ..models import find
 from ..store import write_atomic
 from . import api
 from . import where as where_page
+from .live import placing
 from .mending import mended
 from .pages import HOME, Run
 from .shown import executed, write_pages
@@ -137,6 +138,7 @@ def build_book(root: Path = Path("build")) -> Path:
     shutil.copytree(root / "sphinx" / "_build" / "html", root / "site")
     for page in (root / "site").rglob("*.html"):
         page.write_text(unlinked(mended(page.read_text(encoding="utf-8")), page), encoding="utf-8")
+    placing.place(root / "live", root / "site")
     _claims_of(root)
     return root / "site" / "index.html"
 

@@ -1,0 +1,51 @@
+"""Edits that the live page can apply: LocoEdit that spares, of each artist and of some objects, as changes of K and V."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...drawing.layers import sites
+from ...experiments.editing import Edit, kept, sparing
+from ...models import Model
+from ...prompts import about, read
+
+TOKENS = "onward"  # as `locolib edit` has it
+VALUES = {"style": None, "object": ("snoopy", "nemo", "r2d2", "cat")}  # None: all of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One edit.
+
+    Attributes:
+        value, attribute: what the model forgets.
+        layers: whose keys and values change: the planted ones, or the paper's.
+        edit: as the library applies it.
+        deltas: for each layer that of W_K, then that of W_V, [out, width].
+    """
+
+    value: str
+    attribute: str
+    layers: tuple[int, ...]
+    edit: Edit
+    deltas: tuple[np.ndarray, ...]
+
+
+def change(model: Model, attribute: str, value: str) -> Change:
+    """LocoEdit that spares, of one value, in the layers that are known for its attribute (see `Spec.paper`)."""
+    start, m = model.spec.paper[attribute]
+    layers, known = tuple(range(start, start + m)), read(attribute)
+    train = about(known, value)
+    edit = sparing(model, train, layers, kept(known, value, train), tokens=TOKENS)
+    every = sites(model.unet)
+    paths = [path for layer in layers for path in (every[layer].key, every[layer].value)]
+    deltas = tuple(edit.deltas[f"unet.{path}.weight"].cpu().numpy() for path in paths)
+    return Change(value=value, attribute=attribute, layers=layers, edit=edit, deltas=deltas)
+
+
+def changes(model: Model) -> Iterator[Change]:
+    """The edits that the page offers for a model."""
+    for attribute, named in VALUES.items():
+        for value in named or dict.fromkeys(prompt.value for prompt in read(attribute)):
+            yield change(model, attribute, value)
