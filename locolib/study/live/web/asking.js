@@ -22,7 +22,7 @@ export class Asking {
     const models = Object.entries(manifest.models).map(([name, told]) => [name, told.title]);
     const ready = world.ready.map(({ original, target }, i) => [i, `${original} → ${target}`]);
     const chosen = (name) => (value) => this.#choose({ [name]: value });
-    this.model = menu(models, state.model, (model) => change_model(this, model));
+    this.model = menu(models, state.model, (model) => this.#model(model));
     this.ready = menu([["", "choose …"], ...ready], "", (value) => this.#ready(value));
     this.subject = menu(world.subjects.map(({ name }) => [name, name]), this.choice.subject, chosen("subject"));
     this.manner = menu([["", "plain"], ["painting", "a painting"], ...world.artists.map((name) => [name, name])], this.choice.manner, chosen("manner"));
@@ -66,6 +66,12 @@ export class Asking {
     this.#check();
   }
 
+  /** Another model brings its own guidance and steps. */
+  #model(model) {
+    const { guidance, steps } = this.manifest.models[model];
+    this.change({ model, guidance, steps, edit: "" });
+  }
+
   #check() {
     const words = unknown(`${this.prompt.value} ${this.target.value}`, this.world);
     this.unknown.textContent = words.length ? `The models never saw ${words.map((word) => `“${word}”`).join(", ")}: what they make of it means nothing.` : "";
@@ -90,10 +96,4 @@ export class Asking {
     const { original, target, attribute } = this.world.ready[Number(value)];
     this.change({ prompt: original, target, attribute });
   }
-}
-
-/** Another model brings its own guidance and steps. */
-function change_model(asking, model) {
-  const { guidance, steps } = asking.manifest.models[model];
-  asking.change({ model, guidance, steps, edit: "" });
 }

@@ -12,10 +12,17 @@ export function rowOf(state, layers = []) {
   return { prompt: state.prompt, seed: state.seed, ...altered };
 }
 
+/** Somebody's wish for pictures: it can be given up, and then nothing more is drawn for it. */
+export class Wish {
+  stop() {
+    this.stopped = true;
+    this.job?.stop();
+  }
+}
+
 export class Drawer {
   constructor() {
     this.kept = new Map();
-    this.job = null;
   }
 
   key(state, row) {
@@ -28,35 +35,41 @@ export class Drawer {
     return this.kept.get(this.key(state, row));
   }
 
-  /**
-   * Draw the rows that are not known, in order; `told` is {loading(loaded, total), step(row, picture), drawn(row)}.
-   * Gives whether all are known then: false where it was stopped.
-   */
-  async draw(state, rows, told = {}, preview = true) {
-    const different = new Map(rows.map((row) => [this.key(state, row), row]));
-    const missing = [...different.values()].filter((row) => !this.known(state, row));
-    if (!missing.length) return true;
-    const { model, guidance, steps } = state;
-    const asked = { kind: "draw", model, rows: missing, settings: { guidance, steps }, texts: [scored(state)], preview };
-    this.job = ask(asked, (data) => {
-      if (data.kind === "loading") told.loading?.(data.loaded, data.total);
-      if (data.kind === "step") data.pictures.forEach((picture, i) => told.step?.(missing[data.from + i], picture, data.step));
-      if (data.kind !== "picture") return;
-      if (this.kept.size >= KEPT) this.kept.clear();
-      const row = missing[data.number];
-      this.kept.set(this.key(state, row), { picture: data.picture, score: data.scores[0] });
-      told.drawn?.(row);
-    });
-    const job = this.job;
-    try {
-      return await job.finished;
-    } finally {
-      if (this.job === job) this.job = null;
-    }
+  /** Keep what was drawn; what was not asked for the longest is let go. */
+  #keep(key, value) {
+    this.kept.delete(key);
+    this.kept.set(key, value);
+    if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value);
   }
 
-  stop() {
-    this.job?.stop();
+  /**
+   * Draw for a `Wish` the rows that are not known, `together` at once, so that other wishes find their turn between them;
+   * `told` is {loading(loaded, total), step(row, picture), drawn(row)}.  Gives whether all are known then.
+   */
+  async draw(wish, state, rows, told = {}, preview = true, together = 4) {
+    const missing = new Map();
+    for (const row of rows) {
+      const key = this.key(state, row), known = this.kept.get(key);
+      if (known) this.#keep(key, known);
+      else missing.set(key, row);
+    }
+    const todo = [...missing.values()];
+    while (todo.length && !wish.stopped) await this.#some(wish, state, todo.splice(0, together), told, preview);
+    return !wish.stopped;
+  }
+
+  async #some(wish, state, rows, told, preview) {
+    const { model, guidance, steps } = state;
+    const asked = { kind: "draw", model, rows, settings: { guidance, steps }, texts: [scored(state)], preview };
+    wish.job = ask(asked, (data) => {
+      if (data.kind === "loading") told.loading?.(data.loaded, data.total);
+      if (data.kind === "step") data.pictures.forEach((picture, i) => told.step?.(rows[i], picture));
+      if (data.kind !== "picture") return;
+      const row = rows[data.number];
+      this.#keep(this.key(state, row), { picture: data.picture, score: data.scores[0] });
+      told.drawn?.(row);
+    });
+    await wish.job.finished;
   }
 
   /** The share of some layers; undefined where a picture is missing, null where altering all layers changes nothing. */

@@ -23,9 +23,10 @@ export class Engine {
     this.deltas = new Map();
   }
 
-  /** Bytes of the parts that `load` would fetch. */
-  bytes(parts) {
-    return parts.reduce((sum, part) => sum + this.#part(part).bytes, 0);
+  /** Bytes of the parts that `load` would fetch: those whose weights are not in `shared`. */
+  bytes(parts, shared) {
+    const missing = parts.map((name) => this.#part(name)).filter(({ weights }) => !(weights in shared));
+    return missing.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Fetch and prepare some of the parts "text", "memory", "unet", "decoder", "look", "read". */

@@ -1,7 +1,7 @@
 // The live page: what is asked, the switches, the pictures, the share, an edit, and LocoGen for the reader's own prompt.
 
 import { Asking } from "./asking.js";
-import { Drawer, rowOf } from "./drawer.js";
+import { Drawer, rowOf, Wish } from "./drawer.js";
 import { el, field, menu, Picture } from "./dom.js";
 import { label, windows } from "./scores.js";
 import { initial, read, scored, written } from "./state.js";
@@ -126,10 +126,10 @@ export class Live {
 
   async draw() {
     this.armed = true;
-    this.drawer.stop();
-    const turn = (this.turn = (this.turn ?? 0) + 1), { state } = this, rows = this.#rows();
+    this.wish?.stop();
+    const wish = (this.wish = new Wish()), { state } = this, rows = this.#rows();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const roles = Object.keys(rows), mine = () => turn === this.turn;
+    const roles = Object.keys(rows), mine = () => !wish.stopped;
     const told = {
       loading: this.loading,
       step: (row, picture) => mine() && roles.filter((role) => rows[role] === row).forEach((role) => this.shown[role].show(picture)),
@@ -138,8 +138,7 @@ export class Live {
     this.#show(rows);
     this.box.setAttribute("aria-busy", "true");
     try {
-      await this.drawer.draw(state, [rows.clean], told, !still);
-      if (mine()) await this.drawer.draw(state, Object.values(rows), told, !still);
+      for (const some of [[rows.clean], Object.values(rows)]) await this.drawer.draw(wish, state, some, told, !still);
     } catch (error) {
       if (mine()) this.status.textContent = error.message;
     }

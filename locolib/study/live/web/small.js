@@ -1,6 +1,6 @@
 // One small instance: one prompt, a slider over the windows, drawn when touched.
 
-import { Drawer, rowOf } from "./drawer.js";
+import { Drawer, rowOf, Wish } from "./drawer.js";
 import { el, field, Picture } from "./dom.js";
 import { label, windows } from "./scores.js";
 import { initial } from "./state.js";
@@ -38,12 +38,12 @@ export class Small {
   }
 
   async #draw() {
-    this.drawer.stop();
-    const turn = (this.turn = (this.turn ?? 0) + 1), { layers, state, drawer } = this, name = label(layers);
+    this.wish?.stop();
+    const wish = (this.wish = new Wish()), { layers, state, drawer } = this, name = label(layers);
     const rows = [rowOf(state), rowOf(state, layers)], places = [this.clean, this.altered];
     const show = () => rows.forEach((row, i) => {
       const known = drawer.known(state, row), what = i ? `layers ${name} altered` : "as it is";
-      if (!known || turn !== this.turn) return;
+      if (!known || wish.stopped) return;
       this.progress.hidden = true;
       places[i].show(known.picture, `${what}, for “${state.prompt}”`);
       places[i].say(what);
@@ -51,10 +51,8 @@ export class Small {
     this.slider.setAttribute("aria-valuetext", `layers ${name}`);
     show();
     const told = { loading: (loaded, total) => { this.progress.value = loaded / total; }, drawn: show };
-    for (const row of [...rows, rowOf(state, this.all)]) {
-      if (turn === this.turn) await drawer.draw(state, [row], told, false);
-    }
-    const value = turn === this.turn ? drawer.share(state, layers, this.all) : undefined;
+    await drawer.draw(wish, state, [...rows, rowOf(state, this.all)], told, false, 1);
+    const value = wish.stopped ? undefined : drawer.share(state, layers, this.all);
     if (typeof value === "number") this.said.textContent = `Layers ${name}: ${value.toFixed(2)} of what altering all layers does.`;
   }
 }

@@ -2,7 +2,7 @@
 
 import { Curve } from "./curve.js";
 import { el, field, menu, Picture } from "./dom.js";
-import { rowOf } from "./drawer.js";
+import { rowOf, Wish } from "./drawer.js";
 import { label, windows } from "./scores.js";
 
 export class Sweeping {
@@ -10,7 +10,7 @@ export class Sweeping {
   constructor(live, choose) {
     Object.assign(this, { live, choose });
     this.begin = el("button", { type: "button", class: "primary", click: () => this.run() }, "Run LocoGen for this prompt");
-    this.halt = el("button", { type: "button", hidden: true, click: () => live.drawer.stop() }, "Stop");
+    this.halt = el("button", { type: "button", hidden: true, click: () => this.wish.stop() }, "Stop");
     this.said = el("p", { class: "said", role: "status" });
     this.figure = el("div");
     this.strip = el("div", { class: "strip" });
@@ -67,7 +67,8 @@ export class Sweeping {
     };
     show();
     try {
-      const whole = await drawer.draw(state, rows, { loading: this.live.loading, drawn: show }, false);
+      this.wish = new Wish();
+      const whole = await drawer.draw(this.wish, state, rows, { loading: this.live.loading, drawn: show }, false);
       show();
       this.said.textContent = whole ? this.#answer(sets, all, bet, (performance.now() - start) / 1000) : "Stopped.";
     } catch (error) {
