@@ -170,13 +170,13 @@ MANIFEST = {
     "seed": 1000,
     "world": {"ready": [{"original": "a", "target": "b"}]},
     "models": {
-        name: {"guidance": 3, "steps": 10, "layers": [0] * 16, "edits": {"monet": {}}} for name in ("one", "two")
+        name: {"guidance": 3, "steps": 10, "layers": [0] * 16, "edits": {"monet": {}}, "neurons": {"monet": []}} for name in ("one", "two")
     },
 }
 
 
 def test_an_address_says_the_whole_state(script):
-    given = {"manifest": MANIFEST, "state": {"model": "two", "guidance": 4.5, "steps": 12, "seed": 7, "layers": [3, 8, 9], "edit": "monet", "scale": -0.5, "attribute": "place", "prompt": "a & b", "target": "ü #"}}
+    given = {"manifest": MANIFEST, "state": {"model": "two", "guidance": 4.5, "steps": 12, "seed": 7, "layers": [3, 8, 9], "edit": "monet", "scale": -0.5, "neurons": "monet", "dropped": 20, "attribute": "place", "prompt": "a & b", "target": "ü #"}}
     assert script("state.js", "read(written(given.state), given.manifest, initial(given.manifest))", given) == given["state"]
 
 

@@ -1,4 +1,4 @@
-"""Edits that the live page can apply: LocoEdit that spares, of each artist and of some objects, as changes of K and V."""
+"""What the live page can change in a model: LocoEdit that spares, of each artist and of some objects, and dropped neurons."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...drawing.layers import sites
+from ...drawing.sampling import Settings
+from ...experiments import neurons
 from ...experiments.editing import Edit, kept, sparing
+from ...experiments.locogen import SEED
 from ...models import Model
-from ...prompts import about, read
+from ...prompts import about, read, read_styled
 
 TOKENS = "onward"  # as `locolib edit` has it
 VALUES = {"style": None, "object": ("snoopy", "nemo", "r2d2", "cat")}  # None: all of them
@@ -49,3 +52,25 @@ def changes(model: Model) -> Iterator[Change]:
     for attribute, named in VALUES.items():
         for value in named or dict.fromkeys(prompt.value for prompt in read(attribute)):
             yield change(model, attribute, value)
+
+
+def ranked(model: Model) -> dict[str, list[tuple[int, int, list[int]]]]:
+    """For each artist the neurons of the style's layers by ``|z|``, largest first: (layer, 0 for K or 1 for V, neurons) (Section 7)."""
+    start, m = model.spec.paper["style"]
+    layers, prompts = tuple(range(start, start + m)), read_styled()
+    known, found = neurons.Activations(model, layers), {}
+    for artist in dict.fromkeys(prompt.artist for prompt in prompts):
+        asked = neurons.Request(
+            artist=artist,
+            prompts=prompts,
+            tests=tuple(prompt for prompt in prompts if prompt.artist == artist)[:1],
+            layers=layers,
+            seeds=(SEED,),
+            settings=Settings(),
+        )
+        ranking = neurons.rank(known, asked)
+        found[artist] = [
+            (layer, int(matrix == "value"), np.argsort(-np.abs(z), kind="stable").tolist())
+            for (layer, matrix), z in ranking.z.items()
+        ]
+    return found

@@ -17,7 +17,7 @@ from ...models import ORGANISMS, Model, find, load, load_scorer
 from ...prompts import choose, read
 from ...store import read_bytes, write_atomic
 from . import choices, graphs, packing, runtime
-from .changes import changes
+from .changes import changes, ranked
 
 MODELS = ("planted-sd-v1-5", "mini-sd-v1-5")
 BITS = {"unet": 8, "memory": 8, "text": 8, "decoder": 8, "look": 8, "read": 8, "edit": 8}
@@ -112,6 +112,7 @@ def _model(writer: Writer, model: Model) -> dict[str, Any]:
             )
         },
         "edits": edits,
+        "neurons": ranked(model),
         "firstOrder": first_order(model),
     }
 

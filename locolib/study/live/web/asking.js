@@ -69,7 +69,7 @@ export class Asking {
   /** Another model brings its own guidance and steps. */
   #model(model) {
     const { guidance, steps } = this.manifest.models[model];
-    this.change({ model, guidance, steps, edit: "" });
+    this.change({ model, guidance, steps, edit: "", neurons: "" });
   }
 
   #check() {

@@ -121,7 +121,7 @@ export class Engine {
   }
 
   /**
-   * Final latents of rows {prompt, seed, negative, layers, target, edit: {name, scale}, dropped: {layer, kind, neurons}}.
+   * Final latents of rows {prompt, seed, negative, layers, target, edit: {name, scale}, dropped: [{layer, kind, neurons}]}.
    * `after(step, clean)` is called after each step with the latents of the expected picture, and may return a promise;
    * where that gives false, the drawing stops and the answer is null.
    */

@@ -94,7 +94,18 @@ export class Live {
     slider.hidden = !this.state.edit;
     this.editing.replaceChildren(el("h3", {}, "Change the model itself"),
       el("p", {}, "LocoEdit changes the keys and values of a few layers, for every prompt, so that the model forgets something. The edited picture appears beside the others."),
-      el("div", { class: "fields" }, field("Forget", menu([["", "nothing"], ...choices], this.state.edit, (edit) => { slider.hidden = !edit; this.change({ edit }); })), slider));
+      el("div", { class: "fields" }, field("Forget", menu([["", "nothing"], ...choices], this.state.edit, (edit) => { slider.hidden = !edit; this.change({ edit }); })), slider),
+      this.#neurons());
+  }
+
+  /** Neurons that tell an artist, dropped in the style's layers: how many of each matrix. */
+  #neurons() {
+    const { neurons } = this.told, artists = Object.keys(neurons).map((name) => [name, name]);
+    const most = Math.max(0, ...Object.values(neurons).flat().map(([, , order]) => order.length));
+    const count = el("input", { type: "range", min: 0, max: most, value: this.state.dropped, step: 1, autocomplete: "off", input: () => this.change({ dropped: Number(count.value) }) });
+    const slider = field(`How many of the ${most} of each matrix, those that tell it most first`, count);
+    slider.hidden = !this.state.neurons;
+    return el("div", { class: "fields" }, field("Drop the neurons that tell", menu([["", "nobody"], ...artists], this.state.neurons, (name) => { slider.hidden = !name; this.change({ neurons: name }); })), slider);
   }
 
   /** Ask for something else; what is shown follows. */
@@ -119,7 +130,11 @@ export class Live {
   #rows() {
     const { state } = this, made = { clean: rowOf(state) };
     if (state.layers.length) made.altered = rowOf(state, state.layers);
-    if (state.edit) made.edited = { ...rowOf(state), edit: { name: state.edit, scale: state.scale } };
+    if (state.edit || state.neurons) {
+      const edit = state.edit ? { edit: { name: state.edit, scale: state.scale } } : {};
+      const drop = (this.told.neurons[state.neurons] ?? []).map(([layer, kind, order]) => ({ layer, kind, neurons: order.slice(0, state.dropped) }));
+      made.edited = { ...rowOf(state), ...edit, ...(state.neurons ? { dropped: drop } : {}) };
+    }
     made.all = rowOf(state, this.all);
     return made;
   }
@@ -168,7 +183,12 @@ export class Live {
 
   #called(role) {
     const { state } = this;
-    return { clean: "as it is", altered: `layers ${label(state.layers)} altered`, all: "all layers altered", edited: `${state.edit} forgotten, strength ${state.scale}` }[role];
+    return { clean: "as it is", altered: `layers ${label(state.layers)} altered`, all: "all layers altered", edited: this.#changed() }[role];
+  }
+
+  #changed() {
+    const { edit, scale, neurons, dropped } = this.state;
+    return [edit && `${edit} forgotten, strength ${scale}`, neurons && `${dropped} neurons of ${neurons} dropped`].filter(Boolean).join("; ");
   }
 
   /** Words below pictures that are not drawn yet. */

@@ -42,9 +42,8 @@ export function promptsOf(row) {
 export function gathered(rows, layer, kind, isGuided, told, shape) {
   const parts = isGuided ? rows.map((row) => told(row.negative ?? "", row)) : [];
   for (const row of rows) {
-    const part = told(promptAt(row, layer), row), drop = row.dropped;
-    const here = drop && drop.layer === layer && drop.kind === kind;
-    parts.push(here ? dropped(part, drop.neurons, shape) : part);
+    const part = told(promptAt(row, layer), row), drop = row.dropped?.find((one) => one.layer === layer && one.kind === kind);
+    parts.push(drop ? dropped(part, drop.neurons, shape) : part);
   }
   const made = new Float32Array(parts.length * parts[0].length);
   parts.forEach((part, i) => made.set(part, i * part.length));

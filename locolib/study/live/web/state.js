@@ -3,13 +3,13 @@
 import { label, labelled } from "./scores.js";
 
 export const ATTRIBUTES = ["style", "object", "fact", "place"];
-const LIMITS = { seed: [0, 4294967295], guidance: [1, 12], steps: [2, 50] };
+const LIMITS = { seed: [0, 4294967295], guidance: [1, 12], steps: [2, 50], dropped: [0, 4096] };
 
 /** The state that a page begins with. */
 export function initial(manifest) {
   const [model] = Object.keys(manifest.models), { guidance, steps } = manifest.models[model];
   return {
-    model, guidance, steps, seed: manifest.seed, layers: [], edit: "", scale: 1, attribute: "style",
+    model, guidance, steps, seed: manifest.seed, layers: [], edit: "", scale: 1, neurons: "", dropped: 10, attribute: "style",
     prompt: manifest.world.ready[0].original, target: manifest.world.ready[0].target,
   };
 }
@@ -30,6 +30,7 @@ export function read(fragment, manifest, state) {
   if (ATTRIBUTES.includes(told.get("attribute"))) made.attribute = told.get("attribute");
   if (told.has("layers")) made.layers = labelled(told.get("layers"), count) ?? made.layers;
   if (told.get("edit") in manifest.models[made.model].edits) made.edit = told.get("edit");
+  if (told.get("neurons") in manifest.models[made.model].neurons) made.neurons = told.get("neurons");
   const scale = Number(told.get("scale") ?? NaN);
   if (scale >= -1 && scale <= 1) made.scale = scale;
   return made;
@@ -37,11 +38,15 @@ export function read(fragment, manifest, state) {
 
 /** The fragment that says a state. */
 export function written(state) {
-  const { edit, scale, ...plain } = state, told = new URLSearchParams();
+  const { edit, scale, neurons, dropped, ...plain } = state, told = new URLSearchParams();
   for (const [name, value] of Object.entries(plain)) told.set(name, name === "layers" ? label(value) : value);
   if (edit) {
     told.set("edit", edit);
     told.set("scale", scale);
+  }
+  if (neurons) {
+    told.set("neurons", neurons);
+    told.set("dropped", dropped);
   }
   return `#${told}`;
 }
