@@ -44,7 +44,7 @@ def page_of(document: str, theme: str) -> str:
     return (
         f'<!doctype html><html lang="en" data-theme="{theme}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Live</title><style>:root{{--pst-color-text-base:{ink};--pst-color-background:{base};--pst-color-surface:{surface}}}"
-        f'body{{font-family:sans-serif;margin:16px;{dark}}} a{{color:inherit}}</style><body><main><h1>Ask it yourself</h1><h2>Live</h2>{block(document)}</main>'
+        f'body{{font-family:sans-serif;margin:16px;{dark}}} a{{color:inherit}}</style><body><main><h1>Ask it yourself</h1>{block(document)}</main>'
     )
 
 

@@ -52,7 +52,7 @@ export class Live {
     this.switches.set(state.layers);
     this.shown = Object.fromEntries(["clean", "altered", "all", "edited"].map((role) => [role, new Picture(told.side, name(role), role)]));
     this.pictures.replaceChildren(...Object.values(this.shown).map(({ box }) => box));
-    this.places.replaceChildren(el("h3", {}, "Which layers read the target prompt?"), this.switches.box, this.#bars(), this.#presets());
+    this.places.replaceChildren(el("h2", {}, "Which layers read the target prompt?"), this.switches.box, this.#bars(), this.#presets());
     this.#edits();
     this.sweeping.reset();
     this.#words();
@@ -92,7 +92,7 @@ export class Live {
     const scale = el("input", { type: "range", min: -1, max: 1, step: 0.1, value: this.state.scale, autocomplete: "off", input: () => this.change({ scale: Number(scale.value) }) });
     const slider = field("Strength, from -1 (more of it) to 1 (forgotten)", scale);
     slider.hidden = !this.state.edit;
-    this.editing.replaceChildren(el("h3", {}, "Change the model itself"),
+    this.editing.replaceChildren(el("h2", {}, "Change the model itself"),
       el("p", {}, "LocoEdit changes the keys and values of a few layers, for every prompt, so that the model forgets something. The edited picture appears beside the others."),
       el("div", { class: "fields" }, field("Forget", menu([["", "nothing"], ...choices], this.state.edit, (edit) => { slider.hidden = !edit; this.change({ edit }); })), slider),
       this.#neurons());

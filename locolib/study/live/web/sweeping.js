@@ -16,7 +16,7 @@ export class Sweeping {
     this.strip = el("div", { class: "strip" });
     this.controls = el("div", { class: "fields" });
     this.box = el("section", { class: "sweeping", "aria-label": "LocoGen's sweep" },
-      el("h3", {}, "Where do you think it is?"),
+      el("h2", {}, "Where do you think it is?"),
       el("p", {}, "Bet on layers before you look. Then LocoGen alters every window of adjacent layers and says which one does most of what altering all layers does."),
       this.controls, el("div", { class: "actions" }, this.begin, this.halt), this.said, this.figure, this.strip);
     this.reset();
@@ -86,7 +86,7 @@ export class Sweeping {
   #thumbnails(sets) {
     return sets.map((set, i) => {
       const name = i === 0 ? "clean" : i === 1 ? "all" : label(set), made = new Picture(this.live.told.side, name, "thumbnail");
-      const button = el("button", { type: "button", class: "thumb", hidden: true, "aria-label": `Layers ${label(set)}: put them on the switches`, click: () => this.choose(set) }, made.canvas, made.words);
+      const button = el("button", { type: "button", class: "thumb", hidden: true, click: () => this.choose(set) }, made.canvas, made.words, el("span", { class: "unseen" }, ", put on the switches"));
       made.canvas.setAttribute("aria-hidden", "true");
       this.strip.append(button);
       return { fill: (known, share) => {
