@@ -104,16 +104,18 @@ def test_a_graph_takes_any_number_of_rows_and_each_layers_own_text(random_model,
 
 
 def test_equal_architectures_share_a_graph(random_model):
-    """A graph holds no weights: another model of the same shape has the same file."""
+    """A graph holds no weights: another model of the same shape has the same file, and needs no tracing."""
     one = next(part for part in graphs.parts(random_model) if part.name == "text")
     before = graphs.exported(one)
     with torch.no_grad():
         weight = next(p for p in one.module.parameters() if p.ndim > 1)
         kept = weight.clone()
         weight.mul_(2)
-        after = graphs.exported(one)
+        after, again = graphs.exported(one), graphs.reweighed(before, one)
         weight.copy_(kept)
-    assert before.data == after.data
+    assert before.data == after.data == again.data
+    assert all(np.array_equal(a, b) for a, b in zip(after.weights, again.weights, strict=True))
+    assert graphs.reweighed(before, next(p for p in graphs.parts(random_model) if p.name == "memory")) is None
     assert any(not np.array_equal(a, b) for a, b in zip(before.weights, after.weights))
 
 

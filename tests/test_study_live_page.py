@@ -1,7 +1,6 @@
 """The live page in a real browser: the same pictures as the library, the same scores, usable by all, and what it says."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np

@@ -30,6 +30,7 @@ class Writer:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.sizes = folder, dict[str, int]()
+        self.graphs = dict[str, graphs.Graph]()  # of the models before, by part
 
     def put(self, stem: str, ending: str, data: bytes) -> str:
         """Write a file; returns its name."""
@@ -47,7 +48,9 @@ class Writer:
 
     def part(self, part: graphs.Part) -> dict[str, Any]:
         """Export a part."""
-        graph = graphs.exported(part)
+        before = self.graphs.get(part.name)
+        graph = (before and graphs.reweighed(before, part)) or graphs.exported(part)
+        self.graphs[part.name] = graph
         name = self.put(part.name, "onnx", graph.data)
         told = self.weights(part.name, graph.weights, BITS[part.name])
         return told | {"graph": name, "bytes": told["bytes"] + len(graph.data)}

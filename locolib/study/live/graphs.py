@@ -6,7 +6,7 @@ reader does to the text of a layer is done before the graph is called, and none 
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +24,7 @@ from ...models.attention import project
 
 OPSET = 18
 WEIGHTS = "weights"  # what a graph calls the file of its weights
+FEWEST = 8  # numbers of a constant that lies outside: a graph's shapes are told by smaller ones, which must stay in it
 PARTS = ("text", "memory", "unet", "decoder")  # of a model
 SCORER_PARTS = ("look", "read")  # of a scorer
 
@@ -49,9 +50,16 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """A graph whose float32 weights lie outside: `data` is the ONNX file, `weights` are their values in order."""
+    """A graph whose float32 weights lie outside.
+
+    Attributes:
+        data: the ONNX file.
+        sources: for each tensor that lies outside, in order, the module's weight that it is and whether it is turned round.
+        weights: their values.
+    """
 
     data: bytes
+    sources: tuple[tuple[str, bool], ...]
     weights: tuple[np.ndarray, ...]
 
     @property
@@ -210,6 +218,42 @@ def optional(name: str) -> Any:
         ) from None
 
 
+def reweighed(graph: Graph, part: Part) -> Graph | None:
+    """The graph of another model's same part with this one's weights; None where it is not the same, or its weights were not found.
+
+    Tracing a UNet takes half a minute, and graphs of one architecture are equal.
+    """
+    own, weights = _own(part.module), []
+    left = {value.size for name, value in own.items() if name not in {s for s, _ in graph.sources}}
+    for (source, turned), before in zip(graph.sources, graph.weights):
+        value = own.get(source, before)
+        value = value.T if turned else value
+        # a constant as large as a weight that the graph does not have may be that weight in another form
+        if value.shape != before.shape or (not source and before.size in left):
+            return None
+        weights.append(value)
+    return Graph(data=graph.data, sources=graph.sources, weights=tuple(weights))
+
+
+def _own(module: nn.Module) -> dict[str, np.ndarray]:
+    """A module's float32 weights by name."""
+    state = module.state_dict().items()
+    return {name: value.numpy() for name, value in state if value.dtype == torch.float32}
+
+
+def _source(name: str, weight: np.ndarray, own: Mapping[str, np.ndarray]) -> tuple[str, bool]:
+    """The weight that a tensor of the graph is, and whether tracing turned it round; "" for a constant."""
+    if name in own:
+        return name, False
+    shape = weight.shape[::-1]
+    found = (
+        other
+        for other, value in own.items()
+        if weight.ndim == 2 and value.shape == shape and np.array_equal(value.T, weight)
+    )
+    return next(((other, True) for other in found), ("", False))
+
+
 @torch.no_grad()
 def exported(part: Part) -> Graph:
     """A part as a graph whose weights lie outside.
@@ -233,7 +277,7 @@ def exported(part: Part) -> Graph:
             dynamic_shapes=shapes if part.rows else None,
         )
     assert program is not None
-    return _split(program.model_proto)
+    return _split(program.model_proto, _own(part.module))
 
 
 def _shapes(value: Any, name: str, free: dict[int, Any]) -> Any:
@@ -243,14 +287,16 @@ def _shapes(value: Any, name: str, free: dict[int, Any]) -> Any:
     return None if name == "time" else free
 
 
-def _split(proto: Any) -> Graph:
-    """A model's file without its float32 weights and without what tracing wrote into it, and those weights."""
-    weights, at = [], 0
+def _split(proto: Any, own: Mapping[str, np.ndarray]) -> Graph:
+    """A model's file without its float32 weights (its `own`, and large constants) and without what tracing wrote into it, and those weights."""
+    sources, weights, at = [], [], 0
     for tensor in proto.graph.initializer:
-        if tensor.data_type != 1 or not tensor.raw_data:  # 1 is FLOAT
-            continue
         data = bytes(tensor.raw_data)
+        few = len(data) < 4 * (1 if tensor.name in own else FEWEST)
+        if tensor.data_type != 1 or few:  # 1 is FLOAT
+            continue
         weights.append(np.frombuffer(data, "<f4").reshape(tuple(tensor.dims)))
+        sources.append(_source(tensor.name, weights[-1], own))
         tensor.ClearField("raw_data")
         tensor.data_location = 1  # EXTERNAL
         for key, value in (("location", WEIGHTS), ("offset", at), ("length", len(data))):
@@ -260,8 +306,8 @@ def _split(proto: Any) -> Graph:
     for thing in (proto, proto.graph, *proto.graph.node, *proto.graph.initializer):
         for field in ("doc_string", "metadata_props"):
             thing.ClearField(field)
-    for field in ("producer_name", "producer_version", "graph"):
-        if field != "graph":
-            proto.ClearField(field)
+    for field in ("producer_name", "producer_version"):
+        proto.ClearField(field)
     proto.graph.ClearField("value_info")
-    return Graph(data=proto.SerializeToString(deterministic=True), weights=tuple(weights))
+    data = proto.SerializeToString(deterministic=True)
+    return Graph(data=data, sources=tuple(sources), weights=tuple(weights))

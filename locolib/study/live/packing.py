@@ -11,6 +11,7 @@ import numpy as np
 BLOCK = 64  # numbers that share a scale
 FEW = 2048  # tensors below this size, biases and norms mostly, keep 16 bits
 HALF, BYTE = 0, 1  # kinds
+LARGEST = 65504.0  # of float16
 
 
 def kind_of(array: np.ndarray, bits: int) -> int:
@@ -19,11 +20,11 @@ def kind_of(array: np.ndarray, bits: int) -> int:
 
 
 def packed(array: np.ndarray, kind: int) -> bytes:
-    """A float32 tensor as bytes, of even length.
+    """A float32 tensor as bytes, of even length; what is beyond float16, such as a mask's minus infinity, becomes its largest number.
 
     `HALF` is float16.  `BYTE` is a float16 scale for each `BLOCK` numbers, then the numbers as int8.
     """
-    flat = np.ascontiguousarray(array, dtype="<f4").ravel()
+    flat = np.ascontiguousarray(array, dtype="<f4").ravel().clip(-LARGEST, LARGEST)
     if kind == HALF:
         return flat.astype("<f2").tobytes()
     blocks = np.pad(flat, (0, -len(flat) % BLOCK)).reshape(-1, BLOCK)

@@ -154,13 +154,13 @@ export class Live {
     this.box.setAttribute("aria-busy", "true");
     try {
       for (const some of [[rows.clean], Object.values(rows)]) await this.drawer.draw(wish, state, some, told, !still);
+      if (mine()) this.#show(rows, true);
     } catch (error) {
       if (mine()) this.status.textContent = error.message;
     }
     if (!mine()) return;
     this.loaded();
     this.box.setAttribute("aria-busy", "false");
-    this.#show(rows, true);
   }
 
   /** Show what is known of the rows. */

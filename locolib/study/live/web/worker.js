@@ -41,6 +41,25 @@ async function opened(asked) {
   return engines.get(asked.model);
 }
 
+/** Draw rows together; each picture is posted with its scores, each step with the picture expected at that moment. */
+async function draw(asked) {
+  const { id, rows, settings, texts, preview = true } = asked, engine = await opened(asked);
+  const after = async (step, clean) => {
+    if (preview && step < settings.steps) {
+      postMessage({ id, kind: "step", step, pictures: engine.pictures(await engine.decode(clean)) });
+    }
+    await breath();
+    return !stopped.has(id);
+  };
+  const latents = stopped.has(id) ? null : await engine.denoise(rows, settings, after);
+  if (latents) {
+    const levels = await engine.decode(latents), scores = await engine.scores(levels, texts);
+    engine.pictures(levels).forEach((picture, number) =>
+      postMessage({ id, kind: "picture", number, picture, scores: scores[number] }));
+  }
+  postMessage({ id, kind: stopped.delete(id) ? "stopped" : "done" });
+}
+
 async function open(asked) {
   await opened(asked);
   postMessage({ id: asked.id, kind: "done" });
