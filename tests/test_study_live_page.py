@@ -1,5 +1,6 @@
 """The live page in a real browser: the same pictures as the library, the same scores, usable by all, and what it says."""
 
+import json
 import re
 from pathlib import Path
 
@@ -49,7 +50,11 @@ def page_of(document: str, theme: str) -> str:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory) -> Path:
-    """The bundled models' export: half a minute and more."""
+    """The bundled models' export: that of `make live`, where it is of these weights and this code, else a new one (minutes)."""
+    there = BOOK.parent / "build" / "live"
+    manifest = there / export.MANIFEST
+    if manifest.exists() and json.loads(manifest.read_text())["key"] == export.key(export.MODELS):
+        return there
     folder = tmp_path_factory.mktemp("live") / "models"
     export.made(folder)
     return folder

@@ -101,8 +101,9 @@ def test_shares_are_the_librarys(script):
     asked = f"share(effect({clean}, {altered}, 'style'), effect({clean}, {full}, 'style'))"
     assert script("scores.js", asked) == pytest.approx(scores.shares(effects)[0])
     assert script("scores.js", "effect(40, 70, 'fact')") == 30 and script("scores.js", "share(1, 0)") is None
-    one, two = np.random.default_rng(1).normal(size=(2, 8))
-    expected = float(scores.clip_score(one, two))
+    one, two = np.array([0.6, 0.8]), np.array([1.0, 0.0])
+    expected = float(scores.clip_score(one[None], two[None])[0])
+    assert script("scores.js", "clipScore([1, 0], [-1, 0])") == 0
     assert script("scores.js", "clipScore(given[0], given[1])", [one.tolist(), two.tolist()]) == pytest.approx(expected)
 
 
