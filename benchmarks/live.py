@@ -44,7 +44,9 @@ def site(folder: Path, exported: Path) -> None:
         raise UserError(f"There is no export in {exported}; run `make live` first.")
     text = (BOOK / "live.md").read_text(encoding="utf-8")
     block = re.search(r"<link[^>]*live\.css.*?</script>", text, flags=re.S)[0]
-    (folder / "live.html").write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Live</title><body>{block}')
+    (folder / "live.html").write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Live</title><body>{block}'
+    )
 
 
 def drawn(page) -> None:
@@ -75,12 +77,16 @@ def measure(page, pictures: int) -> dict[str, float]:
         caption = page.locator(".altered figcaption", has_text=re.compile(r"altered: score"))
         before = page.locator(".altered canvas")
         page.evaluate("document.querySelector('.altered figcaption span').textContent = ''")
-        each.append(timed(page, layer.nth(i).click, lambda: (caption.wait_for(), before.wait_for())))
+        each.append(
+            timed(page, layer.nth(i).click, lambda: (caption.wait_for(), before.wait_for()))
+        )
     found["each picture after it, median"] = statistics.median(each)
     found["each picture after it, longest"] = max(each)
     said = page.locator(".sweeping .said", has_text="The best window")
     found["whole sweep: 17 pictures"] = timed(
-        page, page.get_by_role("button", name="Run LocoGen").click, lambda: said.wait_for(timeout=120_000)
+        page,
+        page.get_by_role("button", name="Run LocoGen").click,
+        lambda: said.wait_for(timeout=120_000),
     )
     return found
 
@@ -110,7 +116,9 @@ def main() -> None:
             print(f"before touching: {Quiet.sent / 1e6:.2f} MB")
             for what, seconds in measure(page, asked.pictures).items():
                 print(f"{what}: {seconds:.2f} s")
-            print(f"loaded in all: {Quiet.sent / 1e6:.1f} MB, of which the runtime {manifest['runtime']['bytes'] / 1e6:.1f} MB")
+            print(
+                f"loaded in all: {Quiet.sent / 1e6:.1f} MB, of which the runtime {manifest['runtime']['bytes'] / 1e6:.1f} MB"
+            )
             browser.close()
     print(f"export of all models: {manifest['bytes'] / 1e6:.1f} MB")
 

@@ -33,9 +33,7 @@ def feeds_of(part: graphs.Part) -> dict[str, np.ndarray]:
     """A part's own example as onnxruntime takes it; latents are noise, not zeros."""
     flat = [v for value in part.inputs for v in (value if isinstance(value, list) else [value])]
     drawn = [
-        torch.randn(v.shape, generator=torch.Generator().manual_seed(i))
-        if name == "latents"
-        else v
+        torch.randn(v.shape, generator=torch.Generator().manual_seed(i)) if name == "latents" else v
         for i, (v, name) in enumerate(zip(flat, part.names))
     ]
     return dict(zip(part.names, (v.numpy() for v in drawn)))
@@ -85,7 +83,9 @@ def test_the_scorers_graphs_agree_with_it(name, tmp_path):
         return
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     levels = images.transpose(0, 3, 1, 2).astype("f4")
-    assert np.abs(answer(graph, {"levels": levels}, tmp_path)[0] - scorer.images(images)).max() < 1e-3
+    assert (
+        np.abs(answer(graph, {"levels": levels}, tmp_path)[0] - scorer.images(images)).max() < 1e-3
+    )
 
 
 def test_a_graph_takes_any_number_of_rows_and_each_layers_own_text(random_model, tmp_path):
@@ -115,7 +115,10 @@ def test_equal_architectures_share_a_graph(random_model):
         weight.copy_(kept)
     assert before.data == after.data == again.data
     assert all(np.array_equal(a, b) for a, b in zip(after.weights, again.weights, strict=True))
-    assert graphs.reweighed(before, next(p for p in graphs.parts(random_model) if p.name == "memory")) is None
+    assert (
+        graphs.reweighed(before, next(p for p in graphs.parts(random_model) if p.name == "memory"))
+        is None
+    )
     assert any(not np.array_equal(a, b) for a, b in zip(before.weights, after.weights))
 
 
@@ -135,13 +138,19 @@ def test_what_is_packed_is_unpacked(count, kind):
 
 def test_more_bits_are_nearer():
     array = np.random.default_rng(0).normal(size=8192).astype("f4")
-    errors = [np.abs(packing.unpacked(packing.packed(array, kind), 8192, kind) - array).mean() for kind in (packing.BYTE, packing.HALF)]
+    errors = [
+        np.abs(packing.unpacked(packing.packed(array, kind), 8192, kind) - array).mean()
+        for kind in (packing.BYTE, packing.HALF)
+    ]
     assert errors[1] < errors[0] / 10
 
 
 def test_zeros_and_tiny_numbers_are_no_nan():
     array = np.concatenate([np.zeros(64), np.full(64, 1e-9)]).astype("f4")
-    assert np.abs(packing.unpacked(packing.packed(array, packing.BYTE), 128, packing.BYTE)).max() <= 1e-9
+    assert (
+        np.abs(packing.unpacked(packing.packed(array, packing.BYTE), 128, packing.BYTE)).max()
+        <= 1e-9
+    )
 
 
 def test_few_numbers_keep_sixteen_bits():
@@ -212,7 +221,10 @@ def test_the_export_fits_and_is_made_once(tmp_path):
     assert made["bytes"] <= 20e6 and set(made["models"]) == set(export.MODELS)
     one, two = (told["parts"] for told in made["models"].values())
     assert one["decoder"]["weights"] == two["decoder"]["weights"] and one["text"] == two["text"]
-    assert one["unet"]["graph"] == two["unet"]["graph"] and one["unet"]["weights"] != two["unet"]["weights"]
+    assert (
+        one["unet"]["graph"] == two["unet"]["graph"]
+        and one["unet"]["weights"] != two["unet"]["weights"]
+    )
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert export.made(tmp_path) == json.loads((tmp_path / export.MANIFEST).read_text())
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before

@@ -37,14 +37,16 @@ def block(document: str) -> str:
 
 def page_of(document: str, theme: str) -> str:
     """That place on a page of its own, in the theme's colours."""
-    dark = "background:#14181e;color:#ced6dd" if theme == "dark" else "background:#fff;color:#1a1a1a"
+    dark = (
+        "background:#14181e;color:#ced6dd" if theme == "dark" else "background:#fff;color:#1a1a1a"
+    )
     base = "#14181e" if theme == "dark" else "#fff"
     ink = "#ced6dd" if theme == "dark" else "#1a1a1a"
     surface = "#29313d" if theme == "dark" else "#f5f5f5"
     return (
         f'<!doctype html><html lang="en" data-theme="{theme}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Live</title><style>:root{{--pst-color-text-base:{ink};--pst-color-background:{base};--pst-color-surface:{surface}}}"
-        f'body{{font-family:sans-serif;margin:16px;{dark}}} a{{color:inherit}}</style><body><main><h1>Ask it yourself</h1>{block(document)}</main>'
+        f"body{{font-family:sans-serif;margin:16px;{dark}}} a{{color:inherit}}</style><body><main><h1>Ask it yourself</h1>{block(document)}</main>"
     )
 
 
@@ -80,7 +82,14 @@ def opened(browser, address):
         page = browser.new_context(viewport={"width": width, "height": 900}, **options).new_page()
         page.wrong = []
         page.on("pageerror", lambda error: page.wrong.append(str(error)))
-        page.on("request", lambda asked: page.wrong.append(asked.url) if not asked.url.startswith((address, "blob:")) else None)
+        page.on(
+            "request",
+            lambda asked: (
+                page.wrong.append(asked.url)
+                if not asked.url.startswith((address, "blob:"))
+                else None
+            ),
+        )
         page.goto(f"{address}/{name}")
         page.locator(".loco-live[data-ready=true]").wait_for(state="attached")
         return page
@@ -96,7 +105,17 @@ FACT = next(prompt for prompt in read("fact") if prompt.original == "british mon
 
 def alterations() -> list[tuple[str, tuple[int, ...], int]]:
     """Which prompt, which layers altered, which seed: clean pictures, windows, single layers, all."""
-    plan = [(STYLE, ()), (STYLE, (8, 9)), (STYLE, (3, 4)), (OBJECT, ()), (OBJECT, (6, 7)), (FACT, ()), (FACT, (6, 7)), (PLACE, (10, 11, 12)), (STYLE, tuple(range(16)))]
+    plan = [
+        (STYLE, ()),
+        (STYLE, (8, 9)),
+        (STYLE, (3, 4)),
+        (OBJECT, ()),
+        (OBJECT, (6, 7)),
+        (FACT, ()),
+        (FACT, (6, 7)),
+        (PLACE, (10, 11, 12)),
+        (STYLE, tuple(range(16))),
+    ]
     return [(prompt, layers, 1000 + 1000 * i) for i, (prompt, layers) in enumerate(plan)]
 
 
@@ -118,16 +137,26 @@ def test_the_browser_draws_what_the_library_draws(opened, name):
     settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
     plan = alterations()
     rows = [
-        Row(prompt=p.original, seed=seed, changes=(Altered(layers=layers, prompt=p.target),) if layers else ())
+        Row(
+            prompt=p.original,
+            seed=seed,
+            changes=(Altered(layers=layers, prompt=p.target),) if layers else (),
+        )
         for p, layers, seed in plan
     ]
     asked = [
-        {"prompt": p.original, "seed": seed} | ({"layers": layers, "target": p.target} if layers else {})
+        {"prompt": p.original, "seed": seed}
+        | ({"layers": layers, "target": p.target} if layers else {})
         for p, layers, seed in plan
     ]
     texts = [text for p in (STYLE, OBJECT, FACT, PLACE) for text in (p.original, p.target)]
     page = opened("live-light.html")
-    given = {"model": name, "rows": asked, "texts": texts, "settings": {"steps": settings.steps, "guidance": settings.guidance}}
+    given = {
+        "model": name,
+        "rows": asked,
+        "texts": texts,
+        "settings": {"steps": settings.steps, "guidance": settings.guidance},
+    }
     compare(generate(model, rows, settings, quiet=True), page.evaluate(DRAW, given), texts)
     assert page.wrong == []
 
@@ -137,12 +166,22 @@ def test_the_browser_draws_what_the_library_draws(opened, name):
 def test_an_edited_picture_is_the_librarys(opened, scale):
     model = models.load("planted-sd-v1-5", device="cpu", dtype="float32")
     change = changes.change(model, "style", "van gogh")
-    scaled = made_edit(model, "scaled", {path: scale * delta for path, delta in change.edit.deltas.items()}, seconds=0)
+    scaled = made_edit(
+        model,
+        "scaled",
+        {path: scale * delta for path, delta in change.edit.deltas.items()},
+        seconds=0,
+    )
     settings = Settings(steps=10, guidance=3.0)
     with applied(model, scaled) as edited:
         images = generate(edited, [Row(prompt=STYLE.original, seed=5)], settings, quiet=True)
     row = {"prompt": STYLE.original, "seed": 5, "edit": {"name": "van gogh", "scale": scale}}
-    given = {"model": model.name, "rows": [row], "texts": [STYLE.original, STYLE.target], "settings": {"steps": 10, "guidance": 3}}
+    given = {
+        "model": model.name,
+        "rows": [row],
+        "texts": [STYLE.original, STYLE.target],
+        "settings": {"steps": 10, "guidance": 3},
+    }
     page = opened("live-light.html")
     compare(images, page.evaluate(DRAW, given), given["texts"])
 
@@ -150,8 +189,15 @@ def test_an_edited_picture_is_the_librarys(opened, scale):
 @pytest.mark.slow
 def test_guidance_of_one_has_no_second_branch(opened):
     model = models.load("planted-sd-v1-5", device="cpu", dtype="float32")
-    images = generate(model, [Row(prompt="a cat", seed=3)], Settings(steps=5, guidance=1.0), quiet=True)
-    given = {"model": model.name, "rows": [{"prompt": "a cat", "seed": 3}], "texts": ["a cat", "a dog"], "settings": {"steps": 5, "guidance": 1}}
+    images = generate(
+        model, [Row(prompt="a cat", seed=3)], Settings(steps=5, guidance=1.0), quiet=True
+    )
+    given = {
+        "model": model.name,
+        "rows": [{"prompt": "a cat", "seed": 3}],
+        "texts": ["a cat", "a dog"],
+        "settings": {"steps": 5, "guidance": 1},
+    }
     compare(images, opened("live-light.html").evaluate(DRAW, given), given["texts"])
 
 
@@ -205,9 +251,16 @@ def test_the_sweep_finds_what_was_planted_and_answers_the_bet(opened):
     page.get_by_role("button", name="Run LocoGen").click()
     page.locator(".sweeping .said", has_text="The best window").wait_for(timeout=120_000)
     said = page.locator(".sweeping .said").inner_text()
-    assert "The best window is layers 8-9" in said and "Your bet, layers 3-4" in said and "elsewhere" in said
+    assert (
+        "The best window is layers 8-9" in said
+        and "Your bet, layers 3-4" in said
+        and "elsewhere" in said
+    )
     assert "We planted style in layers 8-9" in said
-    assert page.locator(".sweeping .point").count() == 15 and page.locator(".thumb:visible").count() == 17
+    assert (
+        page.locator(".sweeping .point").count() == 15
+        and page.locator(".thumb:visible").count() == 17
+    )
     assert page.wrong == []
 
 
@@ -237,8 +290,10 @@ def test_an_edit_has_a_slider(opened):
     page.locator(".edited.drawn").wait_for(timeout=60_000)
     drawn(page)
     before = page.locator(".edited canvas").evaluate("(c) => c.toDataURL()")
-    page.get_by_label("Strength").fill("-1")
-    page.locator(".edited figcaption", has_text=re.compile(r"strength -1: score")).wait_for(timeout=60_000)
+    page.get_by_role("slider", name="Strength").fill("-1")
+    page.locator(".edited figcaption", has_text=re.compile(r"strength -1: score")).wait_for(
+        timeout=60_000
+    )
     assert page.locator(".edited canvas").evaluate("(c) => c.toDataURL()") != before
     assert "edit=van+gogh" in page.url and "scale=-1" in page.url
 

@@ -51,9 +51,17 @@ TEXTS = [
 def test_tokens_are_those_of_the_models_tokenizer(script):
     told = json.loads((TOKENIZER / "tokenizer.json").read_text())
     own = CLIPTokenizer.from_pretrained(TOKENIZER)
-    texts = [*TEXTS, *(one["original"] for one in choices.ready()), *(one["spoken"] for one in choices.subjects())]
+    texts = [
+        *TEXTS,
+        *(one["original"] for one in choices.ready()),
+        *(one["spoken"] for one in choices.subjects()),
+    ]
     expected = own(texts, padding="max_length", max_length=77, truncation=True).input_ids
-    found = script("tokenizer.js", "given.texts.map((text) => new Tokenizer(given.told).encode(text))", {"told": told, "texts": texts})
+    found = script(
+        "tokenizer.js",
+        "given.texts.map((text) => new Tokenizer(given.told).encode(text))",
+        {"told": told, "texts": texts},
+    )
     for text, one, other in zip(texts, found, expected, strict=True):
         assert one == other, text
 
@@ -81,7 +89,11 @@ def test_the_sampler_is_ddim(script, name, steps):
     theirs = torch.from_numpy(latents)
     for step, t, eps in zip(plan, ddim.timesteps, predicted):
         asked = {"x": ours, "p": eps.tolist(), "step": step, "kind": saved["prediction_type"]}
-        told = script("sampler.js", "(({ latents, clean }) => [[...latents], [...clean]])(stepped(given.x, given.p, given.step, given.kind))", asked)
+        told = script(
+            "sampler.js",
+            "(({ latents, clean }) => [[...latents], [...clean]])(stepped(given.x, given.p, given.step, given.kind))",
+            asked,
+        )
         made = ddim.step(torch.from_numpy(eps), t, theirs)
         theirs, ours = made.prev_sample, told[0]
         assert np.allclose(told[1], made.pred_original_sample.numpy(), rtol=1e-3, atol=1e-3)
@@ -100,19 +112,30 @@ def test_shares_are_the_librarys(script):
     effects = scores.Effects(windows=np.array([[clean - altered]]), full=np.array([clean - full]))
     asked = f"share(effect({clean}, {altered}, 'style'), effect({clean}, {full}, 'style'))"
     assert script("scores.js", asked) == pytest.approx(scores.shares(effects)[0])
-    assert script("scores.js", "effect(40, 70, 'fact')") == 30 and script("scores.js", "share(1, 0)") is None
+    assert (
+        script("scores.js", "effect(40, 70, 'fact')") == 30
+        and script("scores.js", "share(1, 0)") is None
+    )
     one, two = np.array([0.6, 0.8]), np.array([1.0, 0.0])
     expected = float(scores.clip_score(one[None], two[None])[0])
     assert script("scores.js", "clipScore([1, 0], [-1, 0])") == 0
-    assert script("scores.js", "clipScore(given[0], given[1])", [one.tolist(), two.tolist()]) == pytest.approx(expected)
+    assert script(
+        "scores.js", "clipScore(given[0], given[1])", [one.tolist(), two.tolist()]
+    ) == pytest.approx(expected)
 
 
 def test_windows_and_labels_are_the_librarys(script):
     assert script("scores.js", "windows(16, 2)") == [list(window) for window in windows(16, 2)]
     for layers in ([8, 9], [3], [3, 8, 9], [0, 2, 4]):
-        assert script("scores.js", f"label({layers})").replace(" ", "") == label(tuple(layers)).replace(" ", "")
+        assert script("scores.js", f"label({layers})").replace(" ", "") == label(
+            tuple(layers)
+        ).replace(" ", "")
         assert script("scores.js", "labelled(label(given), 16)", layers) == layers
-    assert script("scores.js", "[labelled('16', 16), labelled('x', 16), labelled('none', 16)]") == [None, None, []]
+    assert script("scores.js", "[labelled('16', 16), labelled('x', 16), labelled('none', 16)]") == [
+        None,
+        None,
+        [],
+    ]
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -120,7 +143,11 @@ def test_weights_are_unpacked_as_python_does(script, bits):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(0, 0.1, size).astype("f4") for size in (3, 2049, 5, 4096)]
     data, kinds = packing.file(arrays, bits)
-    found = script("weights.js", "[...unpacked(Uint8Array.from(given.data).buffer, given.kinds)]", {"data": list(data), "kinds": kinds})
+    found = script(
+        "weights.js",
+        "[...unpacked(Uint8Array.from(given.data).buffer, given.kinds)]",
+        {"data": list(data), "kinds": kinds},
+    )
     assert np.allclose(found, np.concatenate(packing.read(data, kinds)), rtol=1e-6, atol=1e-9)
 
 
@@ -128,13 +155,24 @@ def test_an_edit_is_a_change_of_the_projection(script):
     """K + scale * states @ delta', head by head, is K of the edited matrix."""
     rng = np.random.default_rng(0)
     heads, tokens, d, width = 2, 5, 3, 4
-    states, weight, delta = rng.normal(size=(tokens, width)), rng.normal(size=(heads * d, width)), rng.normal(size=(heads * d, width))
+    states, weight, delta = (
+        rng.normal(size=(tokens, width)),
+        rng.normal(size=(heads * d, width)),
+        rng.normal(size=(heads * d, width)),
+    )
 
     def split(matrix):
         return (states @ matrix.T).reshape(tokens, heads, d).transpose(1, 0, 2)
 
-    asked = {"part": split(weight).ravel().tolist(), "states": states.ravel().tolist(), "delta": delta.ravel().tolist(), "shape": {"heads": heads, "tokens": tokens, "width": width}}
-    found = script("memory.js", "[...edited(given.part, given.states, given.delta, -0.5, given.shape)]", asked)
+    asked = {
+        "part": split(weight).ravel().tolist(),
+        "states": states.ravel().tolist(),
+        "delta": delta.ravel().tolist(),
+        "shape": {"heads": heads, "tokens": tokens, "width": width},
+    }
+    found = script(
+        "memory.js", "[...edited(given.part, given.states, given.delta, -0.5, given.shape)]", asked
+    )
     assert np.allclose(found, split(weight - 0.5 * delta).ravel(), atol=1e-5)
     dropped = script("memory.js", "[...dropped(given.part, [0, 4], given.shape)]", asked)
     expected = split(weight).copy()
@@ -148,37 +186,91 @@ def test_an_edit_is_a_change_of_the_projection(script):
 @pytest.mark.parametrize(
     "choice, attribute, prompt, target, kind",
     [
-        (("house", "van gogh", ""), "style", "a house in the style of van gogh", "a painting of a house", "style"),
+        (
+            ("house", "van gogh", ""),
+            "style",
+            "a house in the style of van gogh",
+            "a painting of a house",
+            "style",
+        ),
         (("cat", "", "beach"), "place", "a cat in a beach", "a cat", "place"),
         (("snoopy", "", ""), "object", "snoopy", "a dog", "object"),
-        (("british monarch", "painting", ""), "object", "a painting of the british monarch", "a painting of prince charles", "fact"),
-        (("dog", "monet", "city"), "object", "a dog in a city in the style of monet", "a cat in a city in the style of monet", "object"),
+        (
+            ("british monarch", "painting", ""),
+            "object",
+            "a painting of the british monarch",
+            "a painting of prince charles",
+            "fact",
+        ),
+        (
+            ("dog", "monet", "city"),
+            "object",
+            "a dog in a city in the style of monet",
+            "a cat in a city in the style of monet",
+            "object",
+        ),
     ],
     ids=lambda value: str(value)[:20],
 )
 def test_menus_make_the_papers_prompts(script, choice, attribute, prompt, target, kind):
-    given = {"world": choices.offered(), "choice": dict(zip(("subject", "manner", "place"), choice))}
+    given = {
+        "world": choices.offered(),
+        "choice": dict(zip(("subject", "manner", "place"), choice)),
+    }
     assert script("words.js", "worded(given.choice, given.world)", given) == prompt
-    assert script("words.js", f"aimed(given.choice, '{attribute}', given.world)", given) == {"attribute": kind, "target": target}
+    assert script("words.js", f"aimed(given.choice, '{attribute}', given.world)", given) == {
+        "attribute": kind,
+        "target": target,
+    }
 
 
 def test_unknown_words_are_named(script):
     given = {"world": choices.offered()}
-    assert script("words.js", "unknown('a Photorealistic house, r2d2 by Rembrandt', given.world)", given) == ["photorealistic", "rembrandt"]
+    assert script(
+        "words.js", "unknown('a Photorealistic house, r2d2 by Rembrandt', given.world)", given
+    ) == ["photorealistic", "rembrandt"]
 
 
 MANIFEST = {
     "seed": 1000,
     "world": {"ready": [{"original": "a", "target": "b"}]},
     "models": {
-        name: {"guidance": 3, "steps": 10, "layers": [0] * 16, "edits": {"monet": {}}, "neurons": {"monet": []}} for name in ("one", "two")
+        name: {
+            "guidance": 3,
+            "steps": 10,
+            "layers": [0] * 16,
+            "edits": {"monet": {}},
+            "neurons": {"monet": []},
+        }
+        for name in ("one", "two")
     },
 }
 
 
 def test_an_address_says_the_whole_state(script):
-    given = {"manifest": MANIFEST, "state": {"model": "two", "guidance": 4.5, "steps": 12, "seed": 7, "layers": [3, 8, 9], "edit": "monet", "scale": -0.5, "neurons": "monet", "dropped": 20, "attribute": "place", "prompt": "a & b", "target": "ü #"}}
-    assert script("state.js", "read(written(given.state), given.manifest, initial(given.manifest))", given) == given["state"]
+    given = {
+        "manifest": MANIFEST,
+        "state": {
+            "model": "two",
+            "guidance": 4.5,
+            "steps": 12,
+            "seed": 7,
+            "layers": [3, 8, 9],
+            "edit": "monet",
+            "scale": -0.5,
+            "neurons": "monet",
+            "dropped": 20,
+            "attribute": "place",
+            "prompt": "a & b",
+            "target": "ü #",
+        },
+    }
+    assert (
+        script(
+            "state.js", "read(written(given.state), given.manifest, initial(given.manifest))", given
+        )
+        == given["state"]
+    )
 
 
 def test_an_address_that_says_nonsense_is_passed_over(script):

@@ -7,13 +7,14 @@ import numpy as np
 
 from ...drawing.layers import sites
 from ...drawing.sampling import Settings
+from ...drawing.text import Tokens
 from ...experiments import neurons
 from ...experiments.editing import Edit, kept, sparing
 from ...experiments.locogen import SEED
 from ...models import Model
 from ...prompts import about, read, read_styled
 
-TOKENS = "onward"  # as `locolib edit` has it
+TOKENS: Tokens = "onward"  # as `locolib edit` has it
 VALUES = {"style": None, "object": ("snoopy", "nemo", "r2d2", "cat")}  # None: all of them
 
 
