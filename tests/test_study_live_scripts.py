@@ -124,6 +124,10 @@ def test_shares_are_the_librarys(script):
     ) == pytest.approx(expected)
 
 
+def test_a_number_is_said_without_a_negative_zero(script):
+    assert script("scores.js", "[said(-0.001), said(0.986), said(-0.12)]") == ["0.00", "0.99", "-0.12"]
+
+
 def test_windows_and_labels_are_the_librarys(script):
     assert script("scores.js", "windows(16, 2)") == [list(window) for window in windows(16, 2)]
     for layers in ([8, 9], [3], [3, 8, 9], [0, 2, 4]):

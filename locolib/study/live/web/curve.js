@@ -1,6 +1,7 @@
 // The curve of a sweep, drawn as it grows.
 
 import { svg } from "./dom.js";
+import { said } from "./scores.js";
 
 const WIDTH = 640, HEIGHT = 200, LEFT = 34, BOTTOM = 26, TOP = 10, RIGHT = 10;
 
@@ -47,7 +48,7 @@ export class Curve {
       add("circle", { class: "point", cx: this.#x(i), cy: y(value), r: 4 });
     });
     if (path) add("path", { class: "line", d: path });
-    const told = this.shares.map((value, i) => (typeof value === "number" ? `from layer ${i}: ${value.toFixed(2)}` : "")).filter(Boolean);
+    const told = this.shares.map((value, i) => (typeof value === "number" ? `from layer ${i}: ${said(value)}` : "")).filter(Boolean);
     this.box.setAttribute("aria-label", `Share by the window's first layer, windows of ${this.m}. ${told.join("; ") || "Nothing drawn yet"}`);
   }
 }

@@ -3,7 +3,7 @@
 import { Asking } from "./asking.js";
 import { Drawer, rowOf, Wish } from "./drawer.js";
 import { el, field, menu, Picture } from "./dom.js";
-import { label, windows } from "./scores.js";
+import { label, said, windows } from "./scores.js";
 import { initial, read, scored, written } from "./state.js";
 import { Sweeping } from "./sweeping.js";
 import { bars, Switches } from "./switches.js";
@@ -177,7 +177,7 @@ export class Live {
     const kind = state.attribute === "fact" ? "with the target" : "with the prompt";
     this.status.textContent = !state.layers.length ? `Scores say how well a picture goes ${kind}. Switch layers on: they will read the target prompt.`
       : value === undefined ? "" : value === null ? "Altering all layers changes no score here."
-        : `${where}: ${value.toFixed(2)} of what altering all layers does to the score ${kind}.`;
+        : `${where}: ${said(value)} of what altering all layers does to the score ${kind}.`;
     this.box.dataset.share = value ?? "";
   }
 

@@ -17,6 +17,12 @@ export function share(effectOfWindow, effectOfAll) {
   return effectOfAll === 0 ? null : effectOfWindow / effectOfAll;
 }
 
+/** A number in words, with two digits and never "-0.00". */
+export function said(number, digits = 2) {
+  const text = number.toFixed(digits);
+  return /^-0\.?0*$/.test(text) ? text.slice(1) : text;
+}
+
 /** Windows of m adjacent layers. */
 export function windows(layers, m) {
   return Array.from({ length: layers - m + 1 }, (_, i) => Array.from({ length: m }, (_, j) => i + j));

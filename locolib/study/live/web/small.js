@@ -2,7 +2,7 @@
 
 import { Drawer, rowOf, Wish } from "./drawer.js";
 import { el, field, Picture } from "./dom.js";
-import { label, windows } from "./scores.js";
+import { label, said, windows } from "./scores.js";
 import { initial } from "./state.js";
 
 export class Small {
@@ -53,6 +53,6 @@ export class Small {
     const told = { loading: (loaded, total) => { this.progress.value = loaded / total; }, drawn: show };
     await drawer.draw(wish, state, [...rows, rowOf(state, this.all)], told, false, 1);
     const value = wish.stopped ? undefined : drawer.share(state, layers, this.all);
-    if (typeof value === "number") this.said.textContent = `Layers ${name}: ${value.toFixed(2)} of what altering all layers does.`;
+    if (typeof value === "number") this.said.textContent = `Layers ${name}: ${said(value)} of what altering all layers does.`;
   }
 }

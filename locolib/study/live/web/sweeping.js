@@ -3,7 +3,7 @@
 import { Curve } from "./curve.js";
 import { el, field, menu, Picture } from "./dom.js";
 import { rowOf, Wish } from "./drawer.js";
-import { label, windows } from "./scores.js";
+import { label, said, windows } from "./scores.js";
 
 export class Sweeping {
   /** `live` gives the state, the drawer and the model's entry; `choose(layers)` sets the switches. */
@@ -93,7 +93,7 @@ export class Sweeping {
         if (!known) return;
         if (button.hidden) made.show(known.picture);
         button.hidden = false;
-        if (i > 1 && typeof share === "number") made.say(`${name}: ${share.toFixed(2)}`);
+        if (i > 1 && typeof share === "number") made.say(`${name}: ${said(share)}`);
       } };
     });
   }
@@ -104,11 +104,11 @@ export class Sweeping {
     const shares = sets.map(of);
     if (shares.includes(null)) return "Altering all layers changes no score here: there is nothing to find.";
     const best = shares.indexOf(Math.max(...shares)), found = label(sets[best]);
-    const parts = [`The best window is layers ${found}: ${shares[best].toFixed(2)} of what all layers do${shares[best] >= 0.8 ? "" : "; that is not enough to control it (0.8)"}.`];
+    const parts = [`The best window is layers ${found}: ${said(shares[best])} of what all layers do${shares[best] >= 0.8 ? "" : "; that is not enough to control it (0.8)"}.`];
     if (bet.length) {
       const overlap = bet.filter((layer) => sets[best].includes(layer)).length;
       const verdict = label(bet) === found ? "the same" : overlap ? "partly the same" : "elsewhere";
-      parts.push(`Your bet, layers ${label(bet)}: ${of(bet).toFixed(2)}; ${verdict}.`);
+      parts.push(`Your bet, layers ${label(bet)}: ${said(of(bet))}; ${verdict}.`);
     }
     const known = told.known[state.attribute];
     if (known) {
