@@ -105,21 +105,26 @@ def test_a_graph_takes_any_number_of_rows_and_each_layers_own_text(random_model,
 
 def test_equal_architectures_share_a_graph(random_model):
     """A graph holds no weights: another model of the same shape has the same file, and needs no tracing."""
-    one = next(part for part in graphs.parts(random_model) if part.name == "text")
+    one = next(part for part in graphs.parts(random_model) if part.name == "memory")
     before = graphs.exported(one)
+    assert before.whole and all(source for source, _ in before.sources)
+    weights = [site.to_v.weight for site in one.module.sites]
     with torch.no_grad():
-        weight = next(p for p in one.module.parameters() if p.ndim > 1)
-        kept = weight.clone()
-        weight.mul_(2)
+        for weight in weights:
+            weight.mul_(2)
         after, again = graphs.exported(one), graphs.reweighed(before, one)
-        weight.copy_(kept)
+        for weight in weights:
+            weight.div_(2)
     assert before.data == after.data == again.data
     assert all(np.array_equal(a, b) for a, b in zip(after.weights, again.weights, strict=True))
-    assert (
-        graphs.reweighed(before, next(p for p in graphs.parts(random_model) if p.name == "memory"))
-        is None
-    )
-    assert any(not np.array_equal(a, b) for a, b in zip(before.weights, after.weights))
+    assert not all(np.array_equal(a, b) for a, b in zip(before.weights, again.weights))
+
+
+def test_a_graph_in_which_equal_weights_were_merged_is_traced_again(random_model):
+    """An untrained text encoder's norms are all alike and become one tensor: another model's would be lost."""
+    text = next(part for part in graphs.parts(random_model) if part.name == "text")
+    graph = graphs.exported(text)
+    assert not graph.whole and graphs.reweighed(graph, text) is None
 
 
 # --- packed weights
@@ -157,7 +162,8 @@ def test_few_numbers_keep_sixteen_bits():
     arrays = [np.ones(3, "f4"), np.ones((64, 64), "f4")]
     data, kinds = packing.file(arrays, 8)
     assert kinds == [(3, packing.HALF), (4096, packing.BYTE)]
-    assert [a.tolist() for a in packing.read(data, kinds)] == [a.ravel().tolist() for a in arrays]
+    for found, array in zip(packing.read(data, kinds), arrays, strict=True):
+        assert np.abs(found - array.ravel()).max() < 1e-3
     assert packing.file(arrays, 16)[1] == [(3, packing.HALF), (4096, packing.HALF)]
 
 

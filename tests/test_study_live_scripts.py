@@ -125,7 +125,11 @@ def test_shares_are_the_librarys(script):
 
 
 def test_a_number_is_said_without_a_negative_zero(script):
-    assert script("scores.js", "[said(-0.001), said(0.986), said(-0.12)]") == ["0.00", "0.99", "-0.12"]
+    assert script("scores.js", "[said(-0.001), said(0.986), said(-0.12)]") == [
+        "0.00",
+        "0.99",
+        "-0.12",
+    ]
 
 
 def test_windows_and_labels_are_the_librarys(script):

@@ -8,7 +8,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from io import StringIO
 from typing import Any
@@ -56,11 +56,13 @@ class Graph:
         data: the ONNX file.
         sources: for each tensor that lies outside, in order, the module's weight that it is and whether it is turned round.
         weights: their values.
+        whole: whether no other weight of the module is in it in another form: folded, or merged with one that is equal.
     """
 
     data: bytes
     sources: tuple[tuple[str, bool], ...]
     weights: tuple[np.ndarray, ...]
+    whole: bool
 
     @property
     def name(self) -> str:
@@ -219,20 +221,16 @@ def optional(name: str) -> Any:
 
 
 def reweighed(graph: Graph, part: Part) -> Graph | None:
-    """The graph of another model's same part with this one's weights; None where it is not the same, or its weights were not found.
+    """The graph of another model's same part with this one's weights; None where it is not the same, or is not `whole`.
 
     Tracing a UNet takes half a minute, and graphs of one architecture are equal.
     """
     own, weights = _own(part.module), []
-    left = {value.size for name, value in own.items() if name not in {s for s, _ in graph.sources}}
     for (source, turned), before in zip(graph.sources, graph.weights):
         value = own.get(source, before)
-        value = value.T if turned else value
-        # a constant as large as a weight that the graph does not have may be that weight in another form
-        if value.shape != before.shape or (not source and before.size in left):
-            return None
-        weights.append(value)
-    return Graph(data=graph.data, sources=graph.sources, weights=tuple(weights))
+        weights.append(value.T if turned else value)
+    same = all(one.shape == other.shape for one, other in zip(weights, graph.weights))
+    return replace(graph, weights=tuple(weights)) if same and graph.whole else None
 
 
 def _own(module: nn.Module) -> dict[str, np.ndarray]:
@@ -242,16 +240,20 @@ def _own(module: nn.Module) -> dict[str, np.ndarray]:
 
 
 def _source(name: str, weight: np.ndarray, own: Mapping[str, np.ndarray]) -> tuple[str, bool]:
-    """The weight that a tensor of the graph is, and whether tracing turned it round; "" for a constant."""
-    if name in own:
+    """The weight that a tensor of the graph is, and whether tracing turned it round; "" for a constant.
+
+    A tensor that was turned round may have kept its name, so that only its numbers tell.
+    """
+    if name in own and np.array_equal(own[name], weight):
         return name, False
-    shape = weight.shape[::-1]
-    found = (
+    turned = (
         other
         for other, value in own.items()
-        if weight.ndim == 2 and value.shape == shape and np.array_equal(value.T, weight)
+        if weight.ndim == 2
+        and value.shape == weight.shape[::-1]
+        and np.array_equal(value.T, weight)
     )
-    return next(((other, True) for other in found), ("", False))
+    return next(((other, True) for other in turned), ("", False))
 
 
 @torch.no_grad()
@@ -309,5 +311,7 @@ def _split(proto: Any, own: Mapping[str, np.ndarray]) -> Graph:
     for field in ("producer_name", "producer_version"):
         proto.ClearField(field)
     proto.graph.ClearField("value_info")
+    used, inside = {source for source, _ in sources}, {weight.tobytes() for weight in weights}
+    whole = not any(value.tobytes() in inside for name, value in own.items() if name not in used)
     data = proto.SerializeToString(deterministic=True)
-    return Graph(data=data, sources=tuple(sources), weights=tuple(weights))
+    return Graph(data=data, sources=tuple(sources), weights=tuple(weights), whole=whole)

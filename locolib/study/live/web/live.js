@@ -60,7 +60,7 @@ export class Live {
 
   #bars() {
     const shares = this.told.firstOrder[this.state.prompt], fits = this.manifest.world.ready.some(({ original, target }) => original === this.state.prompt && target === this.state.target);
-    const summary = el("summary", {}, "What one backward pass says (look after you have bet)");
+    const summary = el("summary", {}, "What backward passes say (look after you have bet)");
     this.first_order ??= el("details", { class: "first-order" });
     this.first_order.hidden = !(shares && fits);
     this.first_order.replaceChildren(summary, ...(shares && fits ? [bars(shares)] : []));

@@ -64,5 +64,5 @@ export function bars(shares) {
   }));
   return el("div", { class: "bars", style: `--layers:${shares.length}` },
     el("div", { class: "drawn-bars", role: "img", "aria-label": `First-order shares by layer; the largest: ${largest}` }, ...drawn),
-    el("p", { class: "small" }, `First-order shares by one backward pass, computed beforehand for this prompt. The largest: ${largest}.`));
+    el("p", { class: "small" }, `First-order shares, by backward passes and without a picture, computed beforehand for this prompt. The largest: ${largest}.`));
 }
