@@ -48,13 +48,17 @@ def wrong(file: Path, context, axe: str) -> list[str]:
             '<a>Five models</a><details open="open"><summary><span>',
             '<a>Five models</a><details open="open"><summary aria-label="Pages below: Five models"><span>',
         ),
+        (
+            '<div class="sidebar-primary-items__start sidebar-primary__section">',
+            '<div class="sidebar-primary-items__start sidebar-primary__section" role="region" aria-label="The book">',
+        ),
         ('<summary aria-label="Toggle hidden content">\n<p>Show', "<summary>\n<p>Show"),
         (
             '<div class="citation" id="id2" role="doc-biblioentry">',
             '<div class="citation" id="id2" role="listitem">',
         ),
     ],
-    ids=["search", "icon", "theme", "sidebar", "cell", "bibliography"],
+    ids=["search", "icon", "theme", "sidebar", "landmark", "cell", "bibliography"],
 )
 def test_what_theme_and_docutils_write_is_mended(written, says):
     assert mended(written) == says == mended(says)

@@ -345,6 +345,7 @@ def test_without_webassembly_the_page_says_so(browser, address):
     page.goto(f"{address}/live-light.html")
     page.locator("[data-ready=lacking]").wait_for()
     assert "no WebAssembly" in page.locator(".loco-live-told").inner_text()
+    assert page.get_by_role("link", name="the windows of the planted model").is_visible()
 
 
 @pytest.mark.slow
@@ -354,4 +355,4 @@ def test_without_motion_nothing_is_drawn_step_by_step(opened):
     page.evaluate(code)
     page.get_by_role("button", name="Draw").click()
     drawn(page)
-    assert 0 < page.evaluate("window.shown") <= 8
+    assert 0 < page.evaluate("window.shown") <= 12

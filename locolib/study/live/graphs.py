@@ -236,7 +236,7 @@ def reweighed(graph: Graph, part: Part) -> Graph | None:
 def _own(module: nn.Module) -> dict[str, np.ndarray]:
     """A module's float32 weights by name."""
     state = module.state_dict().items()
-    return {name: value.numpy() for name, value in state if value.dtype == torch.float32}
+    return {name: value.numpy().copy() for name, value in state if value.dtype == torch.float32}
 
 
 def _source(name: str, weight: np.ndarray, own: Mapping[str, np.ndarray]) -> tuple[str, bool]:

@@ -30,7 +30,7 @@ export async function manifest() {
 
 /**
  * Ask the worker: `asked` is {kind: "open", model} or {kind: "draw", model, rows, settings, texts, preview}.
- * `told` hears {kind: "loading", loaded, total}, {kind: "step", step, pictures} and {kind: "picture", number,
+ * `told` hears {kind: "loading", loaded, total}, {kind: "step", pictures} and {kind: "picture", number,
  * picture, scores}.  Returns {finished, stop}: a promise of whether it ran to its end, which fails with a sentence.
  */
 export function ask(asked, told = () => {}) {

@@ -8,7 +8,7 @@ import { initial, read, scored, written } from "./state.js";
 import { Sweeping } from "./sweeping.js";
 import { bars, Switches } from "./switches.js";
 
-const SOON = 120; // ms after the last touch
+const SOON = 60; // ms after the last touch
 
 export class Live {
   constructor(manifest) {

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 
 /** Say in a section's place why there is no model, and keep what stands there without one. */
 function excused(root, why) {
-  root.querySelector(".loco-live-told")?.replaceChildren(why, " ");
+  root.querySelector(".loco-live-told")?.prepend(`${why} `);
   root.dataset.ready = "lacking";
 }
 

@@ -4,6 +4,7 @@ import { Engine } from "./engine.js";
 import { Files } from "./files.js";
 
 const DRAWS = ["text", "memory", "unet", "decoder"], SCORES = ["look", "read"];
+const EACH = 2; // so many steps lie between two pictures that are shown meanwhile: decoding costs as much as a step
 const { port1, port2 } = new MessageChannel();
 let waiting = [];
 port1.onmessage = () => waiting.splice(0).forEach((go) => go());
@@ -33,27 +34,32 @@ async function opened(asked) {
   files.told = tell;
   ready ??= await started(asked);
   if (!engines.has(asked.model)) {
-    const engine = new Engine(ready.ort, files, ready.manifest, asked.model), parts = [...DRAWS, ...SCORES];
-    files.expect(engine.bytes(parts, shared));
-    await engine.load(parts, shared);
+    const engine = new Engine(ready.ort, files, ready.manifest, asked.model);
+    files.expect(engine.bytes([...DRAWS, ...SCORES], shared));
+    await engine.load(DRAWS, shared);
     engines.set(asked.model, engine);
   }
   return engines.get(asked.model);
 }
 
-/** Draw rows together; each picture is posted with its scores, each step with the picture expected at that moment. */
+/**
+ * Draw rows together.  The pictures that are expected at the end are posted meanwhile, and the last ones before they are
+ * scored: what scores is loaded only then.
+ */
 async function draw(asked) {
   const { id, rows, settings, texts, preview = true } = asked, engine = await opened(asked);
+  const show = (levels) => postMessage({ id, kind: "step", pictures: engine.pictures(levels) });
   const after = async (step, clean) => {
-    if (preview && step < settings.steps) {
-      postMessage({ id, kind: "step", step, pictures: engine.pictures(await engine.decode(clean)) });
-    }
+    if (preview && step % EACH === 0 && step < settings.steps) show(await engine.decode(clean));
     await breath();
     return !stopped.has(id);
   };
   const latents = stopped.has(id) ? null : await engine.denoise(rows, settings, after);
   if (latents) {
-    const levels = await engine.decode(latents), scores = await engine.scores(levels, texts);
+    const levels = await engine.decode(latents);
+    show(levels);
+    await engine.load(SCORES, shared);
+    const scores = await engine.scores(levels, texts);
     engine.pictures(levels).forEach((picture, number) =>
       postMessage({ id, kind: "picture", number, picture, scores: scores[number] }));
   }
@@ -61,7 +67,7 @@ async function draw(asked) {
 }
 
 async function open(asked) {
-  await opened(asked);
+  await (await opened(asked)).load(SCORES, shared);
   postMessage({ id: asked.id, kind: "done" });
 }
 
