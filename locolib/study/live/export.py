@@ -121,7 +121,7 @@ def _model(writer: Writer, model: Model) -> dict[str, Any]:
 
 
 def first_order(model: Model) -> dict[str, list[float]]:
-    """The first-order shares of all layers for the menu's ready prompts, by the original's words (see `attribution.attribute`)."""
+    """First-order shares of all layers for the menu's ready prompts, by their words (see `attribution.attribute`)."""
     found: dict[str, list[float]] = {}
     for attribute, count in choices.READY.items():
         settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)

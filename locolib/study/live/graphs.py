@@ -54,7 +54,7 @@ class Graph:
 
     Attributes:
         data: the ONNX file.
-        sources: for each tensor that lies outside, in order, the module's weight that it is and whether it is turned round.
+        sources: for each tensor that lies outside, in order: the module's weight that it is, whether it is turned round.
         weights: their values.
         whole: whether no other weight of the module is in it in another form: folded, or merged with one that is equal.
     """
@@ -290,7 +290,10 @@ def _shapes(value: Any, name: str, free: dict[int, Any]) -> Any:
 
 
 def _split(proto: Any, own: Mapping[str, np.ndarray]) -> Graph:
-    """A model's file without its float32 weights (its `own`, and large constants) and without what tracing wrote into it, and those weights."""
+    """A model's file without its float32 weights (its `own`, and large constants), and those weights.
+
+    What tracing wrote into it about itself goes too.
+    """
     sources, weights, at = [], [], 0
     for tensor in proto.graph.initializer:
         data = bytes(tensor.raw_data)

@@ -1,7 +1,7 @@
 """Weights in few bytes: 8 bits with a scale for each block of numbers, 16 bits where there are few.
 
-A file of weights is a concatenation of tensors in the graph's order.  `kinds` of the manifest says how each is stored; the
-page's `weights.js` reads the same format.
+A file of weights is a concatenation of tensors in the graph's order.  `kinds` of the manifest says how each is
+stored; the page's `weights.js` reads the same format.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +20,9 @@ def kind_of(array: np.ndarray, bits: int) -> int:
 
 
 def packed(array: np.ndarray, kind: int) -> bytes:
-    """A float32 tensor as bytes, of even length; what is beyond float16, such as a mask's minus infinity, becomes its largest number.
+    """A float32 tensor as bytes, of even length.
 
+    What is beyond float16, such as a mask's minus infinity, becomes its largest number.
     `HALF` is float16.  `BYTE` is a float16 scale for each `BLOCK` numbers, then the numbers as int8.
     """
     flat = np.ascontiguousarray(array, dtype="<f4").ravel().clip(-LARGEST, LARGEST)

@@ -14,7 +14,7 @@ PLACE = Path("_static") / "live"  # in the site
 
 
 def exported(folder: Path) -> None:
-    """Export what the live page loads, as `make study` does, if it is not there; a `Notice` says what stands in the way.
+    """Export what the live page loads, if it is not there (`make study`); a `Notice` says what stands in the way.
 
     The rest of the site does not need it.
     """

@@ -1,4 +1,4 @@
-"""The runtime that draws in the browser: onnxruntime-web, kept in ``runtime/`` with its licence; its README says where it is from."""
+"""The runtime that draws in the browser: onnxruntime-web, kept in ``runtime/`` with its licence and its origin."""
 
 import hashlib
 import json

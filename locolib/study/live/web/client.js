@@ -1,6 +1,7 @@
 // The page's side of the worker: one worker for all instances on a page, jobs with a promise and a way to stop them.
 
-let worker = null, count = 0;
+let worker = null,
+  count = 0;
 const jobs = new Map();
 const here = new URL("./", import.meta.url);
 
@@ -9,15 +10,18 @@ function started() {
   worker = new Worker(new URL("worker.js", here), { type: "module" });
   worker.onmessage = ({ data }) => jobs.get(data.id)?.(data);
   worker.onerror = (event) => {
-    for (const told of [...jobs.values()]) told({ kind: "error", text: event.message || "the drawing worker could not start" });
+    for (const told of [...jobs.values()])
+      told({ kind: "error", text: event.message || "the drawing worker could not start" });
   };
   return worker;
 }
 
 /** Whether this browser can draw; otherwise why not, in words. */
 export function lacking() {
-  if (typeof WebAssembly !== "object" || typeof Worker !== "function") return "This browser has no WebAssembly, which the models need to draw.";
-  if (location.protocol === "file:") return "The models draw only where the site comes from a web server; `make serve` starts one.";
+  if (typeof WebAssembly !== "object" || typeof Worker !== "function")
+    return "This browser has no WebAssembly, which the models need to draw.";
+  if (location.protocol === "file:")
+    return "The models draw only where the site comes from a web server; `make serve` starts one.";
   return "";
 }
 
@@ -34,7 +38,8 @@ export async function manifest() {
  * picture, scores}.  Returns {finished, stop}: a promise of whether it ran to its end, which fails with a sentence.
  */
 export function ask(asked, told = () => {}) {
-  const id = ++count, port = started();
+  const id = ++count,
+    port = started();
   const finished = new Promise((resolve, reject) => {
     jobs.set(id, (data) => {
       if (["done", "stopped", "error"].includes(data.kind)) jobs.delete(id);

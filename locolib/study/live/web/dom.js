@@ -47,7 +47,9 @@ export class Picture {
 
   /** Show levels [side, side, 4]; `what` is said of it. */
   show(levels, what = null) {
-    this.canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(levels), this.side, this.side), 0, 0);
+    this.canvas
+      .getContext("2d")
+      .putImageData(new ImageData(new Uint8ClampedArray(levels), this.side, this.side), 0, 0);
     this.box.classList.add("drawn");
     if (what !== null) this.canvas.setAttribute("aria-label", what);
   }

@@ -49,7 +49,8 @@ export class Drawer {
   async draw(wish, state, rows, told = {}, preview = true, together = 4) {
     const missing = new Map();
     for (const row of rows) {
-      const key = this.key(state, row), known = this.kept.get(key);
+      const key = this.key(state, row),
+        known = this.kept.get(key);
       if (known) this.#keep(key, known);
       else missing.set(key, row);
     }

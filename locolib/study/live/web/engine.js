@@ -1,4 +1,5 @@
-// A bundled model in the browser: its parts run by onnxruntime-web, rows drawn as `locolib.drawing.sampling` draws them.
+// A bundled model in the browser: its parts run by onnxruntime-web,
+// rows drawn as `locolib.drawing.sampling` draws them.
 
 import { edited, gathered, promptsOf } from "./memory.js";
 import { noise } from "./noise.js";
@@ -101,11 +102,13 @@ export class Engine {
 
   /** The graph's 2 * layers inputs for a batch. */
   #feeds(rows, isGuided) {
-    const feeds = {}, made = new Map();
+    const feeds = {},
+      made = new Map();
     this.names.forEach((names, kind) => {
       names.forEach((name, layer) => {
         const told = (prompt, row) => {
-          const { states, parts } = this.memory.get(prompt), plain = parts[kind][layer];
+          const { states, parts } = this.memory.get(prompt),
+            plain = parts[kind][layer];
           const delta = row.edit && this.deltas.get(row.edit.name)[layer]?.[kind];
           if (!delta) return plain;
           const key = JSON.stringify([prompt, row.edit, kind, layer]);
@@ -113,7 +116,8 @@ export class Engine {
           return made.get(key);
         };
         const data = gathered(rows, layer, kind, isGuided, told, this.shape);
-        const { heads, tokens } = this.shape, count = rows.length * (isGuided ? 2 : 1);
+        const { heads, tokens } = this.shape,
+          count = rows.length * (isGuided ? 2 : 1);
         feeds[name] = [data, [count, heads, tokens, data.length / count / heads / tokens]];
       });
     });
@@ -126,10 +130,14 @@ export class Engine {
    * where that gives false, the drawing stops and the answer is null.
    */
   async denoise(rows, { steps, guidance }, after = () => true) {
-    const isGuided = guidance !== 1, [c, h, w] = this.told.latent, size = c * h * w;
+    const isGuided = guidance !== 1,
+      [c, h, w] = this.told.latent,
+      size = c * h * w;
     await this.#prepared(rows);
-    const text = this.#feeds(rows, isGuided), inputs = {};
-    for (const [name, [data, dims]] of Object.entries(text)) inputs[name] = new this.ort.Tensor("float32", data, dims);
+    const text = this.#feeds(rows, isGuided),
+      inputs = {};
+    for (const [name, [data, dims]] of Object.entries(text))
+      inputs[name] = new this.ort.Tensor("float32", data, dims);
     let latents = new Float32Array(rows.length * size);
     rows.forEach((row, i) => latents.set(noise(row.seed, size), i * size));
     const plan = schedule(this.told.scheduler, steps);
@@ -147,14 +155,17 @@ export class Engine {
 
   /** Levels 0 to 255 [rows, 3, h, w] of latents, as bytes. */
   async decode(latents) {
-    const [c, h, w] = this.told.latent, rows = latents.length / (c * h * w);
+    const [c, h, w] = this.told.latent,
+      rows = latents.length / (c * h * w);
     const { pixels } = await this.#run("decoder", { latents: [latents, [rows, c, h, w]] });
     return Uint8ClampedArray.from(pixels.data, (value) => (value / 2 + 0.5) * 255);
   }
 
   /** Pictures as a canvas takes them, [h, w, 4] each, of `decode`'s levels. */
   pictures(levels) {
-    const { side } = this.told, size = side * side, made = [];
+    const { side } = this.told,
+      size = side * side,
+      made = [];
     for (let from = 0; from < levels.length; from += 3 * size) {
       const picture = new Uint8ClampedArray(4 * size).fill(255);
       for (let i = 0; i < size; i++) for (let k = 0; k < 3; k++) picture[4 * i + k] = levels[from + k * size + i];
@@ -165,12 +176,15 @@ export class Engine {
 
   /** CLIP-Scores [rows][texts] of `decode`'s levels by the bundled scorer. */
   async scores(levels, texts) {
-    const { side } = this.told, rows = levels.length / (3 * side * side);
+    const { side } = this.told,
+      rows = levels.length / (3 * side * side);
     const { embedded } = await this.#run("look", { levels: [Float32Array.from(levels), [rows, 3, side, side]] });
-    const width = embedded.data.length / rows, read = [];
+    const width = embedded.data.length / rows,
+      read = [];
     for (const text of texts) read.push(await this.#read(text));
     return Array.from({ length: rows }, (_, i) =>
-      read.map((text) => clipScore(embedded.data.subarray(i * width, (i + 1) * width), text)));
+      read.map((text) => clipScore(embedded.data.subarray(i * width, (i + 1) * width), text)),
+    );
   }
 
   async #read(text) {

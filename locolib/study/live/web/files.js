@@ -26,7 +26,8 @@ export class Files {
 
   /** A file's bytes. A name contains a hash of what the file holds, so that what is kept is never old. */
   async bytes(name) {
-    const url = new URL(name, this.base).href, kept = await store();
+    const url = new URL(name, this.base).href,
+      kept = await store();
     let answer = await kept?.match(url);
     if (!answer) {
       answer = await fetch(url);
@@ -41,7 +42,8 @@ export class Files {
   }
 
   async #read(answer) {
-    const parts = [], reader = answer.body.getReader();
+    const parts = [],
+      reader = answer.body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;

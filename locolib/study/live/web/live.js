@@ -1,9 +1,11 @@
-// The live page: what is asked, the switches, the pictures, the share, an edit, and LocoGen for the reader's own prompt.
+// The live page: what is asked, the switches, the pictures, the share, an edit,
+// and LocoGen for the reader's own prompt.
 
 import { Asking } from "./asking.js";
+import { edits, presets } from "./controls.js";
 import { Drawer, rowOf, Wish } from "./drawer.js";
-import { el, field, menu, Picture } from "./dom.js";
-import { label, said, windows } from "./scores.js";
+import { el, Picture } from "./dom.js";
+import { label, said } from "./scores.js";
 import { initial, read, scored, written } from "./state.js";
 import { Sweeping } from "./sweeping.js";
 import { bars, Switches } from "./switches.js";
@@ -27,10 +29,30 @@ export class Live {
     this.sweeping = new Sweeping(this, (layers) => this.change({ layers }));
     this.editing = el("section", { class: "editing", "aria-label": "An edit" });
     const { runtime, models } = manifest;
-    const bytes = runtime.bytes + Object.values(models[this.state.model].parts).reduce((sum, part) => sum + part.bytes, 0);
-    this.box = el("div", { class: "live" }, this.asking.box,
-      el("div", { class: "actions" }, this.first, this.link, el("span", { class: "small" }, `The first time about ${Math.round(bytes / 1e6)} MB are loaded; the browser keeps them.`)),
-      this.bar, this.places, this.pictures, this.status, this.sweeping.box, this.editing);
+    const bytes =
+      runtime.bytes + Object.values(models[this.state.model].parts).reduce((sum, part) => sum + part.bytes, 0);
+    this.box = el(
+      "div",
+      { class: "live" },
+      this.asking.box,
+      el(
+        "div",
+        { class: "actions" },
+        this.first,
+        this.link,
+        el(
+          "span",
+          { class: "small" },
+          `The first time about ${Math.round(bytes / 1e6)} MB are loaded; the browser keeps them.`,
+        ),
+      ),
+      this.bar,
+      this.places,
+      this.pictures,
+      this.status,
+      this.sweeping.box,
+      this.editing,
+    );
     this.#model();
     addEventListener("hashchange", () => {
       if (location.hash !== written(this.state)) this.change(read(location.hash, manifest, this.state));
@@ -47,65 +69,35 @@ export class Live {
 
   /** What depends on the model: switches, pictures, edits, windows. */
   #model() {
-    const { told, state } = this, name = (what) => `${what} for “${state.prompt}”`;
+    const { told, state } = this,
+      name = (what) => `${what} for “${state.prompt}”`;
     this.switches = new Switches(told, (layers) => this.change({ layers }));
     this.switches.set(state.layers);
-    this.shown = Object.fromEntries(["clean", "altered", "all", "edited"].map((role) => [role, new Picture(told.side, name(role), role)]));
+    this.shown = Object.fromEntries(
+      ["clean", "altered", "all", "edited"].map((role) => [role, new Picture(told.side, name(role), role)]),
+    );
     this.pictures.replaceChildren(...Object.values(this.shown).map(({ box }) => box));
-    this.places.replaceChildren(el("h2", {}, "Which layers read the target prompt?"), this.switches.box, this.#bars(), this.#presets());
-    this.#edits();
+    this.places.replaceChildren(
+      el("h2", {}, "Which layers read the target prompt?"),
+      this.switches.box,
+      this.#bars(),
+      presets(this),
+    );
+    this.editing.replaceChildren(...edits(this));
     this.sweeping.reset();
     this.#words();
   }
 
   #bars() {
-    const shares = this.told.firstOrder[this.state.prompt], fits = this.manifest.world.ready.some(({ original, target }) => original === this.state.prompt && target === this.state.target);
+    const shares = this.told.firstOrder[this.state.prompt],
+      fits = this.manifest.world.ready.some(
+        ({ original, target }) => original === this.state.prompt && target === this.state.target,
+      );
     const summary = el("summary", {}, "What backward passes say (look after you have bet)");
     this.first_order ??= el("details", { class: "first-order" });
     this.first_order.hidden = !(shares && fits);
     this.first_order.replaceChildren(summary, ...(shares && fits ? [bars(shares)] : []));
     return this.first_order;
-  }
-
-  #presets() {
-    const count = this.all.length, button = (text, layers) => el("button", { type: "button", click: () => this.change({ layers: layers() }) }, text);
-    const m = menu(Array.from({ length: 6 }, (_, i) => [i + 1, i ? `${i + 1} layers` : "1 layer"]), 2, () => slide());
-    const start = el("input", { type: "range", min: 0, max: count - 2, value: 0, step: 1, autocomplete: "off", input: () => slide() });
-    const slide = () => {
-      const sets = windows(count, Number(m.value));
-      start.max = sets.length - 1;
-      const layers = sets[Math.min(Number(start.value), sets.length - 1)];
-      start.setAttribute("aria-valuetext", `layers ${label(layers)}`);
-      this.change({ layers });
-    };
-    const random = () => {
-      const left = [...this.all], layers = [];
-      while (layers.length < Number(m.value)) layers.push(...left.splice(Math.floor(Math.random() * left.length), 1));
-      return layers.sort((a, b) => a - b);
-    };
-    return el("div", { class: "presets" }, el("div", { class: "actions" }, button("All", () => this.all), button("None", () => []), button("Random", random)),
-      field("A window of", m), field("that begins at layer …", start));
-  }
-
-  #edits() {
-    const { edits } = this.told, choices = Object.entries(edits).map(([name, told]) => [name, `${name}, in layers ${label(told.layers)}`]);
-    const scale = el("input", { type: "range", min: -1, max: 1, step: 0.1, value: this.state.scale, autocomplete: "off", input: () => this.change({ scale: Number(scale.value) }) });
-    const slider = field("Strength, from -1 (more of it) to 1 (forgotten)", scale);
-    slider.hidden = !this.state.edit;
-    this.editing.replaceChildren(el("h2", {}, "Change the model itself"),
-      el("p", {}, "LocoEdit changes the keys and values of a few layers, for every prompt, so that the model forgets something. The edited picture appears beside the others."),
-      el("div", { class: "fields" }, field("Forget", menu([["", "nothing"], ...choices], this.state.edit, (edit) => { slider.hidden = !edit; this.change({ edit }); })), slider),
-      this.#neurons());
-  }
-
-  /** Neurons that tell an artist, dropped in the style's layers: how many of each matrix. */
-  #neurons() {
-    const { neurons } = this.told, artists = Object.keys(neurons).map((name) => [name, name]);
-    const most = Math.max(0, ...Object.values(neurons).flat().map(([, , order]) => order.length));
-    const count = el("input", { type: "range", min: 0, max: most, value: this.state.dropped, step: 1, autocomplete: "off", input: () => this.change({ dropped: Number(count.value) }) });
-    const slider = field(`How many of the ${most} of each matrix, those that tell it most first`, count);
-    slider.hidden = !this.state.neurons;
-    return el("div", { class: "fields" }, field("Drop the neurons that tell", menu([["", "nobody"], ...artists], this.state.neurons, (name) => { slider.hidden = !name; this.change({ neurons: name }); })), slider);
   }
 
   /** Ask for something else; what is shown follows. */
@@ -118,7 +110,12 @@ export class Live {
     else {
       this.switches.set(this.state.layers);
       this.#bars();
-      if (["prompt", "target", "attribute", "seed", "guidance", "steps"].some((name) => before[name] !== this.state[name])) this.sweeping.clear();
+      if (
+        ["prompt", "target", "attribute", "seed", "guidance", "steps"].some(
+          (name) => before[name] !== this.state[name],
+        )
+      )
+        this.sweeping.clear();
       this.#words();
     }
     if (!this.armed) return;
@@ -128,11 +125,16 @@ export class Live {
 
   /** The rows of what is asked, by role, in the order in which they are drawn. */
   #rows() {
-    const { state } = this, made = { clean: rowOf(state) };
+    const { state } = this,
+      made = { clean: rowOf(state) };
     if (state.layers.length) made.altered = rowOf(state, state.layers);
     if (state.edit || state.neurons) {
       const edit = state.edit ? { edit: { name: state.edit, scale: state.scale } } : {};
-      const drop = (this.told.neurons[state.neurons] ?? []).map(([layer, kind, order]) => ({ layer, kind, neurons: order.slice(0, state.dropped) }));
+      const drop = (this.told.neurons[state.neurons] ?? []).map(([layer, kind, order]) => ({
+        layer,
+        kind,
+        neurons: order.slice(0, state.dropped),
+      }));
       made.edited = { ...rowOf(state), ...edit, ...(state.neurons ? { dropped: drop } : {}) };
     }
     made.all = rowOf(state, this.all);
@@ -142,12 +144,16 @@ export class Live {
   async draw() {
     this.armed = true;
     this.wish?.stop();
-    const wish = (this.wish = new Wish()), { state } = this, rows = this.#rows();
+    const wish = (this.wish = new Wish()),
+      { state } = this,
+      rows = this.#rows();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const roles = Object.keys(rows), mine = () => !wish.stopped;
+    const roles = Object.keys(rows),
+      mine = () => !wish.stopped;
     const told = {
       loading: this.loading,
-      step: (row, picture) => mine() && roles.filter((role) => rows[role] === row).forEach((role) => this.shown[role].show(picture)),
+      step: (row, picture) =>
+        mine() && roles.filter((role) => rows[role] === row).forEach((role) => this.shown[role].show(picture)),
       drawn: () => mine() && this.#show(rows),
     };
     this.#show(rows);
@@ -169,26 +175,42 @@ export class Live {
     for (const [role, picture] of Object.entries(this.shown)) {
       const known = rows[role] && drawer.known(state, rows[role]);
       picture.box.hidden = !rows[role];
-      if (known) picture.show(known.picture, `${this.#called(role)} for the prompt “${state.prompt}”; score ${known.score.toFixed(1)}`);
+      if (known)
+        picture.show(
+          known.picture,
+          `${this.#called(role)} for the prompt “${state.prompt}”; score ${known.score.toFixed(1)}`,
+        );
       picture.say(`${this.#called(role)}${known ? `: score ${known.score.toFixed(1)}` : ""}`);
     }
     if (!finished) return;
-    const value = drawer.share(state, state.layers, this.all), where = `Layers ${label(state.layers)}`;
+    const value = drawer.share(state, state.layers, this.all),
+      where = `Layers ${label(state.layers)}`;
     const kind = state.attribute === "fact" ? "with the target" : "with the prompt";
-    this.status.textContent = !state.layers.length ? `Scores say how well a picture goes ${kind}. Switch layers on: they will read the target prompt.`
-      : value === undefined ? "" : value === null ? "Altering all layers changes no score here."
-        : `${where}: ${said(value)} of what altering all layers does to the score ${kind}.`;
+    this.status.textContent = !state.layers.length
+      ? `Scores say how well a picture goes ${kind}. Switch layers on: they will read the target prompt.`
+      : value === undefined
+        ? ""
+        : value === null
+          ? "Altering all layers changes no score here."
+          : `${where}: ${said(value)} of what altering all layers does to the score ${kind}.`;
     this.box.dataset.share = value ?? "";
   }
 
   #called(role) {
     const { state } = this;
-    return { clean: "as it is", altered: `layers ${label(state.layers)} altered`, all: "all layers altered", edited: this.#changed() }[role];
+    return {
+      clean: "as it is",
+      altered: `layers ${label(state.layers)} altered`,
+      all: "all layers altered",
+      edited: this.#changed(),
+    }[role];
   }
 
   #changed() {
     const { edit, scale, neurons, dropped } = this.state;
-    return [edit && `${edit} forgotten, strength ${scale}`, neurons && `${dropped} neurons of ${neurons} dropped`].filter(Boolean).join("; ");
+    return [edit && `${edit} forgotten, strength ${scale}`, neurons && `${dropped} neurons of ${neurons} dropped`]
+      .filter(Boolean)
+      .join("; ");
   }
 
   /** Words below pictures that are not drawn yet. */

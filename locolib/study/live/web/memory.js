@@ -3,9 +3,12 @@
 
 /** K or V [heads, tokens, d] with scale * states @ delta' added; `delta` is [heads * d, width], `states` [tokens, width]. */
 export function edited(part, states, delta, scale, { heads, tokens, width }) {
-  const made = Float32Array.from(part), d = part.length / heads / tokens, out = heads * d;
+  const made = Float32Array.from(part),
+    d = part.length / heads / tokens,
+    out = heads * d;
   for (let o = 0; o < out; o++) {
-    const place = Math.floor(o / d) * tokens * d + (o % d), row = o * width;
+    const place = Math.floor(o / d) * tokens * d + (o % d),
+      row = o * width;
     for (let t = 0; t < tokens; t++) {
       let sum = 0;
       for (let w = 0; w < width; w++) sum += states[t * width + w] * delta[row + w];
@@ -17,7 +20,8 @@ export function edited(part, states, delta, scale, { heads, tokens, width }) {
 
 /** K or V [heads, tokens, d] in which some outputs, counted over all heads, are 0 at every token. */
 export function dropped(part, neurons, { heads, tokens }) {
-  const made = Float32Array.from(part), d = part.length / heads / tokens;
+  const made = Float32Array.from(part),
+    d = part.length / heads / tokens;
   for (const neuron of neurons) {
     const place = Math.floor(neuron / d) * tokens * d + (neuron % d);
     for (let t = 0; t < tokens; t++) made[place + t * d] = 0;
@@ -42,7 +46,8 @@ export function promptsOf(row) {
 export function gathered(rows, layer, kind, isGuided, told, shape) {
   const parts = isGuided ? rows.map((row) => told(row.negative ?? "", row)) : [];
   for (const row of rows) {
-    const part = told(promptAt(row, layer), row), drop = row.dropped?.find((one) => one.layer === layer && one.kind === kind);
+    const part = told(promptAt(row, layer), row),
+      drop = row.dropped?.find((one) => one.layer === layer && one.kind === kind);
     parts.push(drop ? dropped(part, drop.neurons, shape) : part);
   }
   const made = new Float32Array(parts.length * parts[0].length);

@@ -1,6 +1,8 @@
-// The noise of an image's seed, as PyTorch's generator of the CPU gives it: MT19937, and normal numbers in blocks of sixteen.
+// The noise of an image's seed, as PyTorch's generator of the CPU gives it:
+// MT19937, and normal numbers in blocks of sixteen.
 
-const SIZE = 624, SHIFT = 397;
+const SIZE = 624,
+  SHIFT = 397;
 
 /** 32-bit numbers of MT19937; of a seed its low 32 bits count. */
 export class Generator {
@@ -36,7 +38,8 @@ export class Generator {
 /** `torch.randn(count, generator=torch.Generator().manual_seed(seed))` as Float32Array; 16 numbers at least. */
 export function noise(seed, count) {
   if (count < 16) throw new RangeError("noise is drawn in blocks of sixteen");
-  const generator = new Generator(seed), values = new Float32Array(count);
+  const generator = new Generator(seed),
+    values = new Float32Array(count);
   const fill = (from) => {
     for (let i = from; i < from + 16; i++) values[i] = (generator.next() & 0xffffff) / 0x1000000;
   };
@@ -53,7 +56,8 @@ export function noise(seed, count) {
 /** Sixteen uniform numbers become normal ones, the first eight with the last eight. */
 function boxMuller(values, from) {
   for (let j = from; j < from + 8; j++) {
-    const radius = Math.sqrt(-2 * Math.log(1 - values[j])), angle = 2 * Math.PI * values[j + 8];
+    const radius = Math.sqrt(-2 * Math.log(1 - values[j])),
+      angle = 2 * Math.PI * values[j + 8];
     values[j] = radius * Math.cos(angle);
     values[j + 8] = radius * Math.sin(angle);
   }

@@ -7,7 +7,8 @@ export function clipScore(image, text) {
   return 100 * Math.max(sum, 0);
 }
 
-/** The effect of an alteration in points: what the score of the original's text loses, or that of a fact's target gains. */
+/** The effect of an alteration in points:
+ * what the score of the original's text loses, or that of a fact's target gains. */
 export function effect(clean, altered, attribute) {
   return attribute === "fact" ? altered - clean : clean - altered;
 }

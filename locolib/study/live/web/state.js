@@ -7,16 +7,28 @@ const LIMITS = { seed: [0, 4294967295], guidance: [1, 12], steps: [2, 50], dropp
 
 /** The state that a page begins with. */
 export function initial(manifest) {
-  const [model] = Object.keys(manifest.models), { guidance, steps } = manifest.models[model];
+  const [model] = Object.keys(manifest.models),
+    { guidance, steps } = manifest.models[model];
   return {
-    model, guidance, steps, seed: manifest.seed, layers: [], edit: "", scale: 1, neurons: "", dropped: 10, attribute: "style",
-    prompt: manifest.world.ready[0].original, target: manifest.world.ready[0].target,
+    model,
+    guidance,
+    steps,
+    seed: manifest.seed,
+    layers: [],
+    edit: "",
+    scale: 1,
+    neurons: "",
+    dropped: 10,
+    attribute: "style",
+    prompt: manifest.world.ready[0].original,
+    target: manifest.world.ready[0].target,
   };
 }
 
 /** A state with what an address's fragment says; what it says wrongly is left out. */
 export function read(fragment, manifest, state) {
-  const told = new URLSearchParams(fragment.replace(/^#/, "")), made = { ...state };
+  const told = new URLSearchParams(fragment.replace(/^#/, "")),
+    made = { ...state };
   if (told.get("model") in manifest.models) {
     made.model = told.get("model");
     ({ guidance: made.guidance, steps: made.steps } = manifest.models[made.model]);
@@ -38,7 +50,8 @@ export function read(fragment, manifest, state) {
 
 /** The fragment that says a state. */
 export function written(state) {
-  const { edit, scale, neurons, dropped, ...plain } = state, told = new URLSearchParams();
+  const { edit, scale, neurons, dropped, ...plain } = state,
+    told = new URLSearchParams();
   for (const [name, value] of Object.entries(plain)) told.set(name, name === "layers" ? label(value) : value);
   if (edit) {
     told.set("edit", edit);

@@ -42,7 +42,10 @@ export class Tokenizer {
     if (!this.known.has(word)) {
       const bytes = [...new TextEncoder().encode(word)].map((b) => this.letters[b]);
       bytes[bytes.length - 1] += "</w>";
-      this.known.set(word, this.#merged(bytes).map((part) => this.ids.get(part)));
+      this.known.set(
+        word,
+        this.#merged(bytes).map((part) => this.ids.get(part)),
+      );
     }
     return this.known.get(word);
   }
@@ -50,7 +53,8 @@ export class Tokenizer {
   /** Neighbours joined in the order in which the vocabulary learnt them. */
   #merged(parts) {
     for (;;) {
-      let best = Infinity, at = -1;
+      let best = Infinity,
+        at = -1;
       for (let i = 0; i + 1 < parts.length; i++) {
         const rank = this.ranks.get(`${parts[i]} ${parts[i + 1]}`) ?? Infinity;
         if (rank < best) [best, at] = [rank, i];

@@ -1,11 +1,14 @@
 // Weights as `locolib.study.live.packing` stores them, unpacked to the float32 numbers that a graph reads.
 
-const BLOCK = 64, HALF = 0;
+const BLOCK = 64,
+  HALF = 0;
 let table = null;
 
 /** The number that 16 bits stand for. */
 function half(bits) {
-  const sign = bits & 0x8000 ? -1 : 1, power = (bits >> 10) & 31, rest = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1,
+    power = (bits >> 10) & 31,
+    rest = bits & 1023;
   if (power === 0) return (sign * rest) / 16777216;
   if (power === 31) return rest ? NaN : sign * Infinity;
   return sign * 2 ** (power - 15) * (1 + rest / 1024);
@@ -30,9 +33,11 @@ function tensor(buffer, at, count, kind, made, to) {
     return;
   }
   const blocks = Math.ceil(count / BLOCK);
-  const scales = new Uint16Array(buffer, at, blocks), levels = new Int8Array(buffer, at + 2 * blocks, count);
+  const scales = new Uint16Array(buffer, at, blocks),
+    levels = new Int8Array(buffer, at + 2 * blocks, count);
   for (let b = 0, i = 0; b < blocks; b++) {
-    const scale = known[scales[b]], end = Math.min(i + BLOCK, count);
+    const scale = known[scales[b]],
+      end = Math.min(i + BLOCK, count);
     for (; i < end; i++) made[to + i] = levels[i] * scale;
   }
 }
@@ -40,7 +45,8 @@ function tensor(buffer, at, count, kind, made, to) {
 /** All tensors of a file, one after another, as Float32Array; `kinds` are pairs (numbers, kind). */
 export function unpacked(buffer, kinds) {
   const made = new Float32Array(kinds.reduce((sum, [count]) => sum + count, 0));
-  let at = 0, to = 0;
+  let at = 0,
+    to = 0;
   for (const [count, kind] of kinds) {
     tensor(buffer, at, count, kind, made, to);
     at += size(count, kind);

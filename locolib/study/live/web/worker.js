@@ -3,7 +3,8 @@
 import { Engine } from "./engine.js";
 import { Files } from "./files.js";
 
-const DRAWS = ["text", "memory", "unet", "decoder"], SCORES = ["look", "read"];
+const DRAWS = ["text", "memory", "unet", "decoder"],
+  SCORES = ["look", "read"];
 const EACH = 2; // so many steps lie between two pictures that are shown meanwhile: decoding costs as much as a step
 const { port1, port2 } = new MessageChannel();
 let waiting = [];
@@ -12,14 +13,19 @@ port1.onmessage = () => waiting.splice(0).forEach((go) => go());
 /** Let messages in: a stop, above all. (A timer would wait 4 ms each time.) */
 const breath = () => new Promise((go) => (waiting.push(go), port2.postMessage(0)));
 
-const stopped = new Set(), engines = new Map(), shared = {};
-let files, ready, queue = Promise.resolve();
+const stopped = new Set(),
+  engines = new Map(),
+  shared = {};
+let files,
+  ready,
+  queue = Promise.resolve();
 
 /** The runtime and the manifest. */
 async function started({ base, runtime }) {
   const answer = await fetch(new URL("manifest.json", base), { cache: "no-cache" });
   if (!answer.ok) throw new Error("The models have not been exported here; `make live` does it.");
-  const manifest = await answer.json(), { version, module, wasm, bytes } = manifest.runtime;
+  const manifest = await answer.json(),
+    { version, module, wasm, bytes } = manifest.runtime;
   files.expect(bytes);
   const ort = await import(new URL(module, runtime).href);
   ort.env.wasm.numThreads = 1;
@@ -47,7 +53,8 @@ async function opened(asked) {
  * scored: what scores is loaded only then.
  */
 async function draw(asked) {
-  const { id, rows, settings, texts, preview = true } = asked, engine = await opened(asked);
+  const { id, rows, settings, texts, preview = true } = asked,
+    engine = await opened(asked);
   const show = (levels) => postMessage({ id, kind: "step", pictures: engine.pictures(levels) });
   const after = async (step, clean) => {
     if (preview && step % EACH === 0 && step < settings.steps) show(await engine.decode(clean));
@@ -60,8 +67,9 @@ async function draw(asked) {
     show(levels);
     await engine.load(SCORES, shared);
     const scores = await engine.scores(levels, texts);
-    engine.pictures(levels).forEach((picture, number) =>
-      postMessage({ id, kind: "picture", number, picture, scores: scores[number] }));
+    engine
+      .pictures(levels)
+      .forEach((picture, number) => postMessage({ id, kind: "picture", number, picture, scores: scores[number] }));
   }
   postMessage({ id, kind: stopped.delete(id) ? "stopped" : "done" });
 }
@@ -76,6 +84,7 @@ onmessage = ({ data }) => {
     stopped.add(data.id);
     return;
   }
-  queue = queue.then(() => (data.kind === "open" ? open : draw)(data)).catch((error) =>
-    postMessage({ id: data.id, kind: "error", text: error.message }));
+  queue = queue
+    .then(() => (data.kind === "open" ? open : draw)(data))
+    .catch((error) => postMessage({ id: data.id, kind: "error", text: error.message }));
 };
