@@ -54,7 +54,7 @@ class Graph:
 
     Attributes:
         data: the ONNX file.
-        sources: for each tensor that lies outside, in order: the module's weight that it is, whether it is turned round.
+        sources: for each tensor outside, in order: the module's weight that it is, whether it is turned round.
         weights: their values.
         whole: whether no other weight of the module is in it in another form: folded, or merged with one that is equal.
     """
