@@ -1,7 +1,7 @@
 # `make` or `make help` lists what there is. Everything installed goes to .venv/, everything computed to build/.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env study book serve slides lab test test-slow lint bench train hooks clean
+.PHONY: help env study book live serve slides lab test test-slow lint bench train hooks clean
 
 PROFILE ?= quick
 MODEL ?=
@@ -43,6 +43,9 @@ study: $(STAMP) ## Run the notebooks and render the site (PROFILE, MODEL, SOURCE
 
 book: $(STAMP) ## Render the site again from the notebooks that were already run
 	@$(BIN)/locolib study --book-only
+
+live: $(STAMP) ## Export the models of the live page again, and renew it in the site
+	@$(BIN)/locolib live --force
 
 serve: $(STAMP) ## Show the site at http://localhost:8000 (PORT)
 	@test -f build/site/index.html || { echo "There is no site yet: run make study." >&2; exit 1; }

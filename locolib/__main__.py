@@ -13,6 +13,7 @@ from . import Notice, UserError
 from .study.bench_command import bench_localiser
 from .study.doctor_command import doctor
 from .study.edit_command import edit
+from .study.live.command import live
 from .study.localize_command import localize
 from .study.options import (
     Compile,
@@ -203,6 +204,7 @@ app.command()(doctor)
 app.command()(localize)
 app.command()(edit)
 app.command("bench-localiser")(bench_localiser)
+app.command()(live)
 app.command("export")(export_)
 app.command("import")(import_)
 

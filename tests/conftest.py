@@ -4,8 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from jaxtyping import install_import_hook
 
@@ -148,6 +152,45 @@ def browser() -> Iterator:
     with sync_playwright() as driver:
         with driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as opened:
             yield opened
+
+
+@pytest.fixture(scope="module")
+def axe(request) -> str:
+    """axe-core's script: fetched from npm once and kept in pytest's cache."""
+    folder = request.config.cache.mkdir("axe-core")
+    if not list(folder.glob("axe-core-4.*.tgz")):
+        if not (npm := shutil.which("npm")):
+            pytest.skip("axe-core comes from npm, and there is no npm")
+        command = [npm, "pack", "axe-core@4", "--pack-destination", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            pytest.skip(f"npm cannot fetch axe-core: {done.stderr.strip().splitlines()[-1:]}")
+    with tarfile.open(max(folder.glob("axe-core-4.*.tgz"))) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Callable[[Path], str]]:
+    """``served(folder)``: the address of a plain web server of a folder, for one module of tests."""
+    servers = []
+
+    def serve(folder: Path) -> str:
+        handler = partial(Quiet, directory=str(folder))
+        servers.append(server := ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """The server of `make serve`, which says nothing."""
+
+    def log_message(self, *said: object) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ ROOMS = {
     "experiments.human": "The human study (Section 5.2, App. J)",
     "study": "The study as a whole",
     "study.lesson": "The lesson's parts and checks",
+    "study.live": "The live page",
     "organisms": "How the bundled models were made",
 }
 # What runs when it is imported; parameters, which a notebook shows itself.

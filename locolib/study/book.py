@@ -19,6 +19,7 @@ from . import api
 from . import where as where_page
 from .figure_links import with_links
 from .lighter import lighten
+from .live import placing
 from .mending import mended
 from .pages import HOME, Run
 from .shown import executed, write_pages
@@ -141,6 +142,7 @@ def build_book(root: Path = Path("build")) -> Path:
         text = with_links(mended(page.read_text(encoding="utf-8")), page, root / "site")
         page.write_text(unlinked(text, page), encoding="utf-8")
     lighten(root / "site", root / "webp")
+    placing.place(root / "live", root / "site")
     _claims_of(root)
     return root / "site" / "index.html"
 

@@ -21,6 +21,10 @@ MENDS = (
         r'\1 aria-label="Pages below: \2">',
     ),  # in the sidebar; they had no name at all
     (
+        r'(<div class="sidebar-primary-items__start sidebar-primary__section")>',
+        r'\1 role="region" aria-label="The book">',
+    ),  # its title and search stood outside all landmarks
+    (
         r'role="doc-biblioentry"',
         'role="listitem"',
     ),  # only these may stand in an element with the role of a list

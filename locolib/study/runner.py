@@ -27,6 +27,7 @@ from .ahead import ahead, shared_engine
 from .book import build_book, tidy
 from .costs import announce, threads, workers
 from .execute import FAILED
+from .live import placing
 from .pages import HOME, PAGES, Run, parameters, plan
 from .shown import executed
 
@@ -273,6 +274,8 @@ def study(
     if not book_only:
         with shared_engine():
             run_notebooks(chosen, find(model).name if model else None, root)
+        if model is None:
+            placing.exported(root / "live")
     print(
         f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}",
         flush=True,

@@ -1,0 +1,166 @@
+"""The export: models, scorer, edits and choices as the files that the live page loads, below ``build/live``."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...drawing.layers import sites
+from ...drawing.sampling import Settings
+from ...experiments.attribution import attribute as attributed
+from ...experiments.locogen import SEED, Request
+from ...models import ORGANISMS, Model, find, load, load_scorer
+from ...prompts import choose, read
+from ...store import read_bytes, write_atomic
+from . import choices, graphs, packing, runtime
+from .changes import changes, ranked
+
+MODELS = ("planted-sd-v1-5", "mini-sd-v1-5")
+BITS = {"unet": 8, "memory": 8, "text": 8, "decoder": 8, "look": 8, "read": 8, "edit": 8}
+MANIFEST = "manifest.json"
+HERE = Path(__file__).parent
+
+
+class Writer:
+    """Files of an export: named by what they hold, so that equal ones are stored once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.sizes = folder, dict[str, int]()
+        self.graphs = dict[str, graphs.Graph]()  # of the models before, by part
+
+    def put(self, stem: str, ending: str, data: bytes) -> str:
+        """Write a file; returns its name."""
+        name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{ending}"
+        if name not in self.sizes:
+            write_atomic(self.folder / name, data)
+            self.sizes[name] = len(data)
+        return name
+
+    def weights(self, stem: str, arrays: Sequence[np.ndarray], bits: int) -> dict[str, Any]:
+        """Write a file of weights; returns its name, how its tensors are stored, and its bytes."""
+        data, kinds = packing.file(arrays, bits)
+        name = self.put(stem, "bin", data)
+        return {"weights": name, "kinds": kinds, "bytes": len(data)}
+
+    def part(self, part: graphs.Part) -> dict[str, Any]:
+        """Export a part."""
+        before = self.graphs.get(part.name)
+        graph = (before and graphs.reweighed(before, part)) or graphs.exported(part)
+        self.graphs[part.name] = graph
+        name = self.put(part.name, "onnx", graph.data)
+        told = self.weights(part.name, graph.weights, BITS[part.name])
+        return told | {"graph": name, "bytes": told["bytes"] + len(graph.data)}
+
+
+def export(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
+    """Write the live page's files; returns the manifest, which is one of them.
+
+    Raises:
+        UserError: onnx or onnxscript are not installed, a model is not here, or the folder cannot be written.
+    """
+    for package in ("onnx", "onnxscript"):
+        graphs.optional(package)
+    writer, told = Writer(folder), dict[str, Any]()
+    for name in names:
+        model = load(name, device="cpu", dtype="float32")
+        told[name] = _model(writer, model)
+    scorer = load_scorer(model.spec.scorer)
+    shared = {part.name: writer.part(part) for part in graphs.scorer_parts(scorer, model.side)}
+    tokenizer = model.tokenizer.backend_tokenizer.to_str().encode()
+    manifest = {
+        "key": key(names),
+        "weights": graphs.WEIGHTS,
+        "models": told,
+        "shared": shared,
+        "scorer": scorer.name,
+        "tokenizer": writer.put("tokenizer", "json", tokenizer),
+        "world": choices.offered(),
+        "runtime": runtime.told(),
+        "seed": SEED,
+    }
+    manifest["bytes"] = sum(writer.sizes.values())
+    write_atomic(folder / MANIFEST, json.dumps(manifest, separators=(",", ":")).encode())
+    _swept(folder, {MANIFEST, *writer.sizes})
+    return manifest
+
+
+def _model(writer: Writer, model: Model) -> dict[str, Any]:
+    """A model's entry of the manifest."""
+    edits = {}
+    for one in changes(model):
+        told = writer.weights("edit", one.deltas, BITS["edit"])
+        edits[one.value] = told | {"layers": one.layers, "attribute": one.attribute}
+    first = sites(model.unet)
+    heads = model.unet.get_submodule(first[0].path).heads
+    return choices.about(model) | {
+        "parts": {part.name: writer.part(part) for part in graphs.parts(model)},
+        "layers": [{"block": site.block, "scale": site.scale} for site in first],
+        "heads": heads,
+        "tokens": model.tokens,
+        "width": first[0].shape[1],
+        "latent": model.latent_shape,
+        "side": model.side,
+        "scheduler": {
+            name: model.pipeline.scheduler.config[name]
+            for name in (
+                "beta_start",
+                "beta_end",
+                "num_train_timesteps",
+                "steps_offset",
+                "prediction_type",
+            )
+        },
+        "edits": edits,
+        "neurons": ranked(model),
+        "firstOrder": first_order(model),
+    }
+
+
+def first_order(model: Model) -> dict[str, list[float]]:
+    """First-order shares of all layers for the menu's ready prompts, by their words (see `attribution.attribute`)."""
+    found: dict[str, list[float]] = {}
+    for attribute, count in choices.READY.items():
+        settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
+        prompts = choose(read(attribute), count)
+        done = attributed(model, Request(prompts=prompts, seeds=(SEED,), settings=settings))
+        for prompt, row in zip(prompts, done.layers):
+            found[prompt.original] = [round(float(value), 3) for value in row]
+    return found
+
+
+def _swept(folder: Path, keep: set[str]) -> None:
+    """Take away what an earlier export left."""
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in keep:
+            path.unlink()
+
+
+def key(names: Sequence[str]) -> str:
+    """A hash of all that determines an export: weights, prompts, and the code that makes it."""
+    folders = [ORGANISMS / source for name in names for source in find(name).sources]
+    folders += [ORGANISMS / find(name).scorer for name in names]
+    files = [path for folder in dict.fromkeys(folders) for path in sorted(folder.rglob("*"))]
+    files += [*sorted(HERE.glob("*.py")), *sorted((HERE / "runtime").glob("*"))]
+    files += sorted((HERE.parents[2] / "data" / "prompts").glob("*.csv"))
+    found = hashlib.sha256()
+    for path in files:
+        if path.is_file():
+            found.update(path.name.encode() + read_bytes(path))
+    return found.hexdigest()[:16]
+
+
+def made(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
+    """The export below a folder: what is there, if it is of these weights and this code, else a new one."""
+    try:
+        manifest: dict[str, Any] = json.loads(read_bytes(folder / MANIFEST))
+        if manifest["key"] == key(names):
+            return manifest
+    except (ValueError, KeyError, TypeError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return export(folder, names)
