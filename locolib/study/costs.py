@@ -19,7 +19,6 @@ from ..models.precision import device
 from ..store import Store
 from .pages import Run
 
-
 SAMPLE = 8  # pictures of a batch that is timed on a CPU: there a larger one is hardly quicker
 
 

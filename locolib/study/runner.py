@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -272,10 +273,9 @@ def study(
         ahead(chosen, find(model).name if model else None)
         return
     if not book_only:
-        with shared_engine():
+        live = placing.exporting(root / "live") if model is None else nullcontext()
+        with shared_engine(), live:
             run_notebooks(chosen, find(model).name if model else None, root)
-        if model is None:
-            placing.exported(root / "live")
     print(
         f"{build_book(root)}: rendered; {(monotonic() - started) / 60:.1f} minutes in all on {processor()}",
         flush=True,

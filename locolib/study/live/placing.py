@@ -1,7 +1,12 @@
 """The live page's files put into the rendered site."""
 
+import os
 import shutil
+import subprocess
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ... import Notice, UserError
@@ -28,6 +33,29 @@ def exported(folder: Path) -> None:
     print(f"live page: {size / 1e6:.1f} MB of models in {folder}", flush=True)
 
 
+@contextmanager
+def exporting(folder: Path) -> Iterator[None]:
+    """``with exporting(folder):`` the export is made in a process of its own beside the work of the block, and waited for."""
+    command = [sys.executable, "-m", "locolib.study.live.placing", str(folder)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        yield
+        said, errors = process.communicate()
+    except BaseException:
+        process.kill()
+        raise
+    print(said, end="", flush=True)
+    if process.returncode:
+        reason = (errors.strip().splitlines() or ["no reason given"])[-1]
+        warnings.warn(f"The live page has no models ({reason}).", Notice, stacklevel=2)
+
+
 def place(export: Path, site: Path) -> bool:
     """Copy scripts, runtime and export to ``site/_static/live``; says whether there is an export.
 
@@ -42,3 +70,11 @@ def place(export: Path, site: Path) -> bool:
     shutil.copytree(runtime.FOLDER, folder / "runtime")
     shutil.copytree(export, folder / "models")
     return True
+
+
+if __name__ == "__main__":
+    with warnings.catch_warnings(record=True) as notices:
+        exported(Path(sys.argv[1]))
+    for notice in notices:
+        if issubclass(notice.category, Notice):
+            print(notice.message)
