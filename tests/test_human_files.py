@@ -605,7 +605,7 @@ def test_a_figure_of_simulated_ratings_says_so(pairs):
 
 def test_the_page_needs_the_papers_four_models_and_288_images():
     page = pages.parameters("06_human_study", {})
-    assert page.about() == human.FOUR and page.images() == 288 and page.settings.steps == 10
+    assert page.about() == human.FOUR and page.images() == 288 and page.settings.steps == 6
     assert (
         pages.parameters("06_human_study", {"which": "mini-sdxl, mini-openjourney"}).images() == 144
     )

@@ -73,6 +73,8 @@ def _collected(found: Any, called: Mapping[int, str]) -> Iterator[Record]:
     if isinstance(found, LineCollection):
         segments: Any = found.get_segments()  # a list of arrays [points, 2]
         for ends in segments:
+            if not len(ends):  # of a value that has no interval nothing is drawn
+                continue
             (x, y), (x_end, y_end) = ends[0], ends[-1]
             row = {"x": x, "y": y, "x_end": x_end, "y_end": y_end}
             yield {"series": series, "kind": "interval"} | row

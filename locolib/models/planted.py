@@ -88,7 +88,7 @@ def benchmark(folder: Path = PLANTED) -> dict[str, Planted]:
     path = folder / ANSWERS
     if not path.exists():
         return {}
-    told = json.loads(path.read_text())["models"]
+    told = json.loads(path.read_text(encoding="utf-8"))["models"]
     return {name: read(name, about) for name, about in told.items()}
 
 

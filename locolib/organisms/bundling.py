@@ -90,7 +90,7 @@ def bundle(config: Path, folder: Path, out: Path = PLANTED) -> Planted:
     own = folder / "unet" / _OWN
     if not own.exists():
         raise UserError(f'{own} is not there: train {config} with trained = "attention" first.')
-    scores = json.loads((folder / "training" / "scores.json").read_text())
+    scores = json.loads((folder / "training" / "scores.json").read_text(encoding="utf-8"))
     made = entry(recipe, load(recipe.unet.start, source=folder), scores)
     poor = [
         f"{name} {scores['samples'][name]:.2f} (at least {bar})"
@@ -120,13 +120,15 @@ def bundled(out: Path = PLANTED) -> None:
     """Write the entries of the planted models that are whole pipelines of their own."""
     for name in [name for name, spec in MODELS.items() if spec.planted]:
         recipe = read_recipe(Path(__file__).parent / "configs" / f"{name}.toml")
-        scores = json.loads((ORGANISMS / name / "training" / "scores.json").read_text())
+        scores = json.loads(
+            (ORGANISMS / name / "training" / "scores.json").read_text(encoding="utf-8")
+        )
         _write(out, name, entry(recipe, load(name), scores) | {"base": name})
 
 
 def _write(out: Path, name: str, made: Mapping[str, Any]) -> None:
     path = out / ANSWERS
-    known = json.loads(path.read_text())["models"] if path.exists() else {}
+    known = json.loads(path.read_text(encoding="utf-8"))["models"] if path.exists() else {}
     models = dict(sorted((known | {name: dict(made)}).items()))
     write_atomic(path, (json.dumps({"about": _ABOUT, "models": models}, indent=1) + "\n").encode())
 
