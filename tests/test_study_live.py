@@ -10,7 +10,7 @@ import torch
 from locolib import UserError, models
 from locolib.drawing.memory import Altered, Row, TextMemory
 from locolib.models import load_scorer
-from locolib.study.live import choices, export, graphs, packing, runtime
+from locolib.study.live import choices, export, graphs, packing, parts, runtime
 
 NAMES = ("text", "memory", "unet", "decoder")
 
@@ -29,7 +29,7 @@ def answer(graph: graphs.Graph, feeds: dict, folder) -> list[np.ndarray]:
     return session.run(None, feeds)
 
 
-def feeds_of(part: graphs.Part) -> dict[str, np.ndarray]:
+def feeds_of(part: parts.Part) -> dict[str, np.ndarray]:
     """A part's own example as onnxruntime takes it; latents are noise, not zeros."""
     flat = [v for value in part.inputs for v in (value if isinstance(value, list) else [value])]
     drawn = [
@@ -39,7 +39,7 @@ def feeds_of(part: graphs.Part) -> dict[str, np.ndarray]:
     return dict(zip(part.names, (v.numpy() for v in drawn)))
 
 
-def own(part: graphs.Part, feeds: dict) -> list[np.ndarray]:
+def own(part: parts.Part, feeds: dict) -> list[np.ndarray]:
     """What PyTorch makes of the same."""
     values = [torch.from_numpy(feeds[name]) for name in part.names]
     if part.name == "unet":
@@ -64,7 +64,7 @@ def random_model(_random_model):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_graph_agrees_with_pytorch(model, name, tmp_path):
-    for part in graphs.parts(model):
+    for part in parts.parts(model):
         if part.name == name:
             feeds = feeds_of(part)
             made = answer(graphs.exported(part), feeds, tmp_path)
@@ -75,7 +75,7 @@ def test_a_graph_agrees_with_pytorch(model, name, tmp_path):
 @pytest.mark.parametrize("name", ["look", "read"])
 def test_the_scorers_graphs_agree_with_it(name, tmp_path):
     scorer = load_scorer("scorer")
-    part = next(part for part in graphs.scorer_parts(scorer, 64) if part.name == name)
+    part = next(part for part in parts.scorer_parts(scorer, 64) if part.name == name)
     graph = graphs.exported(part)
     if name == "read":
         made = answer(graph, {"ids": scorer.tokenizer(["a dog in a city"]).numpy()}, tmp_path)[0]
@@ -94,10 +94,10 @@ def test_a_graph_takes_any_number_of_rows_and_each_layers_own_text(random_model,
     rows.append(Row(prompt="a cat", seed=2, changes=(Altered(layers=(3, 8), prompt="a town"),)))
     keys, values, _ = TextMemory(random_model).gather(rows, guided=False)
     latents = torch.stack([random_model.noise(random_model.generator(row.seed)) for row in rows])
-    part = next(part for part in graphs.parts(random_model) if part.name == "unet")
+    part = next(part for part in parts.parts(random_model) if part.name == "unet")
     told = [latents, torch.tensor([321.0]), *keys, *values]
     feeds = {name: value.numpy() for name, value in zip(part.names, told)}
-    for part in graphs.parts(random_model):  # the UNet reads from memory while its part is in use
+    for part in parts.parts(random_model):  # the UNet reads from memory while its part is in use
         if part.name == "unet":
             made, expected = answer(graphs.exported(part), feeds, tmp_path)[0], own(part, feeds)[0]
     assert made.shape[0] == 3 and np.abs(made - expected).max() < 1e-3
@@ -105,7 +105,7 @@ def test_a_graph_takes_any_number_of_rows_and_each_layers_own_text(random_model,
 
 def test_equal_architectures_share_a_graph(random_model):
     """A graph holds no weights: another model of the same shape has the same file, and needs no tracing."""
-    one = next(part for part in graphs.parts(random_model) if part.name == "memory")
+    one = next(part for part in parts.parts(random_model) if part.name == "memory")
     before = graphs.exported(one)
     assert before.whole and all(source for source, _ in before.sources)
     weights = [site.to_v.weight for site in one.module.sites]
@@ -122,7 +122,7 @@ def test_equal_architectures_share_a_graph(random_model):
 
 def test_a_graph_in_which_equal_weights_were_merged_is_traced_again(random_model):
     """An untrained text encoder's norms are all alike and become one tensor: another model's would be lost."""
-    text = next(part for part in graphs.parts(random_model) if part.name == "text")
+    text = next(part for part in parts.parts(random_model) if part.name == "text")
     graph = graphs.exported(text)
     assert not graph.whole and graphs.reweighed(graph, text) is None
 

@@ -16,7 +16,7 @@ from ...experiments.locogen import SEED, Request
 from ...models import ORGANISMS, Model, find, load, load_scorer
 from ...prompts import choose, read
 from ...store import read_bytes, write_atomic
-from . import choices, graphs, packing, runtime
+from . import choices, graphs, packing, parts, runtime
 from .changes import changes, ranked
 
 MODELS = ("planted-sd-v1-5", "mini-sd-v1-5")
@@ -46,7 +46,7 @@ class Writer:
         name = self.put(stem, "bin", data)
         return {"weights": name, "kinds": kinds, "bytes": len(data)}
 
-    def part(self, part: graphs.Part) -> dict[str, Any]:
+    def part(self, part: parts.Part) -> dict[str, Any]:
         """Export a part."""
         before = self.graphs.get(part.name)
         graph = (before and graphs.reweighed(before, part)) or graphs.exported(part)
@@ -69,7 +69,7 @@ def export(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
         model = load(name, device="cpu", dtype="float32")
         told[name] = _model(writer, model)
     scorer = load_scorer(model.spec.scorer)
-    shared = {part.name: writer.part(part) for part in graphs.scorer_parts(scorer, model.side)}
+    shared = {part.name: writer.part(part) for part in parts.scorer_parts(scorer, model.side)}
     tokenizer = model.tokenizer.backend_tokenizer.to_str().encode()
     manifest = {
         "key": key(names),
@@ -97,7 +97,7 @@ def _model(writer: Writer, model: Model) -> dict[str, Any]:
     first = sites(model.unet)
     heads = model.unet.get_submodule(first[0].path).heads
     return choices.about(model) | {
-        "parts": {part.name: writer.part(part) for part in graphs.parts(model)},
+        "parts": {part.name: writer.part(part) for part in parts.parts(model)},
         "layers": [{"block": site.block, "scale": site.scale} for site in first],
         "heads": heads,
         "tokens": model.tokens,
