@@ -81,7 +81,7 @@ def drawn(made: Made, answer: Answer, prompts: int, draws: int) -> pd.DataFrame:
         some = [pool[i] for i in rng.permutation(len(pool))[:prompts]]
         asked = replace(made.request, prompts=tuple(some))
         found = attribution.localise(
-            made.model, asked, store=Store(), predict=made.predict, draw=made.draw
+            made.model, asked, store=Store(), predict=made.predict, draw=made.draw, beside=False
         )
         said = Scores(
             layers=found.attribution.mean,

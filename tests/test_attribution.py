@@ -326,3 +326,18 @@ def test_the_path_begins_at_nothing_and_ends_at_all(model):
     table = report.along(model, request(prompts=1), points=5)
     assert table.value.iloc[0] == pytest.approx(0, abs=1e-4)
     assert table.value.iloc[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_what_is_held_against_an_answer_is_drawn_and_decides_nothing(store):
+    """In a planted model all other layers do nothing, and neither do layers drawn at random."""
+    from locolib.models import load
+
+    planted = load("planted-sd-v1-5")
+    asked = request(prompts=12, steps=6)
+    told = localise(planted, asked, store=store)
+    last = told.tried[-1]
+    assert told.verdict == "localised" and told.found == (8, 9)
+    assert abs(last.rest.value) < 0.1 and abs(last.chance.value) < 0.1
+    bare = localise(planted, asked, store=store, beside=False)
+    assert np.isnan(bare.tried[-1].rest.value) and bare.rows < told.rows
+    assert (bare.verdict, bare.tried[-1].share) == (told.verdict, last.share)

@@ -129,6 +129,10 @@ def _fast(model: Any, request: Any, store: Any, method: str, as_json: bool) -> s
             f"layers {label(one.proposal.layers)}: predicted {one.proposal.predicted:.2f}, by pictures of {one.prompts} other prompts "
             f"{one.share}, lead over {label(one.proposal.rival)} {one.lead}, target seen in {100 * one.picks:.0f}%"
         )
+    if last:
+        lines.append(
+            f"all layers but {label(last.proposal.layers)}: {last.rest}; layers {label(last.proposal.chance)}, at random: {last.chance}"
+        )
     where = f": layers {label(found.found)}" if found.verdict == "localised" else ""
     lines.append(f"{found.verdict}{where} ({found.why})")
     lines.append(

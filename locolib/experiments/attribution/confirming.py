@@ -38,6 +38,8 @@ class Tried:
         lead: its share minus the rival's.
         picks: of its pictures, the part that shows the target's value.
         prompts: on which it was drawn.
+        rest: the share of all layers but these; near 0 where they are all that counts, near 1 where others are enough.
+        chance: the share of as many layers drawn at random.
     """
 
     proposal: Proposal
@@ -45,6 +47,8 @@ class Tried:
     lead: Interval
     picks: float
     prompts: int
+    rest: Interval = NOTHING
+    chance: Interval = NOTHING
 
     @property
     def localised(self) -> bool:
@@ -99,6 +103,7 @@ def localise(
     every: int = 2,
     predict: Predict = attribute,
     draw: Draw = measure,
+    beside: bool = True,
 ) -> Fast:
     """The smallest window (or set) that is proposed by a backward pass and confirmed by pictures.
 
@@ -107,6 +112,7 @@ def localise(
         adjacent: whether only windows are proposed, as LocoGen does; otherwise any set of layers.
         prompts: of the first half, how many propose.
         every: see `attribute`.
+        beside: whether the last proposal's complement and layers drawn at random are drawn too, which decide nothing.
         predict, draw: backward passes and pictures; others where both were made before (`benchmarks/fast.py`).
     """
     started = monotonic()
@@ -121,6 +127,8 @@ def localise(
         tried.append(looks.settle(propose(found, m, adjacent=adjacent)))
         if tried[-1].localised:
             break
+    if tried and beside:
+        tried[-1] = looks.beside(tried[-1])
     verdict, why = _verdict(found, tried, looks)
     return Fast(
         verdict=verdict,
@@ -206,6 +214,17 @@ class _Looks:
             if settled or len(self._counts) == 1:
                 return tried
             del self._counts[0]
+
+    def beside(self, tried: Tried) -> Tried:
+        """The same with the shares of all other layers and of layers drawn at random, on the prompts that were looked at last."""
+        named = tried.proposal
+        rest = tuple(i for i in range(self._model.spec.layers) if i not in named.layers)
+        self.table = self._draw(named.layers, named.rival, rest, named.chance)
+        if not self.full().low > 0:
+            return tried
+        found = self.effects(rest, named.chance)
+        shares = [ratio(part, found.full, found.strata) for part in found.windows.T]
+        return replace(tried, rest=shares[0], chance=shares[1])
 
     def _look(self, proposal: Proposal) -> Tried:
         found = self.effects(proposal.layers, proposal.rival)

@@ -16,7 +16,7 @@ from .benchmark import Question, questions
 from .confirming import PROPOSE
 
 ATTRIBUTES = ("style", "object", "fact")
-SETS = 14  # layer sets that the fast search draws for each confirming prompt at most, windows and other sets together
+SETS = 18  # layer sets that the fast search draws for each confirming prompt at most, windows and other sets together
 
 
 class BackwardPage(Sweeping):

@@ -79,6 +79,8 @@ def beside(fast: Fast, answer: Answer) -> dict[str, Any]:
         "sweep": _said(answer.done.verdict.verdict, label(answer.done.found)),
         "predicted": f"{last.proposal.predicted:.2f}" if last else "",
         "share by pictures": str(last.share) if last else "",
+        "all other layers": str(last.rest) if last else "",
+        "layers at random": str(last.chance) if last else "",
         "completeness gap": f"{np.abs(fast.attribution.gap).max():.3f}",
         "fast, UNet rows": fast.rows,
         "sweep, UNet rows": rows,
@@ -149,6 +151,9 @@ def sentence(name: str, fast: Fast) -> str:
         f"layers {label(t.proposal.layers)} (predicted {t.proposal.predicted:.2f}; by pictures of {t.prompts} other prompts {t.share})"
         for t in fast.tried
     )
+    if fast.tried:
+        last = fast.tried[-1]
+        tried += f"; all layers but the last ones {last.rest}, as many at random {last.chance}"
     return (
         f"- **{name}**: {_said(fast.verdict, label(fast.found))}, {fast.why}. {len(by.layers)} prompts proposed, with a gap of "
         f"{np.abs(by.gap).max():.3f} at most. {f'Tried: {tried}.' if tried else 'No window reached what is tried by pictures.'}"
