@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from ...drawing.sampling import Settings
 from ...models import Spec, find
 from ...models.planted import benchmark as models_of_benchmark
 from ...prompts import choose
@@ -81,6 +82,11 @@ class BenchmarkPage(Page):
     def questions(self) -> list[Question]:
         """What is asked: attributes and models, separated by commas; no models: all."""
         return questions(self._words(self.attributes), self._words(self.models))
+
+    @property
+    def settings(self) -> Settings:
+        spec = find(self.needs[0])
+        return Settings(steps=spec.steps, guidance=spec.guidance)
 
     def images_of(self, name: str) -> int:
         """Of all questions (the models are of one size), on the first model's account."""
