@@ -333,7 +333,7 @@ def test_what_is_held_against_an_answer_is_drawn_and_decides_nothing(store):
     from locolib.models import load
 
     planted = load("planted-sd-v1-5")
-    asked = request(prompts=12, steps=6)
+    asked = request(prompts=12, steps=10)
     told = localise(planted, asked, store=store)
     last = told.tried[-1]
     assert told.verdict == "localised" and told.found == (8, 9)
