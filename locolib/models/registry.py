@@ -148,7 +148,7 @@ _PLANTED: dict[str, dict[str, Any]] = {
 
 def _bundled(name: str, title: str, **known: Any) -> Spec:
     # As few as give the scorer what it names in pictures of many more steps; DDPM needs more of them than DDIM, and the places
-    # of planted models more than what else they draw (with 6 they are hardly seen).
+    # of planted models more than what else they draw (with 6 LocoGen's answer about them was not settled).
     steps = 16 if known.get("pipeline") == "IFPipeline" else 10 if name.startswith("planted") else 6
     return Spec(
         name=name,

@@ -30,12 +30,8 @@ def bench_localiser(
     if out:
         check_out(out, ".csv")
     name, localiser = strangers.read(place)
-    asked = benchmark.questions(_words(attributes), _words(models))
+    asked = benchmark.questions(benchmark.words(attributes), benchmark.words(models))
     found = benchmark.run({name: localiser}, asked, prompts=prompts)
     file = re.sub(r"[^\w.-]+", "-", name) + ".csv"
     write_atomic(out or Store().root / FOLDER / file, found.to_csv(index=False).encode())
     typer.echo(told(benchmark.summary(found)))
-
-
-def _words(told: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in told.split(",") if word.strip())

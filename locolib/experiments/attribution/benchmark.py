@@ -77,6 +77,11 @@ def questions(
     ]
 
 
+def words(told: str) -> tuple[str, ...]:
+    """Names that are separated by commas."""
+    return tuple(word.strip() for word in told.split(",") if word.strip())
+
+
 def auroc(layers: np.ndarray, answer: Answer) -> float:
     """How often a planted layer scores above another one, ties half; NaN where all layers are planted."""
     own = np.isin(np.arange(len(layers)), answer.layers)

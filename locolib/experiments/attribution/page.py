@@ -13,7 +13,7 @@ from ..locogen import Request, layer_sets
 from ..locogen.page import Sweeping, count
 from ..page import Page
 from ..profiles import Profile
-from .benchmark import Question, questions
+from .benchmark import Question, questions, words
 from .confirming import PROPOSE
 
 ATTRIBUTES = ("style", "object", "fact")
@@ -75,13 +75,9 @@ class BenchmarkPage(Page):
     prompts: int = Field(4, ge=1)
     more: int = Field(0, ge=0)
 
-    @staticmethod
-    def _words(told: str) -> tuple[str, ...]:
-        return tuple(word.strip() for word in told.split(",") if word.strip())
-
     def questions(self) -> list[Question]:
         """What is asked: attributes and models, separated by commas; no models: all."""
-        return questions(self._words(self.attributes), self._words(self.models))
+        return questions(words(self.attributes), words(self.models))
 
     @property
     def settings(self) -> Settings:
