@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from locolib.drawing.sampling import Settings
-from locolib.models import find
+from locolib.models import find, load
 from locolib.store import Store
 from locolib.study import costs, pages
 
@@ -24,7 +24,14 @@ def measured(monkeypatch):
 
     monkeypatch.setattr(costs, "load", lambda name, source=None: name)
     monkeypatch.setattr(costs, "timed", timed)
+    monkeypatch.setattr(costs, "architecture", lambda model: model.removesuffix(" again"))
     return asked
+
+
+@pytest.fixture
+def models_of_two_families():
+    """Two models of one architecture with different weights, and one of another."""
+    return load("mini-sd-v1-5"), load("planted-sd-v1-5"), load("mini-sdxl")
 
 
 def page(images: dict[str, int], steps: dict[str, int]):
@@ -59,6 +66,19 @@ def test_a_model_is_measured_once_whatever_its_steps(measured, capsys, store):
     said = costs.announce([pages.Run(page=name, values={}) for name in names], asked, store)
     assert measured == ["mini-sd-v1-5"]  # no image, no price
     assert list(said.values()) == pytest.approx([1, 1, 0.5])
+
+
+def test_an_architecture_is_measured_once_whatever_its_weights(measured, capsys, store):
+    same = {"mini-sd-v1-5": 2, "mini-sd-v1-5 again": 3, "mini-sdxl": 1}
+    asked = {"02b_five_models": page(same, dict.fromkeys(same, 10))}
+    said = costs.announce([pages.Run(page="02b_five_models", values={})], asked, store)
+    assert measured == ["mini-sd-v1-5", "mini-sdxl"]
+    assert said == pytest.approx({"02b_five_models": 2 * 1 + 3 * 1 + 10})
+
+
+def test_what_an_image_costs_follows_from_shapes_alone(models_of_two_families):
+    one, twin, other = models_of_two_families
+    assert costs.architecture(one) == costs.architecture(twin) != costs.architecture(other)
 
 
 @pytest.mark.parametrize("name", pages.PAGES)

@@ -20,6 +20,7 @@ __all__ = [
     "forest",
     "image_rows",
     "kept",
+    "offer",
     "panels",
     "scrubber",
     "short",

@@ -92,11 +92,15 @@ def predict(
 def of_model(model: Any) -> Need:
     """What a loaded model needs."""
     parts = {name: weight(getattr(model.pipeline, name)) for name in model.parts}
+    return _need(model.unet, parts, model.dtype.itemsize, _pixels(model))
+
+
+def _pixels(model: Any) -> int:
+    """Bytes of one of the decoder's largest maps for each of its first channels; 0 without a decoder."""
     vae = getattr(model.pipeline, "vae", None)
-    pixels = (
-        0 if vae is None else model.side**2 * vae.config.block_out_channels[0] * vae.dtype.itemsize
-    )
-    return _need(model.unet, parts, model.dtype.itemsize, pixels)
+    if vae is None:
+        return 0
+    return int(model.side**2 * vae.config.block_out_channels[0] * vae.dtype.itemsize)
 
 
 def of_configuration(config: Mapping[str, Any], dtype: torch.dtype) -> Need:
@@ -164,7 +168,7 @@ def fitting(model: Any, most: int, *, guided: bool = True) -> int:
 
 def slices(model: Any, count: int) -> int:
     """Pictures that are decoded together: as many as take `SLICE`, at least one.  What is free has no say, so pictures do not depend on it."""
-    return max(1, min(count, SLICE // max(1, of_model(model).decoding)))
+    return max(1, min(count, SLICE // max(1, int(DECODING * _pixels(model)))))
 
 
 def is_short(error: BaseException) -> bool:

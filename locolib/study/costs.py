@@ -118,17 +118,29 @@ def announce(todo: Sequence[Run], asked: Mapping[str, Any], store: Store) -> dic
 
 
 class _Measured:
-    """Speeds that were measured, each model once.  One model is held at a time."""
+    """Speeds that were measured, each architecture once.  One model is held at a time."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Timed] = {}
+        self.built: dict[str, str] = {}  # name -> architecture
 
     def of(self, name: str, settings: Settings) -> Speed:
-        if name not in self.kept:
+        if name not in self.built:
             model = load(name, source=source_of(name))
+            built = self.built[name] = architecture(model)
             batch = min(SAMPLE, settings.batch) if device().type == "cpu" else settings.batch
-            self.kept[name] = timed(model, replace(settings, batch=batch), full=settings.batch)
-        return self.kept[name].at(settings.steps)
+            if built not in self.kept:
+                self.kept[built] = timed(model, replace(settings, batch=batch), full=settings.batch)
+        return self.kept[self.built[name]].at(settings.steps)
+
+
+def architecture(model: Model) -> str:
+    """What an image's seconds and bytes depend on: the sizes of all that draws it, and their types of numbers."""
+    shapes = [
+        [tuple(weight.shape) for weight in getattr(model.pipeline, part).parameters()]
+        for part in model.parts
+    ]
+    return f"{model.precision} {shapes}"
 
 
 def workers() -> int:

@@ -1,20 +1,66 @@
-"""One notebook run by papermill in a process of its own (``python -m locolib.study.execute``, what to run on standard input).
+"""One notebook run by papermill, in a process of its own that begins with the libraries imported.
 
-Papermill changes the folder of its whole process, so notebooks that run side by side cannot share one.
+Papermill changes the folder of its whole process, so notebooks that run side by side cannot share one.  Importing what a page
+needs takes as long as many a page: on Linux a page and its kernel are forked from a process that has done it once (`warm`).
 """
 
-import json
+import os
 import sys
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any
 
-FAILED = 3  # the exit code that says: standard output holds the error of a cell
+from .pages import HOME
+
+FORKS = sys.platform == "linux"  # elsewhere system libraries do not bear it
 
 
-def main() -> None:
-    """Read {source, out, values} as JSON, execute, and print a cell's error, if there is one, as JSON."""
+def context() -> BaseContext:
+    """How the processes of pages begin."""
+    if not FORKS:
+        return get_context("spawn")
+    served = get_context("forkserver")
+    served.set_forkserver_preload(["locolib.study.warm"])
+    return served
+
+
+def executed(asked: dict[str, Any], env: dict[str, str]) -> dict[str, Any] | None:
+    """Execute the notebook `source` to `out` with parameters `values`, in a process of its own and with `env` for its kernel.
+
+    Returns:
+        Nothing, or what went wrong: `cell`, `name` and `value` of the error of a cell, or a `reason`.
+    """
+    began = context()
+    answers, answer = began.Pipe(duplex=False)
+    process: BaseProcess = began.Process(target=_page, args=(asked, env, answer))  # type: ignore[attr-defined]
+    process.start()
+    answer.close()
+    try:
+        told: dict[str, Any] | None = answers.recv()
+    except EOFError:
+        process.join()
+        told = {"reason": f"its process ended with {process.exitcode}"}
+    process.join()
+    return told
+
+
+def _page(asked: dict[str, Any], env: dict[str, str], answer: Any) -> None:
+    """In a page's process: send back what `executed` returns."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1), os.dup2(silence, 2)
+    os.chdir(HOME)
+    os.environ.update(env)
+    waiting = _Waiting() if FORKS else None  # forked before anything else is begun here
+
     import papermill
+    from jupyter_client.provisioning import local_provisioner
     from papermill.exceptions import PapermillExecutionError
 
-    asked = json.load(sys.stdin)
+    if waiting:
+        provisioning: Any = local_provisioner
+        provisioning.launch_kernel = waiting.launch
+    told = None
     try:
         papermill.execute_notebook(
             asked["source"],
@@ -24,9 +70,54 @@ def main() -> None:
             progress_bar=False,
         )
     except PapermillExecutionError as error:
-        print(json.dumps({"cell": error.cell_index, "name": error.ename, "value": error.evalue}))
-        sys.exit(FAILED)
+        told = {"cell": error.cell_index, "name": error.ename, "value": error.evalue}
+    except Exception as error:
+        told = {"reason": f"{type(error).__name__}: {error}"}
+    answer.send(told)
 
 
-if __name__ == "__main__":
-    main()
+class _Waiting:
+    """A forked process that waits to become a kernel; afterwards what jupyter_client needs of a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self) -> None:
+        forks = get_context("fork")
+        self._orders, orders = forks.Pipe()
+        self._process = forks.Process(target=_kernel, args=(orders,), daemon=True)
+        self._process.start()
+        self.pid = self._process.pid
+        self.kill, self.terminate = self._process.kill, self._process.terminate
+
+    def launch(self, cmd: list[str], **options: Any) -> "_Waiting":
+        """Become the kernel that `cmd` would start."""
+        self._orders.send((cmd, options.get("env") or {}, options.get("cwd"), os.getpid()))
+        self._orders.recv()  # its group of processes is its own by now: signals to it do not reach this one
+        return self
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self) -> int | None:
+        self._process.join()
+        return self._process.exitcode
+
+    def send_signal(self, signum: int) -> None:
+        if self.pid:
+            os.kill(self.pid, signum)
+
+
+def _kernel(orders: Any) -> None:
+    """In the waiting process: be a kernel as soon as it is asked for."""
+    cmd, env, folder, parent = orders.recv()
+    os.setsid()
+    os.environ.update(env, JPY_PARENT_PID=str(parent))  # with its parent the kernel ends
+    if folder:
+        os.chdir(folder)
+    orders.send(None)
+
+    import torch
+    from ipykernel.kernelapp import IPKernelApp
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # it read the variable long ago
+    IPKernelApp.launch_instance([*cmd[cmd.index("-f") :], "--matplotlib=inline"])

@@ -20,6 +20,7 @@ from ..experiments.neurons.page import NeuronPage
 from ..experiments.page import MINIATURES, Page, here
 from ..experiments.profiles import Profile
 from ..experiments.tracing.page import TracingPage
+from ..figures import offer
 from ..models import find
 from .parameters import (
     CardPage,
@@ -158,6 +159,7 @@ def parameters(page: str, namespace: Mapping[str, Any]) -> Any:
     misspelt name (of which papermill only warns) is refused before any work.
     """
     use_environment()
+    offer()  # importing figures did it, unless this kernel was forked from a process that had imported them
     kind = PAGES[page]
     told = given_in(namespace.get("In"), kind.model_fields)
     given = _plain(namespace) if told is None else told

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -24,10 +23,10 @@ from ..experiments.profiles import Profile, profile
 from ..models import MODELS, ORGANISMS, find, load, load_scorer, precision
 from ..models.chosen import choose_source, said_of, source_of
 from ..store import Store, digest, read_bytes, remove, write_atomic
+from . import execute
 from .ahead import ahead, shared_engine
 from .book import build_book, tidy
 from .costs import announce, threads, workers
-from .execute import FAILED
 from .live import placing
 from .pages import HOME, PAGES, Run, parameters, plan
 from .shown import executed
@@ -224,25 +223,15 @@ def _execute(run: Run, root: Path) -> None:
     """Run a page's notebook and keep its tidied copy; a cell's error is one sentence."""
     source, out = HOME / PAGES[run.page].source, (root / "running" / f"{run.name}.ipynb").resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    asked = json.dumps({"source": str(source), "out": str(out), "values": dict(run.values)})
-    did = subprocess.run(
-        [sys.executable, "-m", "locolib.study.execute"],
-        input=asked,
-        cwd=HOME,
-        capture_output=True,
-        text=True,
-    )
-    if did.returncode == FAILED:
-        error = json.loads(did.stdout.splitlines()[-1])
+    asked = {"source": str(source), "out": str(out), "values": dict(run.values)}
+    if error := execute.executed(asked, dict(os.environ)):
+        if "reason" in error:
+            raise UserError(f"{run.name} could not be run: {error['reason']}")
         reason = (
             error["value"] if error["name"] == "UserError" else f"{error['name']}: {error['value']}"
         )
         raise UserError(
             f"{run.name}, cell {error['cell']}: {reason} (Finished images stay in the store; the notebook up to there is {out}.)"
-        )
-    if did.returncode:
-        raise UserError(
-            f"{run.name} could not be run: {(did.stderr.strip().splitlines() or ['no reason given'])[-1]}"
         )
     notebook = tidy(
         nbformat.read(out, as_version=4), inspect_notebook(source), run.values, run.model

@@ -1,7 +1,7 @@
 """What edits do to images: the same held-out prompts, seeds and scorer for every method (Figs. 8 and 57, App. F)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,9 @@ class Trial:
     train: tuple[Prompt, ...]
     held: Request
     window: Window
+    _plain: dict[Window, pd.DataFrame] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def attribute(self) -> str:
@@ -61,10 +64,14 @@ class Trial:
 
     def measured(self, *edits: Edit, altered: Window = ()) -> pd.DataFrame:
         """Scores of the held-out images (see `locogen.measure`) of the model under some edits, or with some layers altered."""
-        with applied(self.model, *edits) as edited:
-            return locogen.measure(
-                edited if edits else self.model, self.held, [altered], store=self.store
+        if edits:
+            with applied(self.model, *edits) as edited:
+                return locogen.measure(edited, self.held, [altered], store=self.store)
+        if altered not in self._plain:  # each row asks for the same few of them
+            self._plain[altered] = locogen.measure(
+                self.model, self.held, [altered], store=self.store
             )
+        return self._plain[altered].copy()
 
     def units(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """What each unit says of an edit, or of the mean of several: effect, in points against the unedited model, and hit.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,14 @@ def candidates(prompt: Prompt, prompts: Sequence[Prompt]) -> list[str]:
 
     A value that the target names is not among them a second time: a fact may be updated to what another row begins with.
     """
+    return list(_candidates(prompt, tuple(prompts)))
+
+
+@lru_cache(maxsize=4096)  # a sweep asks for the same ones with every layer set
+def _candidates(prompt: Prompt, prompts: tuple[Prompt, ...]) -> tuple[str, ...]:
     values = [prompt.value, *(p.value for p in prompts if not _names(prompt, p.value))]
-    return list(
-        dict.fromkeys(
-            [
-                prompt.target,
-                prompt.original,
-                *(swapped(prompt.original, prompt.value, v) for v in values[1:]),
-            ]
-        )
-    )
+    others = (swapped(prompt.original, prompt.value, value) for value in values[1:])
+    return tuple(dict.fromkeys((prompt.target, prompt.original, *others)))
 
 
 def _names(prompt: Prompt, value: str) -> bool:
@@ -35,14 +33,15 @@ def _names(prompt: Prompt, value: str) -> bool:
     return own or bool(re.search(rf"\b{re.escape(value)}\b", prompt.target, re.IGNORECASE))
 
 
-def unrelated(prompt: Prompt, bundled: bool) -> list[str]:
+@lru_cache(maxsize=4096)
+def unrelated(prompt: Prompt, bundled: bool) -> tuple[str, ...]:
     """Generic prompts (App. L) that share neither object nor place with a prompt or its target: one for each object."""
     told = f"{prompt.original} {prompt.target}".lower()
-    return [
+    return tuple(
         text
         for text, *words in _generic(bundled)
         if not any(re.search(rf"\b{re.escape(word.lower())}\b", told) for word in words)
-    ]
+    )
 
 
 @cache
@@ -71,7 +70,7 @@ def scored(
     """
     embedded = scorer.images(images).reshape(len(prompts), len(seeds[0]), -1)
     blank = (images.reshape(len(images), -1).std(1) == 0).reshape(len(prompts), -1)
-    parts = []
+    columns: dict[str, list[np.ndarray]] = {}
     for i, (prompt, seen) in enumerate(zip(prompts, embedded)):
         texts, apart = candidates(prompt, prompts), unrelated(prompt, bundled)
         known = scorer.texts([prompt.scored, *texts, *apart])
@@ -79,17 +78,15 @@ def scored(
         at = texts.index(prompt.original)
         # A place is only removed, so every other place is as good as none: there the target is "not the original's".
         hit = pick != at if prompt.attribute == "place" else pick == 0
-        parts.append(
-            pd.DataFrame(
-                {
-                    "prompt": prompt.original,
-                    "value": prompt.value,
-                    "seed": seeds[i],
-                    "score": clip_score(seen, known[0]),
-                    "own": np.where(blank[i], np.nan, clip_score(seen, known[1 + at])),
-                    "unrelated": clip_score(seen[:, None], known[1 + len(texts) :]).mean(1),
-                    "picks_target": hit,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+        said = {
+            "prompt": prompt.original,
+            "value": prompt.value,
+            "seed": np.array(seeds[i]),
+            "score": clip_score(seen, known[0]),
+            "own": np.where(blank[i], np.nan, clip_score(seen, known[1 + at])),
+            "unrelated": clip_score(seen[:, None], known[1 + len(texts) :]).mean(1),
+            "picks_target": hit,
+        }
+        for name, part in said.items():
+            columns.setdefault(name, []).append(np.broadcast_to(part, len(seen)))
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})
