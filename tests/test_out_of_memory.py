@@ -9,16 +9,19 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from rounding import assert_same, assert_same_picture
+from rounding import assert_same, assert_same_picture, close
 
 from locolib import Notice, UserError
 from locolib.drawing import batches, compiling
 from locolib.drawing.memory import Altered, Row, TextMemory
 from locolib.drawing.sampling import Settings, denoise, generate, image_key
 from locolib.drawing.text import Corrupted
+from locolib.experiments import attribution, locogen
+from locolib.experiments.locogen.backward import walking
 from locolib.experiments.tracing.states import unet_states
 from locolib.models import memory
 from locolib.models.architecture import architecture
+from locolib.prompts import choose, read
 from locolib.store import Store
 
 pytestmark = pytest.mark.computing
@@ -404,3 +407,43 @@ def test_compiling_is_for_plans_that_pay_for_it_and_said_beforehand(model, monke
     monkeypatch.setenv(compiling.COMPILE, "perhaps")
     with pytest.raises(UserError, match="'perhaps' .LOCOLIB_COMPILE.; choose one of auto, on, off"):
         compiling.Plan(model, 9)
+
+
+def asked_of(prompts):
+    return locogen.Request(
+        prompts=choose(read("style"), prompts), seeds=locogen.seeds(1), settings=SETTINGS
+    )
+
+
+def test_backward_passes_that_do_not_fit_are_made_in_parts(model, monkeypatch):
+    """Feature maps are made again first, then fewer points go together: the shares are the same."""
+    whole = attribution.attribute(model, asked_of(3))
+    blocks = walking.checkpointing(model.unet)
+    plain, seen = model.unet.forward, []
+
+    def forward(noisy, *args, **kwargs):
+        if torch.is_grad_enabled():
+            kept = not all(block.gradient_checkpointing for block in blocks)
+            seen.append((len(noisy), kept))
+            if kept or len(noisy) > 4:
+                raise OUT
+        return plain(noisy, *args, **kwargs)
+
+    monkeypatch.setattr(model.unet, "forward", forward)
+    cut = attribution.attribute(model, asked_of(3))
+    assert seen[:3] == [(9, True), (9, False), (4, False)]
+    assert all(rows <= 4 and not kept for rows, kept in seen[2:])
+    close(torch.tensor(cut.layers), torch.tensor(whole.layers))
+    assert not any(block.gradient_checkpointing for block in blocks), "as it was"
+
+
+def test_a_backward_pass_too_large_for_one_point_says_what_to_do(model, monkeypatch):
+    def forward(*args, **kwargs):
+        raise OUT
+
+    with (
+        pytest.raises(UserError, match="one backward pass"),
+        walking.walking(model, asked_of(1)) as walk,
+    ):
+        monkeypatch.setattr(model.unet, "forward", forward)
+        walk.values(walk.latents, walk.times[0], walk.latents, [(0, 0.5)], True)

@@ -16,11 +16,11 @@ from locolib.drawing.memory import Altered, Dropped, Row, TextMemory
 from locolib.drawing.provenance import provenance
 from locolib.drawing.sampling import Settings, denoise, generate, image_key
 from locolib.drawing.text import Corrupted
-from locolib.experiments import editing, neurons
+from locolib.experiments import attribution, editing, locogen, neurons
 from locolib.experiments.editing import baselines
 from locolib.experiments.tracing.states import unet_states
 from locolib.models import memory, precision, text_states
-from locolib.prompts import read
+from locolib.prompts import choose, read
 from locolib.store import key
 
 pytestmark = pytest.mark.computing
@@ -285,3 +285,17 @@ def test_batches_hardly_move_scores(half):
     alone, together = (generate(model, rows, one).astype(int) for one in settings)
     assert np.abs(alone - together).mean() < 255 * LOOSE[model.dtype] / 2
     assert memory.fitting(model, 4) == 4
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_backward_passes_in_half_precision_say_what_float32_says(dtype):
+    """Shares of layers, whose gradients are scaled on the way back so that half precision holds them."""
+    asked = locogen.Request(
+        prompts=choose(read("style"), 2), seeds=locogen.seeds(1), settings=Settings(steps=2)
+    )
+    full, half = (
+        attribution.attribute(models.load("planted-sd-v1-5", dtype=kind), asked)
+        for kind in ("float32", dtype)
+    )
+    assert np.abs(half.layers - full.layers).max() <= 0.05
+    assert np.abs(half.gap).max() <= 0.1 and half.mean.argmax() == full.mean.argmax()

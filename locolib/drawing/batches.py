@@ -53,7 +53,7 @@ def drawn(
             part = parts.popleft()
             memory.trim()
             compiled = plan.on and len(part) == size
-            made = _tried(lambda: make([rows[i] for i in part], memory, compiled))
+            made = tried(lambda: make([rows[i] for i in part], memory, compiled))
             if made is None:
                 release(model.device)
                 size = _smaller(model, len(part))
@@ -81,7 +81,7 @@ def _cut(batch: range, size: int) -> list[range]:
     return [range(a, b) for a, b in zip(edges, edges[1:])]
 
 
-def _tried(make: Callable[[], Made]) -> Made | None:
+def tried(make: Callable[[], Made]) -> Made | None:
     """What `make` gives; None where memory ran out (what it held is let go of by then)."""
     try:
         return make()

@@ -1,28 +1,35 @@
 """The clean trajectories of a request's prompts, walked step by step, and gradients of the prediction by keys and values on the way."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .... import UserError
+from ....drawing.batches import tried
 from ....drawing.memory import KeysValues, TextMemory
 from ....drawing.sampling import check_finite, check_seeds
 from ....models import Model
+from ....models.memory import release
 from ..measuring import Request, rows
 from .quadrature import Point
 
 BACKWARD = (
     3  # a row forward and backward costs as much as so many rows forward (the usual estimate)
 )
-BATCH = 16  # rows of a backward pass
+BATCH = 16  # rows of a backward pass, where memory has room for them
+SCALE = (
+    2.0**12
+)  # of what half precision goes backward from: gradients of keys would be too small for it
 
 
 @contextmanager
 def still(unet: nn.Module) -> Iterator[None]:
-    """No gradients of weights: only those of keys and values are asked for."""
+    """No gradients of weights: only those of keys and values are asked for; checkpointing is as it was afterwards."""
     asked = [weight for weight in unet.parameters() if weight.requires_grad]
+    before = {part: part.gradient_checkpointing for part in checkpointing(unet)}
     for weight in asked:
         weight.requires_grad_(False)
     try:
@@ -30,6 +37,47 @@ def still(unet: nn.Module) -> Iterator[None]:
     finally:
         for weight in asked:
             weight.requires_grad_(True)
+        for part, on in before.items():
+            part.gradient_checkpointing = on
+
+
+def checkpointing(unet: nn.Module) -> list[Any]:
+    """The blocks of a UNet that can forget their feature maps and make them again on the way back."""
+    return [part for part in unet.modules() if hasattr(part, "gradient_checkpointing")]
+
+
+def passes(evaluate: Callable[[int, int], int], count: int, model: Model, size: int = BATCH) -> int:
+    """Backward passes over `count` points, `size` together, or as many as memory has room for.
+
+    Where it runs out feature maps are made again instead of kept (gradient checkpointing: about a third more time), then fewer
+    points go together.  What was computed before is kept.
+
+    Args:
+        evaluate: of the points from one number to another; returns how many they are.
+
+    Returns:
+        How many went together in the end.
+
+    Raises:
+        UserError: memory runs out with a single point.
+    """
+    begin, blocks = 0, checkpointing(model.unet)
+    while begin < count:
+        end = min(begin + size, count)
+        if done := tried(lambda: evaluate(begin, end)):
+            begin += done
+            continue
+        release(model.device)
+        if not all(block.gradient_checkpointing for block in blocks):
+            model.unet.enable_gradient_checkpointing()
+        elif end - begin > 1:
+            size = (end - begin) // 2
+        else:
+            raise UserError(
+                f"{model.name}: {model.device} has too little memory for one backward pass, in {model.precision}; "
+                "close other programs on it, choose --dtype bfloat16, or ask by --method sweep."
+            )
+    return size
 
 
 @contextmanager
@@ -59,6 +107,7 @@ class Walk:
         noise = torch.stack([model.noise(generator) for generator in self._generators])
         self._latents = noise.to(model.device) * self._scheduler.init_noise_sigma
         self.rows = 0
+        self._size = BATCH
 
     @property
     def latents(self) -> Tensor:
@@ -112,9 +161,12 @@ class Walk:
             The values [points], and with `backward` for each point, of every layer, head and token (one after the other),
             <slope by K, K' - K> + <slope by V, V' - V>, [points, parts]: its part of the slope along the path.
         """
-        values, parts = [], []
-        for begin in range(0, len(points), BATCH):
-            batch = points[begin : begin + BATCH]
+        values: list[Tensor] = []
+        parts: list[Tensor] = []
+        scale = 1.0 if self.model.dtype == torch.float32 else SCALE
+
+        def evaluate(begin: int, end: int) -> int:
+            batch = points[begin:end]
             at = torch.tensor([prompt for prompt, _ in batch], device=noisy.device)
             along = torch.tensor([place for _, place in batch], device=noisy.device)
             with torch.set_grad_enabled(backward):
@@ -123,10 +175,14 @@ class Walk:
                 told = None if pooled is None else pooled[at]
                 predicted = self.predict(noisy[at], t, leaves[:half], leaves[half:], told)
                 value = (self.model.noise_of(predicted) * direction[at]).flatten(1).sum(1)
-            values.append(value.detach().cpu().double())
             if backward:
+                slopes = torch.autograd.grad(scale * value.sum(), leaves)
                 self.rows += (BACKWARD - 1) * len(batch)
-                parts.append(_products(torch.autograd.grad(value.sum(), leaves), changes))
+                parts.append(_products(slopes, changes) / scale)
+            values.append(value.detach().cpu().double())
+            return len(batch)
+
+        self._size = passes(evaluate, len(points), self.model, self._size)
         return torch.cat(values), torch.cat(parts) if backward else None
 
     def _between(self, at: Tensor, along: Tensor) -> tuple[list[Tensor], list[Tensor]]:
