@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from rounding import assert_same, assert_same_picture, close
 
 from locolib import Notice, UserError
@@ -447,3 +448,42 @@ def test_a_backward_pass_too_large_for_one_point_says_what_to_do(model, monkeypa
     ):
         monkeypatch.setattr(model.unet, "forward", forward)
         walk.values(walk.latents, walk.times[0], walk.latents, [(0, 0.5)], True)
+
+
+def kept_for_backward(name, *, again):
+    """Bytes that a published UNet of full width keeps of one row to go backward, and those of its weights, in float16.
+
+    On torch's meta device, which knows shapes and computes nothing.
+    """
+    with torch.device("meta"):
+        config = architecture(name)["unet"]
+        unet = UNet2DConditionModel.from_config(config, torch_dtype=torch.float16).half()
+        unet.requires_grad_(False)
+        if again:
+            unet.enable_gradient_checkpointing()
+        size = unet.config.sample_size
+        noisy = torch.zeros(1, unet.config.in_channels, size, size, dtype=torch.float16)
+        text = torch.zeros(1, 77, unet.config.cross_attention_dim, dtype=torch.float16)
+        pooled = {"text_embeds": torch.zeros(1, 1280).half(), "time_ids": torch.zeros(1, 6).half()}
+        kept = {}
+
+        def pack(tensor):
+            storage = tensor.untyped_storage()
+            kept[storage._cdata] = tensor, storage.nbytes()  # held, so that no other gets its place
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            unet(noisy, torch.tensor(1), text.requires_grad_(), added_cond_kwargs=pooled)
+    weights = {part.untyped_storage()._cdata: part.nbytes for part in unet.parameters()}
+    maps = sum(size for place, (_, size) in kept.items() if place not in weights)
+    return maps / memory.GIB, sum(weights.values()) / memory.GIB
+
+
+@pytest.mark.parametrize(
+    "name, again, card", [("sd-v1-5", False, 12), ("sdxl", False, 24), ("sdxl", True, 12)]
+)
+def test_a_backward_pass_of_full_width_fits_a_card(name, again, card):
+    """Stable Diffusion v1.5 on a card of 12 GB, SDXL on one of 24 (its feature maps made again: of 12), with 1 GB to spare."""
+    maps, weights = kept_for_backward(name, again=again)
+    print(f"{name}: {maps:.1f} GiB of feature maps, {weights:.1f} GiB of weights")
+    assert (maps + weights + 1) * memory.GIB <= card * 1e9

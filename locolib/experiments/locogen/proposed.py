@@ -27,7 +27,7 @@ WORTH = (
 )
 DRAWN = 5  # windows of a size at most, without the known one
 SIZES = 6  # that are drawn at most
-LOOKS = 5  # of the trajectory's steps at which backward passes look
+LOOKS = 4  # of the trajectory's steps at which backward passes look, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def propose(
 ) -> Proposed:
     """Backward passes for every prompt of a request (its first seed), or what the store has of them."""
     asked = replace(request, seeds=request.seeds[:1])
-    every = max(1, request.settings.steps // LOOKS)
+    every = -(-request.settings.steps // LOOKS)
     facts = {"model": model.fingerprint, "request": asked, "every": every, "backward": 1}
     name = f"{model.name}-backward-{request.attribute}-{key(facts)[:12]}"
     if (kept := store.run(name)) is None:
