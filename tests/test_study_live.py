@@ -1,5 +1,7 @@
 """The live page's export: graphs agree with PyTorch, packed weights with what was packed, and what is offered is known."""
 
+import gzip
+import hashlib
 import json
 from itertools import pairwise
 
@@ -194,7 +196,22 @@ def test_the_runtime_is_the_pinned_one_and_its_licence_is_there():
     facts = runtime.pinned()
     there = {path.name for path in runtime.FOLDER.iterdir()}
     assert {facts["module"], facts["wasm"], "LICENSE", "README.md", "pinned.json"} <= there
-    assert runtime.told()["bytes"] <= 15e6
+    assert runtime.told()["bytes"] <= 4e6
+
+
+def test_a_site_has_the_runtime_as_gzip(tmp_path):
+    runtime.place(tmp_path / "runtime")
+    told, facts = runtime.told(), runtime.pinned()
+    files = [tmp_path / "runtime" / told[name] for name in ("module", "wasm")]
+    assert sum(path.stat().st_size for path in files) == told["bytes"]
+    unpacked = hashlib.sha256(gzip.decompress(files[1].read_bytes())).hexdigest()
+    assert unpacked == facts["sha256"][facts["wasm"]]
+    assert (tmp_path / "runtime" / "LICENSE").exists()
+    assert not (tmp_path / "runtime" / facts["wasm"]).exists()
+
+
+def test_the_readme_names_the_runtimes_version():
+    facts = runtime.pinned()
     assert facts["version"] in (runtime.FOLDER / "README.md").read_text()
 
 
@@ -216,7 +233,9 @@ def test_a_missing_package_is_one_sentence(monkeypatch, tmp_path):
 def test_files_are_named_by_what_they_hold_and_old_ones_go(tmp_path):
     writer = export.Writer(tmp_path)
     names = [writer.put("a", "bin", data) for data in (b"one", b"two", b"one")]
-    assert names[0] == names[2] != names[1] and sum(writer.sizes.values()) == 6
+    assert names[0] == names[2] != names[1]
+    assert writer.sizes == {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert gzip.decompress((tmp_path / names[1]).read_bytes()) == b"two"
     export._swept(tmp_path, {names[0]})
     assert [path.name for path in tmp_path.iterdir()] == [names[0]]
 

@@ -12,12 +12,14 @@ from locolib.drawing.memory import Altered, Row
 from locolib.drawing.sampling import Settings, generate
 from locolib.experiments.editing import applied
 from locolib.experiments.editing import edit as made_edit
+from locolib.figures import scrubber
 from locolib.models import load_scorer
 from locolib.prompts import read
 from locolib.scores import clip_score
 from locolib.study.live import changes, export, placing
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
+LABELS = (("clean", 200), ("0-1", 190), ("8-9", 90), ("all", 80))  # of stored pictures, and their grey
 LEVELS = 2  # of 255: the largest mean difference of a picture
 RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .map((found) => `${found.id} (${found.impact}): ` + found.nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary}`).join(" | "))"""
@@ -320,7 +322,7 @@ def test_the_second_visit_loads_no_weights(opened, address):
     page.reload()
     page.get_by_role("button", name="Draw").click()
     drawn(page)
-    assert not [url for url in asked if url.endswith((".bin", ".onnx", ".wasm"))]
+    assert not [url for url in asked if url.split("?")[0].endswith(".gz")]
 
 
 @pytest.mark.slow
@@ -338,8 +340,52 @@ def test_axe_finds_nothing(opened, axe, theme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+STORED = scrubber(
+    [("a house", [(label, np.full((64, 64, 3), level, np.uint8)) for label, level in LABELS])],
+    title="What each window does",
+    marked=[["8-9"]],
+    shares=[{"0-1": 0.0, "8-9": 0.97}],
+).data
+
+
+@pytest.fixture
+def with_scrubber(exported, served, tmp_path) -> str:
+    """A site in which the page of the planted model has pictures that were drawn before."""
+    assert placing.place(exported, tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    stored = f"<!doctype html><main>{STORED}</main>"
+    (tmp_path / "notebooks" / "07_planted_truth.html").write_text(stored, encoding="utf-8")
+    for theme in ("light", "dark"):
+        (tmp_path / f"live-{theme}.html").write_text(page_of("live.md", theme), encoding="utf-8")
+    return served(tmp_path)
+
+
 @pytest.mark.slow
-def test_without_webassembly_the_page_says_so(browser, address):
+@pytest.mark.parametrize(
+    "lost, said",
+    [("WebAssembly", "no WebAssembly"), ("DecompressionStream", "cannot unpack the models")],
+)
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 420)])
+def test_a_browser_that_cannot_draw_shows_stored_pictures(
+    browser, axe, with_scrubber, lost, said, theme, width
+):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.add_init_script(f"delete globalThis.{lost}")
+    page.goto(f"{with_scrubber}/live-{theme}.html")
+    page.locator("[data-ready=lacking]").wait_for()
+    assert said in page.locator(".loco-live-told").inner_text()
+    assert page.get_by_role("link", name="the windows of the planted model").is_visible()
+    slider = page.get_by_role("slider", name=re.compile("^Slide over the layers"))
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext").startswith("layers 8-9; share")
+    assert page.locator(".loco-scrubber .live img:visible").count() == 3
+    page.evaluate(axe)
+    assert page.evaluate(RUN) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+def test_without_stored_pictures_the_link_remains(browser, address):
     page = browser.new_page()
     page.add_init_script("delete globalThis.WebAssembly")
     page.goto(f"{address}/live-light.html")

@@ -33,18 +33,19 @@ class Writer:
         self.graphs = dict[str, graphs.Graph]()  # of the models before, by part
 
     def put(self, stem: str, ending: str, data: bytes) -> str:
-        """Write a file; returns its name."""
-        name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{ending}"
+        """Write a file as gzip, which takes a tenth off and is unpacked in the browser; returns its name."""
+        name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{ending}.gz"
         if name not in self.sizes:
-            write_atomic(self.folder / name, data)
-            self.sizes[name] = len(data)
+            packed = packing.zipped(data)
+            write_atomic(self.folder / name, packed)
+            self.sizes[name] = len(packed)
         return name
 
     def weights(self, stem: str, arrays: Sequence[np.ndarray], bits: int) -> dict[str, Any]:
-        """Write a file of weights; returns its name, how its tensors are stored, and its bytes."""
+        """Write a file of weights; returns its name, how its tensors are stored, and the bytes to load."""
         data, kinds = packing.file(arrays, bits)
         name = self.put(stem, "bin", data)
-        return {"weights": name, "kinds": kinds, "bytes": len(data)}
+        return {"weights": name, "kinds": kinds, "bytes": self.sizes[name]}
 
     def part(self, part: parts.Part) -> dict[str, Any]:
         """Export a part."""
@@ -53,7 +54,7 @@ class Writer:
         self.graphs[part.name] = graph
         name = self.put(part.name, "onnx", graph.data)
         told = self.weights(part.name, graph.weights, BITS[part.name])
-        return told | {"graph": name, "bytes": told["bytes"] + len(graph.data)}
+        return told | {"graph": name, "bytes": told["bytes"] + self.sizes[name]}
 
 
 def export(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
