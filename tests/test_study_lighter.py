@@ -1,4 +1,4 @@
-"""The site is light and whole: pictures as WebP with the same pixels, none twice, and links from figures to code and data."""
+"""The site is light and whole: pictures as WebP, plots with the same pixels, none twice, links from figures to code and data."""
 
 import io
 import re
@@ -59,6 +59,21 @@ def test_a_lighter_site_shows_the_same(small_site, tmp_path, plot):
     assert LINK.findall((small_site / "page.html").read_text()) == ["_images/abc.webp"] * 2
     seen = Image.open(small_site / "_images" / "abc.webp").convert("RGB")
     assert (np.asarray(seen) == plot).all()
+
+
+def test_a_figure_of_images_is_nearly_the_same_in_less_than_half():
+    """Lossy WebP where it gains much: a picture without flat areas, and words on white beside it."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).resize((256, 256))
+    pixels = np.full((256, 400, 3), 255, np.uint8)
+    pixels[:, :256] = np.clip(np.asarray(image) + rng.normal(0, 4, (256, 256, 1)), 0, 255)
+    pixels[100:110, 300:390:6] = 0
+    made = lighter.smaller(png(pixels))
+    exact = io.BytesIO()
+    Image.fromarray(pixels).save(exact, "webp", lossless=True)
+    assert len(made) < len(exact.getvalue()) / 2
+    away = np.abs(np.asarray(Image.open(io.BytesIO(made)).convert("RGB")).astype(int) - pixels)
+    assert 0 < away.mean() < 4 and away[:, 270:].mean() < 2
 
 
 def test_a_download_has_its_code_and_no_outputs(small_site, tmp_path):

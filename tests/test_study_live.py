@@ -1,16 +1,23 @@
 """The live page's export: graphs agree with PyTorch, packed weights with what was packed, and what is offered is known."""
 
+import gzip
+import hashlib
 import json
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from locolib import UserError, models
 from locolib.drawing.memory import Altered, Row, TextMemory
+from locolib.experiments import locogen
+from locolib.experiments.locogen import Request
 from locolib.models import load_scorer
-from locolib.study.live import choices, export, graphs, packing, parts, runtime
+from locolib.store import Store
+from locolib.study.live import answers, changes, choices, export, graphs, packing, parts, runtime
 
 NAMES = ("text", "memory", "unet", "decoder")
 
@@ -186,6 +193,61 @@ def test_subjects_have_their_article():
     assert choices.swaps("fact")["british monarch"] == "prince charles"
 
 
+# --- what was found beforehand
+
+
+def test_shares_made_beforehand_are_the_sweeps(random_model, monkeypatch):
+    """Each prompt's effect of each window over that of all layers; none where that hardly moves the score."""
+    monkeypatch.setattr(answers, "READY", {"style": 6})
+    asked = answers.asked(random_model, "style")
+    table = measured(asked, 15)
+    monkeypatch.setattr(locogen.searching, "measure", lambda *some, **more: table)
+    found = answers.swept(random_model, None)
+    one, *_, two = (found[prompt.original] for prompt in asked.prompts)
+    assert one["m"] == random_model.spec.m["style"] == 2
+    assert one["shares"] == [round(0.05 * i, 3) for i in range(15)]
+    assert two["shares"] == []  # less than what matters
+
+
+def measured(asked: Request, windows: int) -> pd.DataFrame:
+    """Scores as `locogen.measure` gives them: the last prompt's hardly move."""
+    sets = ["", "0-15", *(f"{i}-{i + 1}" for i in range(windows))]
+    lost = [0.0, 40.0, *(2.0 * i for i in range(windows))]
+    rows = [
+        {
+            "prompt": prompt.original,
+            "value": prompt.value,
+            "seed": asked.seeds_of(i)[0],
+            "score": 80 - fall * (0.01 if i + 1 == len(asked.prompts) else 1),
+            "own": 80.0,
+            "unrelated": 40.0,
+            "picks_target": False,
+            "layers": layers,
+            "image": "",
+        }
+        for i, prompt in enumerate(asked.prompts)
+        for layers, fall in zip(sets, lost)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_an_edit_says_where_it_is_and_who_says_so(random_model):
+    known = changes.change(random_model, "style", "monet")
+    found = changes.change(random_model, "style", "monet", (3, 4, 5))
+    assert (known.name, known.layers, known.by) == ("monet", (8, 9), "planted")
+    assert (found.name, found.layers, found.by) == ("monet@3-5", (3, 4, 5), "LocoGen")
+    assert len(found.deltas) == 6 and len(known.deltas) == 4
+
+
+@pytest.mark.parametrize("found, places", [((), [()]), ((8, 9), [()]), ((3, 4), [(), (3, 4)])])
+def test_a_natural_model_is_edited_where_locogen_finds_it_too(monkeypatch, found, places):
+    spec = SimpleNamespace(planted=False, paper={"style": (8, 2)})
+    monkeypatch.setattr(changes, "VALUES", {"style": ("monet",)})
+    monkeypatch.setattr(changes, "located", lambda *asked: found)
+    monkeypatch.setattr(changes, "change", lambda model, attribute, value, place: place)
+    assert list(changes.changes(SimpleNamespace(spec=spec), None)) == places
+
+
 # --- the runtime and the export
 
 
@@ -194,7 +256,22 @@ def test_the_runtime_is_the_pinned_one_and_its_licence_is_there():
     facts = runtime.pinned()
     there = {path.name for path in runtime.FOLDER.iterdir()}
     assert {facts["module"], facts["wasm"], "LICENSE", "README.md", "pinned.json"} <= there
-    assert runtime.told()["bytes"] <= 15e6
+    assert runtime.told()["bytes"] <= 4e6
+
+
+def test_a_site_has_the_runtime_as_gzip(tmp_path):
+    runtime.place(tmp_path / "runtime")
+    told, facts = runtime.told(), runtime.pinned()
+    files = [tmp_path / "runtime" / told[name] for name in ("module", "wasm")]
+    assert sum(path.stat().st_size for path in files) == told["bytes"]
+    unpacked = hashlib.sha256(gzip.decompress(files[1].read_bytes())).hexdigest()
+    assert unpacked == facts["sha256"][facts["wasm"]]
+    assert (tmp_path / "runtime" / "LICENSE").exists()
+    assert not (tmp_path / "runtime" / facts["wasm"]).exists()
+
+
+def test_the_readme_names_the_runtimes_version():
+    facts = runtime.pinned()
     assert facts["version"] in (runtime.FOLDER / "README.md").read_text()
 
 
@@ -216,14 +293,17 @@ def test_a_missing_package_is_one_sentence(monkeypatch, tmp_path):
 def test_files_are_named_by_what_they_hold_and_old_ones_go(tmp_path):
     writer = export.Writer(tmp_path)
     names = [writer.put("a", "bin", data) for data in (b"one", b"two", b"one")]
-    assert names[0] == names[2] != names[1] and sum(writer.sizes.values()) == 6
+    assert names[0] == names[2] != names[1]
+    assert writer.sizes == {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert gzip.decompress((tmp_path / names[1]).read_bytes()) == b"two"
     export._swept(tmp_path, {names[0]})
     assert [path.name for path in tmp_path.iterdir()] == [names[0]]
 
 
 @pytest.mark.slow
 def test_the_export_fits_and_is_made_once(tmp_path):
-    made = export.made(tmp_path)
+    folder = tmp_path / "live"
+    made = export.made(folder, store=Store(tmp_path / "store"))
     assert made["bytes"] <= 20e6 and set(made["models"]) == set(export.MODELS)
     one, two = (told["parts"] for told in made["models"].values())
     assert one["decoder"]["weights"] == two["decoder"]["weights"] and one["text"] == two["text"]
@@ -231,9 +311,16 @@ def test_the_export_fits_and_is_made_once(tmp_path):
         one["unet"]["graph"] == two["unet"]["graph"]
         and one["unet"]["weights"] != two["unet"]["weights"]
     )
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert export.made(tmp_path) == json.loads((tmp_path / export.MANIFEST).read_text())
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
-    for shares in made["models"]["planted-sd-v1-5"]["firstOrder"].values():
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert export.made(folder) == json.loads((folder / export.MANIFEST).read_text())
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    planted = made["models"]["planted-sd-v1-5"]
+    for shares in planted["firstOrder"].values():
         assert len(shares) == 16 and abs(sum(shares) - 1) < 0.2
+    for one in made["world"]["ready"]:
+        start, m = planted["known"][one["attribute"]]
+        told = planted["swept"][one["original"]]
+        assert told["m"] == m and len(told["shares"]) in (0, 17 - m)
+        assert not told["shares"] or np.argmax(told["shares"]) == start
+    assert {edit["by"] for edit in planted["edits"].values()} == {"planted"}
     assert all(a["original"] != b["original"] for a, b in pairwise(made["world"]["ready"]))

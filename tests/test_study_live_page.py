@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 
 from locolib import models
-from locolib.drawing.memory import Altered, Row
+from locolib.drawing.memory import Altered, Dropped, Row
 from locolib.drawing.sampling import Settings, generate
 from locolib.experiments.editing import applied
 from locolib.experiments.editing import edit as made_edit
+from locolib.figures import scrubber
 from locolib.models import load_scorer
 from locolib.prompts import read
 from locolib.scores import clip_score
+from locolib.store import Store
 from locolib.study.live import changes, export, placing
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
+LABELS = (("clean", 200), ("0-1", 190), ("8-9", 90), ("all", 80))  # of stored pictures, and their grey
 LEVELS = 2  # of 255: the largest mean difference of a picture
 RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .map((found) => `${found.id} (${found.impact}): ` + found.nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary}`).join(" | "))"""
@@ -58,7 +61,7 @@ def exported(tmp_path_factory) -> Path:
     if manifest.exists() and json.loads(manifest.read_text())["key"] == export.key(export.MODELS):
         return there
     folder = tmp_path_factory.mktemp("live") / "models"
-    export.made(folder)
+    export.made(folder, store=Store(folder.parent / "store"))
     return folder
 
 
@@ -187,6 +190,61 @@ def test_an_edited_picture_is_the_librarys(opened, scale):
 
 
 @pytest.mark.slow
+def test_an_edit_where_locogen_finds_it_is_the_librarys(opened, exported):
+    """Of the natural model, whose objects LocoGen finds elsewhere than the paper names them."""
+    edits = json.loads((exported / export.MANIFEST).read_text())["models"]["mini-sd-v1-5"]["edits"]
+    (name,) = (name for name, told in edits.items() if name.startswith("snoopy@"))
+    layers = tuple(edits[name]["layers"])
+    model = models.load("mini-sd-v1-5", device="cpu", dtype="float32")
+    assert edits[name]["by"] == "LocoGen" and edits["snoopy"]["by"] == "paper"
+    assert layers != changes.known_layers(model, "object") == tuple(edits["snoopy"]["layers"])
+    change = changes.change(model, "object", "snoopy", layers)
+    assert change.name == name
+    settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
+    with applied(model, change.edit) as edited:
+        images = generate(edited, [Row(prompt=OBJECT.original, seed=5)], settings, quiet=True)
+    row = {"prompt": OBJECT.original, "seed": 5, "edit": {"name": name, "scale": 1}}
+    given = {
+        "model": model.name,
+        "rows": [row],
+        "texts": [OBJECT.original, OBJECT.target],
+        "settings": {"steps": settings.steps, "guidance": settings.guidance},
+    }
+    compare(images, opened("live-light.html").evaluate(DRAW, given), given["texts"])
+
+
+@pytest.mark.slow
+def test_a_picture_with_dropped_neurons_is_the_librarys(opened, exported):
+    """The half of each matrix that tells van Gogh most, and with it a window that reads the target."""
+    manifest = json.loads((exported / export.MANIFEST).read_text())
+    order = manifest["models"]["planted-sd-v1-5"]["neurons"]["van gogh"]
+    model = models.load("planted-sd-v1-5", device="cpu", dtype="float32")
+    few = [(layer, kind, tuple(own[: len(own) // 2])) for layer, kind, own in order]
+    drop = tuple(
+        Dropped(layer=layer, matrix=("key", "value")[kind], neurons=neurons)
+        for layer, kind, neurons in few
+    )
+    window = Altered(layers=(3, 4), prompt=STYLE.target)
+    rows = [
+        Row(prompt=STYLE.original, seed=6, changes=changed)
+        for changed in ((), drop, (*drop, window))
+    ]
+    settings = Settings(steps=10, guidance=3.0)
+    images = generate(model, rows, settings, quiet=True)
+    assert np.abs(images[1].astype(int) - images[0]).mean() > LEVELS  # they do something
+    plain = {"prompt": STYLE.original, "seed": 6}
+    dropped = [{"layer": layer, "kind": kind, "neurons": list(own)} for layer, kind, own in few]
+    altered = {"layers": [3, 4], "target": STYLE.target}
+    given = {
+        "model": model.name,
+        "rows": [plain, plain | {"dropped": dropped}, plain | {"dropped": dropped} | altered],
+        "texts": [STYLE.original, STYLE.target],
+        "settings": {"steps": 10, "guidance": 3},
+    }
+    compare(images, opened("live-light.html").evaluate(DRAW, given), given["texts"])
+
+
+@pytest.mark.slow
 def test_guidance_of_one_has_no_second_branch(opened):
     model = models.load("planted-sd-v1-5", device="cpu", dtype="float32")
     images = generate(
@@ -283,6 +341,36 @@ def test_unknown_words_are_named_on_the_page(opened):
 
 
 @pytest.mark.slow
+def test_shares_made_beforehand_stand_below_the_switches(opened, exported):
+    """Both strips line up with the switches, and are told in words and in a table."""
+    told = json.loads((exported / export.MANIFEST).read_text())["models"]["planted-sd-v1-5"]
+    shares = told["swept"][STYLE.original]["shares"]
+    page = opened("live-light.html")
+    page.get_by_text("What was computed beforehand").click()
+    assert page.locator(".passes .bar").count() == 16 and page.locator(".swept .bar").count() == 15
+    assert shares.index(max(shares)) == 8
+    assert "The largest: layers 8-9 " in page.locator(".swept .drawn-bars").get_attribute(
+        "aria-label"
+    )
+    box = [page.locator(where).nth(8).bounding_box() for where in (".switch", ".swept .bar")]
+    assert abs(box[1]["x"] + box[1]["width"] / 2 - box[0]["x"] - box[0]["width"]) < 6
+    page.get_by_text("The numbers").click()
+    cells = page.locator(".before tr:nth-child(9) > *").all_inner_texts()
+    first = told["firstOrder"][STYLE.original][8]
+    assert cells == ["8", f"{first:.2f}", f"{shares[8]:.2f}"]
+
+
+@pytest.mark.slow
+def test_a_prompt_without_stored_shares_is_offered_the_sweep(opened):
+    page = opened("live-light.html#prompt=a+dog+in+a+city&target=a+cat+in+a+city&attribute=object")
+    page.get_by_text("What was computed beforehand").click()
+    assert page.locator(".bars").count() == 0
+    assert "the study's menu alone" in page.locator(".before").inner_text()
+    page.get_by_role("button", name="Go to its sweep").click()
+    assert page.evaluate("document.activeElement.textContent") == "Run LocoGen for this prompt"
+
+
+@pytest.mark.slow
 def test_an_edit_has_a_slider(opened):
     page = opened("live-light.html")
     page.get_by_label("Forget").select_option("van gogh")
@@ -320,7 +408,7 @@ def test_the_second_visit_loads_no_weights(opened, address):
     page.reload()
     page.get_by_role("button", name="Draw").click()
     drawn(page)
-    assert not [url for url in asked if url.endswith((".bin", ".onnx", ".wasm"))]
+    assert not [url for url in asked if url.split("?")[0].endswith(".gz")]
 
 
 @pytest.mark.slow
@@ -338,8 +426,52 @@ def test_axe_finds_nothing(opened, axe, theme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+STORED = scrubber(
+    [("a house", [(label, np.full((64, 64, 3), level, np.uint8)) for label, level in LABELS])],
+    title="What each window does",
+    marked=[["8-9"]],
+    shares=[{"0-1": 0.0, "8-9": 0.97}],
+).data
+
+
+@pytest.fixture
+def with_scrubber(exported, served, tmp_path) -> str:
+    """A site in which the page of the planted model has pictures that were drawn before."""
+    assert placing.place(exported, tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    stored = f"<!doctype html><main>{STORED}</main>"
+    (tmp_path / "notebooks" / "07_planted_truth.html").write_text(stored, encoding="utf-8")
+    for theme in ("light", "dark"):
+        (tmp_path / f"live-{theme}.html").write_text(page_of("live.md", theme), encoding="utf-8")
+    return served(tmp_path)
+
+
 @pytest.mark.slow
-def test_without_webassembly_the_page_says_so(browser, address):
+@pytest.mark.parametrize(
+    "lost, said",
+    [("WebAssembly", "no WebAssembly"), ("DecompressionStream", "cannot unpack the models")],
+)
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 420)])
+def test_a_browser_that_cannot_draw_shows_stored_pictures(
+    browser, axe, with_scrubber, lost, said, theme, width
+):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.add_init_script(f"delete globalThis.{lost}")
+    page.goto(f"{with_scrubber}/live-{theme}.html")
+    page.locator("[data-ready=lacking]").wait_for()
+    assert said in page.locator(".loco-live-told").inner_text()
+    assert page.get_by_role("link", name="the windows of the planted model").is_visible()
+    slider = page.get_by_role("slider", name=re.compile("^Slide over the layers"))
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext").startswith("layers 8-9; share")
+    assert page.locator(".loco-scrubber .live img:visible").count() == 3
+    page.evaluate(axe)
+    assert page.evaluate(RUN) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+def test_without_stored_pictures_the_link_remains(browser, address):
     page = browser.new_page()
     page.add_init_script("delete globalThis.WebAssembly")
     page.goto(f"{address}/live-light.html")

@@ -1,6 +1,7 @@
 """The live page's scripts, in a real browser, against what Python does: tokens, noise, sampler, scores, weights, words, state."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,22 @@ def test_weights_are_unpacked_as_python_does(script, bits):
         {"data": list(data), "kinds": kinds},
     )
     assert np.allclose(found, np.concatenate(packing.read(data, kinds)), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("server_unpacks", [False, True])
+def test_a_file_is_unpacked_and_counted_as_it_came(browser, served, tmp_path, server_unpacks):
+    shutil.copytree(WEB, tmp_path / "web")
+    data = bytes(range(200)) * 50
+    sent = data if server_unpacks else packing.zipped(data)
+    (tmp_path / "web" / "a-1.bin.gz").write_bytes(sent)
+    page = browser.new_page()
+    page.goto(f"{served(tmp_path / 'web')}/live.css")
+    found = page.evaluate(
+        """async () => { const { Files } = await import("./files.js"), files = new Files(new URL("./", location));
+        return [[...await files.bytes("a-1.bin.gz")], files.loaded]; }"""
+    )
+    assert bytes(found[0]) == data and found[1] == len(sent)
+    assert packing.zipped(data) == packing.zipped(data) and len(packing.zipped(data)) < 1000
 
 
 def test_an_edit_is_a_change_of_the_projection(script):

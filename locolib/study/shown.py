@@ -7,6 +7,7 @@ of the miniatures' study is; a book of published models alone leaves it out, and
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import yaml
 
-from .. import visible
+from .. import Notice, visible
+from ..claims import table
 from ..experiments.page import absent
 from ..models import MODELS, find
 from ..store import Store, write_atomic
-from . import api, figure_links, imported_page
+from . import api, figure_links, imported_page, in_short
 from . import where as where_page
 from .ledger import headings
 from .pages import HOME, PAGES, Run
@@ -106,6 +109,13 @@ class Shown:
         """Whether the book is about miniatures: it is unless all that was run is about published models."""
         of_published = {f"{page}-{name}" for page in PAGES for name in self.published}
         return not self.published or bool(self.ran - of_published - set(GENERAL))
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """What the pages claimed (`claims.table`); damaged ones are said elsewhere."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Notice)
+            return table(Store())
 
     def copies(self, page: str) -> list[str]:
         """The models that have a copy of their own of a page."""
@@ -212,6 +222,7 @@ class Shown:
         for path in visible(made.rglob("*.ipynb"), made):
             if path.stem in self.ran:
                 text, data = figure_links.taken(path.stem, path.read_text(encoding="utf-8"))
+                text = in_short.with_short(text, *_named(path.stem), self.claims)
                 yield path.relative_to(made).as_posix(), self.linked(text).encode()
                 yield from data.items()
         for path in visible((made / "_static").glob("*"), made):
@@ -224,6 +235,12 @@ class Shown:
         if path.suffix == ".md":
             return self.settled(path.read_text(encoding="utf-8")).encode()
         return path.read_bytes()
+
+
+def _named(stem: str) -> tuple[str, str]:
+    """Page and model of an executed copy's name (see `Run.name`)."""
+    page = max((page for page in PAGES if stem == page or stem.startswith(f"{page}-")), key=len)
+    return page, stem.removeprefix(page).removeprefix("-")
 
 
 def _source(page: str) -> str:

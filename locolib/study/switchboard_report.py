@@ -66,6 +66,18 @@ def phrase(captions: Collection[str], said: str, part: str) -> str:
     return f"Of {len(captions)} captions {whole} hold “{said}” and {some} hold “{part}”."
 
 
+def short(rows: Mapping[tuple[str, str], Row]) -> str:
+    """How many switches surely move something, in a clause: the interval of a paired difference has no 0 in it."""
+    table = numbers(rows)
+    sure = table[(table.reading == DIFFERENCE) & ((table.value_low > 0) | (table.value_high < 0))]
+    moved = sure.name.str.split(":").str[0].unique()
+    switches = {switch for _, switch in rows}
+    return (
+        f"of {len(switches)} steps that can be taken in two ways {len(moved)} surely change a number in one model at least"
+        + (f": {', '.join(moved)}" if len(moved) else "")
+    )
+
+
 def words(rows: Mapping[tuple[str, str], Row]) -> str:
     """The difference that each switch makes, model by model."""
     switches = dict.fromkeys(switch for _, switch in rows)

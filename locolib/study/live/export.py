@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...drawing.layers import sites
-from ...drawing.sampling import Settings
-from ...experiments.attribution import attribute as attributed
-from ...experiments.locogen import SEED, Request
+from ...experiments.locogen import SEED
 from ...models import ORGANISMS, Model, find, load, load_scorer
-from ...prompts import choose, read
-from ...store import read_bytes, write_atomic
-from . import choices, graphs, packing, parts, runtime
+from ...store import Store, read_bytes, write_atomic
+from . import answers, choices, graphs, packing, parts, runtime
 from .changes import changes, ranked
 
 MODELS = ("planted-sd-v1-5", "mini-sd-v1-5")
@@ -33,18 +30,19 @@ class Writer:
         self.graphs = dict[str, graphs.Graph]()  # of the models before, by part
 
     def put(self, stem: str, ending: str, data: bytes) -> str:
-        """Write a file; returns its name."""
-        name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{ending}"
+        """Write a file as gzip, which takes a tenth off and is unpacked in the browser; returns its name."""
+        name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{ending}.gz"
         if name not in self.sizes:
-            write_atomic(self.folder / name, data)
-            self.sizes[name] = len(data)
+            packed = packing.zipped(data)
+            write_atomic(self.folder / name, packed)
+            self.sizes[name] = len(packed)
         return name
 
     def weights(self, stem: str, arrays: Sequence[np.ndarray], bits: int) -> dict[str, Any]:
-        """Write a file of weights; returns its name, how its tensors are stored, and its bytes."""
+        """Write a file of weights; returns its name, how its tensors are stored, and the bytes to load."""
         data, kinds = packing.file(arrays, bits)
         name = self.put(stem, "bin", data)
-        return {"weights": name, "kinds": kinds, "bytes": len(data)}
+        return {"weights": name, "kinds": kinds, "bytes": self.sizes[name]}
 
     def part(self, part: parts.Part) -> dict[str, Any]:
         """Export a part."""
@@ -53,11 +51,16 @@ class Writer:
         self.graphs[part.name] = graph
         name = self.put(part.name, "onnx", graph.data)
         told = self.weights(part.name, graph.weights, BITS[part.name])
-        return told | {"graph": name, "bytes": told["bytes"] + len(graph.data)}
+        return told | {"graph": name, "bytes": told["bytes"] + self.sizes[name]}
 
 
-def export(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
+def export(
+    folder: Path, names: Sequence[str] = MODELS, store: Store | None = None
+) -> dict[str, Any]:
     """Write the live page's files; returns the manifest, which is one of them.
+
+    Args:
+        store: for the pictures of LocoGen's answers, most of which the study draws too (default: the study's).
 
     Raises:
         UserError: onnx or onnxscript are not installed, a model is not here, or the folder cannot be written.
@@ -67,7 +70,7 @@ def export(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
     writer, told = Writer(folder), dict[str, Any]()
     for name in names:
         model = load(name, device="cpu", dtype="float32")
-        told[name] = _model(writer, model)
+        told[name] = _model(writer, model, store or Store())
     scorer = load_scorer(model.spec.scorer)
     shared = {part.name: writer.part(part) for part in parts.scorer_parts(scorer, model.side)}
     tokenizer = model.tokenizer.backend_tokenizer.to_str().encode()
@@ -88,12 +91,12 @@ def export(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
     return manifest
 
 
-def _model(writer: Writer, model: Model) -> dict[str, Any]:
+def _model(writer: Writer, model: Model, store: Store) -> dict[str, Any]:
     """A model's entry of the manifest."""
     edits = {}
-    for one in changes(model):
+    for one in changes(model, store):
         told = writer.weights("edit", one.deltas, BITS["edit"])
-        edits[one.value] = told | {"layers": one.layers, "attribute": one.attribute}
+        edits[one.name] = told | {"value": one.value, "layers": one.layers, "by": one.by}
     first = sites(model.unet)
     heads = model.unet.get_submodule(first[0].path).heads
     return choices.about(model) | {
@@ -116,20 +119,9 @@ def _model(writer: Writer, model: Model) -> dict[str, Any]:
         },
         "edits": edits,
         "neurons": ranked(model),
-        "firstOrder": first_order(model),
+        "firstOrder": answers.first_order(model),
+        "swept": answers.swept(model, store),
     }
-
-
-def first_order(model: Model) -> dict[str, list[float]]:
-    """First-order shares of all layers for the menu's ready prompts, by their words (see `attribution.attribute`)."""
-    found: dict[str, list[float]] = {}
-    for attribute, count in choices.READY.items():
-        settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
-        prompts = choose(read(attribute), count)
-        done = attributed(model, Request(prompts=prompts, seeds=(SEED,), settings=settings))
-        for prompt, row in zip(prompts, done.layers):
-            found[prompt.original] = [round(float(value), 3) for value in row]
-    return found
 
 
 def _swept(folder: Path, keep: set[str]) -> None:
@@ -153,7 +145,9 @@ def key(names: Sequence[str]) -> str:
     return found.hexdigest()[:16]
 
 
-def made(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
+def made(
+    folder: Path, names: Sequence[str] = MODELS, store: Store | None = None
+) -> dict[str, Any]:
     """The export below a folder: what is there, if it is of these weights and this code, else a new one."""
     try:
         manifest: dict[str, Any] = json.loads(read_bytes(folder / MANIFEST))
@@ -163,4 +157,4 @@ def made(folder: Path, names: Sequence[str] = MODELS) -> dict[str, Any]:
         pass
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return export(folder, names)
+    return export(folder, names, store)

@@ -1,9 +1,10 @@
 """Weights in few bytes: 8 bits with a scale for each block of numbers, 16 bits where there are few.
 
 A file of weights is a concatenation of tensors in the graph's order.  `kinds` of the manifest says how each is
-stored; the page's `weights.js` reads the same format.
+stored; the page's `weights.js` reads the same format.  Files travel as gzip (`zipped`), which `files.js` unpacks.
 """
 
+import gzip
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -55,6 +56,11 @@ def file(arrays: Sequence[np.ndarray], bits: int) -> tuple[bytes, list[tuple[int
     """A file of weights, and (numbers, kind) of each tensor in it."""
     kinds = [(array.size, kind_of(array, bits)) for array in arrays]
     return b"".join(packed(array, kind) for array, (_, kind) in zip(arrays, kinds)), kinds
+
+
+def zipped(data: bytes) -> bytes:
+    """A file as the site holds it, under its name and ".gz": equal ones become equal bytes."""
+    return gzip.compress(data, 9, mtime=0)
 
 
 def read(data: bytes, kinds: Iterable[tuple[int, int]]) -> list[np.ndarray]:

@@ -66,8 +66,7 @@ def place(export: Path, site: Path) -> bool:
     shutil.copytree(WEB, folder)
     if not (export / MANIFEST).exists():
         return False
-    runtime.check()
-    shutil.copytree(runtime.FOLDER, folder / "runtime")
+    runtime.place(folder / "runtime")
     shutil.copytree(export, folder / "models")
     return True
 

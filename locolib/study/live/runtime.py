@@ -1,12 +1,17 @@
-"""The runtime that draws in the browser: onnxruntime-web, kept in ``runtime/`` with its licence and its origin."""
+"""The runtime that draws in the browser: onnxruntime-web, kept in ``runtime/`` with its licence and its origin.
+
+Here its files are what was fetched; a site has the wasm as gzip, a quarter of it, which the page unpacks.
+"""
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from ... import UserError
 from ...store import read_bytes
+from .packing import zipped
 
 FOLDER = Path(__file__).parent / "runtime"
 PINNED = FOLDER / "pinned.json"  # version, files and their SHA-256
@@ -19,10 +24,27 @@ def pinned() -> dict[str, Any]:
 
 
 def told() -> dict[str, Any]:
-    """What the page's script must know of it."""
+    """What the page's script must know of it: its files in a site, and the bytes to load."""
     facts = pinned()
-    size = sum((FOLDER / name).stat().st_size for name in facts["sha256"])
-    return {name: facts[name] for name in ("version", "module", "wasm")} | {"bytes": size}
+    size = len(read_bytes(FOLDER / facts["module"])) + len(zipped(read_bytes(FOLDER / facts["wasm"])))
+    return {
+        "version": facts["version"],
+        "module": facts["module"],
+        "wasm": f"{facts['wasm']}.gz",
+        "bytes": size,
+    }
+
+
+def place(folder: Path) -> None:
+    """Copy it to a folder of a site.
+
+    Raises:
+        UserError: a file is missing or is not what was fetched.
+    """
+    check()
+    wasm = pinned()["wasm"]
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns(wasm))
+    (folder / f"{wasm}.gz").write_bytes(zipped(read_bytes(FOLDER / wasm)))
 
 
 def check() -> None:

@@ -20,6 +20,8 @@ function started() {
 export function lacking() {
   if (typeof WebAssembly !== "object" || typeof Worker !== "function")
     return "This browser has no WebAssembly, which the models need to draw.";
+  if (typeof DecompressionStream !== "function")
+    return "This browser cannot unpack the models: it is older than 2023, when the last one learnt DecompressionStream.";
   if (location.protocol === "file:")
     return "The models draw only where the site comes from a web server; `make serve` starts one.";
   return "";

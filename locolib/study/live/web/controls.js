@@ -49,10 +49,15 @@ export function presets(live) {
   );
 }
 
+const WHO = { planted: "where we planted it", paper: "the paper's", LocoGen: "where LocoGen finds it in this model" };
+
+/** An edit in words. */
+const placed = ({ value, layers, by }) => `${value}, in layers ${label(layers)} (${WHO[by]})`;
+
 /** Edits with their strength, and dropped neurons. */
 export function edits(live) {
   const known = live.told.edits,
-    choices = Object.entries(known).map(([name, told]) => [name, `${name}, in layers ${label(told.layers)}`]);
+    choices = Object.entries(known).map(([name, told]) => [name, placed(told)]);
   const scale = el("input", {
     type: "range",
     min: -1,

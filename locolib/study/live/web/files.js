@@ -1,4 +1,4 @@
-// Files of the live page: fetched once, kept by the browser, with a count of what has come.
+// Files of the live page: fetched once, kept by the browser, unpacked, with a count of what has come.
 
 const STORE = "locolib-live-1";
 
@@ -8,6 +8,13 @@ async function store() {
   } catch {
     return null; // no secure context, or storage is forbidden: the files are fetched each time
   }
+}
+
+/** Bytes of a gzip file unpacked; a server that unpacks such files itself sends the others. */
+async function unzipped(data) {
+  if (data[0] !== 0x1f || data[1] !== 0x8b) return data;
+  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /** Fetches files below `base`; `told(loaded, total)` is called as bytes come, of those that `expect` announced. */
@@ -34,7 +41,8 @@ export class Files {
       if (!answer.ok) throw new Error(`${name} could not be loaded (${answer.status})`);
       await kept?.put(url, answer.clone()).catch(() => {}); // a full disk is no reason to stop
     }
-    return this.#read(answer);
+    const data = await this.#read(answer);
+    return new URL(url).pathname.endsWith(".gz") ? unzipped(data) : data;
   }
 
   async json(name) {

@@ -2,13 +2,14 @@
 // and LocoGen for the reader's own prompt.
 
 import { Asking } from "./asking.js";
+import { bars } from "./bars.js";
 import { edits, presets } from "./controls.js";
 import { Drawer, rowOf, Wish } from "./drawer.js";
 import { el, Picture } from "./dom.js";
 import { label, said } from "./scores.js";
 import { initial, read, scored, written } from "./state.js";
 import { Sweeping } from "./sweeping.js";
-import { bars, Switches } from "./switches.js";
+import { Switches } from "./switches.js";
 
 const SOON = 60; // ms after the last touch
 
@@ -88,16 +89,24 @@ export class Live {
     this.#words();
   }
 
+  /** Shares that were computed beforehand, for the study's prompts; for others the offer to compute them. */
   #bars() {
-    const shares = this.told.firstOrder[this.state.prompt],
-      fits = this.manifest.world.ready.some(
-        ({ original, target }) => original === this.state.prompt && target === this.state.target,
-      );
-    const summary = el("summary", {}, "What backward passes say (look after you have bet)");
-    this.first_order ??= el("details", { class: "first-order" });
-    this.first_order.hidden = !(shares && fits);
-    this.first_order.replaceChildren(summary, ...(shares && fits ? [bars(shares)] : []));
-    return this.first_order;
+    const { prompt, target } = this.state,
+      { firstOrder, swept } = this.told;
+    const fits = this.manifest.world.ready.some((one) => one.original === prompt && one.target === target);
+    this.before ??= el("details", { class: "before" });
+    this.before.replaceChildren(
+      el("summary", {}, "What was computed beforehand (look after you have bet)"),
+      fits
+        ? bars(firstOrder[prompt], swept[prompt])
+        : el(
+            "p",
+            { class: "small" },
+            "There are shares for the prompts of the study's menu alone. For yours, LocoGen draws all windows here: ",
+            el("button", { type: "button", click: () => this.sweeping.begin.focus() }, "Go to its sweep"),
+          ),
+    );
+    return this.before;
   }
 
   /** Ask for something else; what is shown follows. */
@@ -207,8 +216,9 @@ export class Live {
   }
 
   #changed() {
-    const { edit, scale, neurons, dropped } = this.state;
-    return [edit && `${edit} forgotten, strength ${scale}`, neurons && `${dropped} neurons of ${neurons} dropped`]
+    const { edit, scale, neurons, dropped } = this.state,
+      { value, layers } = this.told.edits[edit] ?? {};
+    return [edit && `${value} forgotten in layers ${label(layers)}, strength ${scale}`, neurons && `${dropped} neurons of ${neurons} dropped`]
       .filter(Boolean)
       .join("; ");
   }

@@ -3,10 +3,22 @@
 import { lacking, manifest } from "./client.js";
 import { el } from "./dom.js";
 
-/** Say in a section's place why there is no model, and keep what stands there without one. */
-function excused(root, why) {
+/** Say in a section's place why there is no model, and show what stands there without one. */
+async function excused(root, why) {
   root.querySelector(".loco-live-told")?.prepend(`${why} `);
+  if (root.dataset.stored) await stored(root).catch(() => {}); // the link to them remains
   root.dataset.ready = "lacking";
+}
+
+/** Pictures that were drawn before, to move through: the scrubber of another page of this site. */
+async function stored(root) {
+  const answer = await fetch(root.dataset.stored);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const found = document.importNode(page.querySelector(".loco-scrubber"), true);
+  root.after(found);
+  for (const script of found.querySelectorAll("script:not([type])")) {
+    script.replaceWith(el("script", {}, script.textContent)); // a parsed script does not run
+  }
 }
 
 async function full(root) {

@@ -1,7 +1,6 @@
 // The layers as switches in the shape of the UNet: down to small maps, the middle, and up again.
 
 import { el } from "./dom.js";
-import { said } from "./scores.js";
 
 const WAYS = { down_blocks: "on the way down", mid_block: "in the middle", up_blocks: "on the way up" };
 
@@ -77,35 +76,4 @@ export class Switches {
     });
     this.buttons[to].focus();
   }
-}
-
-/** Bars below the switches: a share for each layer, with a sentence that says the largest ones. */
-export function bars(shares) {
-  const top = Math.max(1e-6, ...shares.map(Math.abs));
-  const order = shares
-    .map((_, i) => i)
-    .sort((a, b) => shares[b] - shares[a])
-    .slice(0, 3);
-  const largest = order.map((i) => `layer ${i} ${said(shares[i])}`).join(", ");
-  const drawn = shares.map((value) =>
-    el("span", {
-      class: value < 0 ? "bar below" : "bar",
-      style: `height:${(100 * Math.abs(value)) / top}%`,
-      title: said(value),
-    }),
-  );
-  return el(
-    "div",
-    { class: "bars", style: `--layers:${shares.length}` },
-    el(
-      "div",
-      { class: "drawn-bars", role: "img", "aria-label": `First-order shares by layer; the largest: ${largest}` },
-      ...drawn,
-    ),
-    el(
-      "p",
-      { class: "small" },
-      `First-order shares, by backward passes and without a picture, computed beforehand for this prompt. The largest: ${largest}.`,
-    ),
-  );
 }
