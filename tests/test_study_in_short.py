@@ -137,7 +137,11 @@ def test_both_sentences_stand_below_the_title():
 
 def test_a_page_without_claims_says_what_it_glued():
     empty = pd.DataFrame(columns=list(claims.COLUMNS))
-    glued = [("pictures", "128"), ("object_right", "'0.98 [0.93, 0.99]'"), ("style_right", "'1.00'")]
+    glued = [
+        ("pictures", "128"),
+        ("object_right", "'0.98 [0.93, 0.99]'"),
+        ("style_right", "'1.00'"),
+    ]
     made = in_short.with_short(executed(*glued), "model", "mini-sdxl", empty)
     assert "**Found:** Of its 128 pictures 0.98 [0.93, 0.99] show the object" in top(made)
 
@@ -158,4 +162,7 @@ def test_every_notebook_of_the_site_says_both_sentences(site):
             r'<div class="[^"]*loco-short[^"]*">(.*?)</div>', path.read_text(encoding="utf-8"), re.S
         )
         assert len(boxes) == 1, path.name
-        assert [boxes[0].count(f"<strong>{word}:</strong>") for word in ("Asked", "Found")] == [1, 1]
+        assert [boxes[0].count(f"<strong>{word}:</strong>") for word in ("Asked", "Found")] == [
+            1,
+            1,
+        ]

@@ -20,7 +20,12 @@ from locolib.store import Store
 from locolib.study.live import changes, export, placing
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-LABELS = (("clean", 200), ("0-1", 190), ("8-9", 90), ("all", 80))  # of stored pictures, and their grey
+LABELS = (
+    ("clean", 200),
+    ("0-1", 190),
+    ("8-9", 90),
+    ("all", 80),
+)  # of stored pictures, and their grey
 LEVELS = 2  # of 255: the largest mean difference of a picture
 RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .map((found) => `${found.id} (${found.impact}): ` + found.nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary}`).join(" | "))"""

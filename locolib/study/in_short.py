@@ -1,4 +1,4 @@
-"""The two sentences at the top of every page: what was asked, and what was found, read from what the page kept when it was run."""
+"""The two sentences at the top of every page: what was asked, and what was found (as the page kept it)."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ ASKED = {
     "01_causal_tracing": "Does restoring a single inner state of {title} bring a corrupted picture back?",
     "02_locogen": "Which adjacent layers of {title} control an attribute, and are they those that the paper names?",
     "02b_five_models": "Do five models keep style, objects and facts in the layers that the paper names?",
-    "03_locoedit": "Can {title} be edited in the layers that LocoGen names, better than elsewhere and than by other methods?",
+    "03_locoedit": "Can {title} be edited in the layers that LocoGen names, better than elsewhere and otherwise?",
     "03b_five_models": "Can each of five models be edited in the layers that LocoGen names?",
     "04_neuron_editing": "Is a style in a few neurons of the layers that control it?",
     "05_deepfloyd_limits": "Why should closed-form edits fail in a model whose text encoder reads both ways?",
@@ -31,9 +31,9 @@ ASKED = {
     "07_planted_truth": "Does LocoGen find the layers in which we planted an attribute, and no others?",
     "07b_no_window": "Does LocoGen say so where there is no window to find?",
     "07c_by_artist": "Would LocoGen notice if each artist had layers of his own?",
-    "08_one_backward_pass": "Can backward passes name the layers that LocoGen's sweep finds, before a picture is drawn?",
+    "08_one_backward_pass": "Can backward passes name the layers that LocoGen finds, before a picture is drawn?",
     "09_planted_benchmark": "Which methods find the layers in which knowledge was planted?",
-    "rules": "How often does an interval miss the truth, and how often is a rule wrong that turns numbers into an outcome?",
+    "rules": "How often does an interval miss the truth, and how often is a rule for outcomes wrong?",
     "ledger": "What became of every claim that was tested?",
     "reproduction": "Does what the paper claims hold when it is run again?",
 }
@@ -48,7 +48,9 @@ Scraps = Mapping[str, Any]
 
 def _world(_: Scraps) -> str:
     counts = (len(captions.OBJECTS), len(captions.PLACES), len(captions.STYLES))
-    return "{} objects in {} places and {} manners, drawn by rules and never photographed".format(*counts)
+    return "{} objects in {} places and {} manners, drawn by rules and never photographed".format(
+        *counts
+    )
 
 
 def _model(scraps: Scraps) -> str:
@@ -72,9 +74,13 @@ def _models(_: Scraps) -> str:
 def _people(scraps: Scraps) -> str:
     told = str(scraps["witness_words"]).split(";")[0].removeprefix("It ")
     if str(scraps["kind"]).startswith("simulated"):
-        return f"nobody has rated the {scraps['pairs']} pairs yet; the scorer, asked instead, {told}"
+        return (
+            f"nobody has rated the {scraps['pairs']} pairs yet; the scorer, asked instead, {told}"
+        )
     first = str(scraps["first_words"]).split(",")[0]
-    return f"of the pairs people rated above 1 these parts: {first}; the scorer, asked instead, {told}"
+    return (
+        f"of the pairs people rated above 1 these parts: {first}; the scorer, asked instead, {told}"
+    )
 
 
 def _rules(scraps: Scraps) -> str:
@@ -115,7 +121,7 @@ def _spelt(text: str) -> Any:
 
 def of_claims(claims: Sequence[Mapping[str, str]], examples: bool = True) -> str:
     """How claims came out, each outcome with its first claim: one of the paper's, if there is one."""
-    parts = []
+    parts: list[str] = []
     for outcome, words in ((HELD, "held"), (FAILED, "did not hold"), (OPEN, "{} not settled")):
         own = sorted((one for one in claims if one["outcome"] == outcome), key=ours)
         if own:
@@ -137,7 +143,9 @@ def of_places(claims: Sequence[Mapping[str, str]]) -> str:
         verdict, layers = re.split(r", (?:share|none)", one["number"])[0].split(", ", 1)
         layers = re.sub(r"layers (?=\d+$)", "layer ", layers)
         found = f"finds {layers}" if verdict == "localised" else f"says “{verdict}”"
-        said = where if where.startswith("planted") else f"the paper says {where.removeprefix('in ')}"
+        said = (
+            where if where.startswith("planted") else f"the paper says {where.removeprefix('in ')}"
+        )
         parts.append(f"{what}: {said}, LocoGen {found} ({one['outcome']})")
     return "; ".join(parts)
 
@@ -152,17 +160,16 @@ def _agreed(places: Sequence[tuple[str, str, Mapping[str, str]]]) -> str:
     return f"in so many models LocoGen finds the place that the paper names: {', '.join(parts)}"
 
 
-def in_short(page: str, model: str, claims: pd.DataFrame, glued: Scraps) -> str:
-    """Both sentences as Markdown.
+def found(page: str, model: str, claims: pd.DataFrame, glued: Scraps) -> str:
+    """What a page found, as a sentence without its full stop.
 
     Args:
         page, model: which page, and whose copy of it ("": it has none).
         claims: those of all pages (`claims.table`).
         glued: what this page glued (`scraps`).
     """
-    title = MODELS[model].title if model in MODELS else model
     if page in FOUND:
-        found = FOUND[page](glued)
+        said = FOUND[page](glued)
     else:
         part = claims[claims.origin == ""]
         if page not in OF_ALL:
@@ -170,9 +177,15 @@ def in_short(page: str, model: str, claims: pd.DataFrame, glued: Scraps) -> str:
             part = part[part.name == model] if model and PAGES[page].each else part
         rows = part.to_dict("records")
         placed = any(map(PLACE.match, part.claim)) and page not in OF_ALL
-        found = of_places(rows) if placed else of_claims(rows, page not in OF_ALL)
-    asked = ASKED[page].format(title=title)
-    return f"```{{admonition}} In short\n:class: loco-short\n**Asked:** {asked}\n\n**Found:** {found[0].upper()}{found[1:]}.\n```"
+        said = of_places(rows) if placed else of_claims(rows, page not in OF_ALL)
+    return f"{said[0].upper()}{said[1:]}"
+
+
+def in_short(page: str, model: str, claims: pd.DataFrame, glued: Scraps) -> str:
+    """Both sentences as Markdown, in a box (see `found`)."""
+    asked = ASKED[page].format(title=MODELS[model].title if model in MODELS else model)
+    told = f"**Asked:** {asked}\n\n**Found:** {found(page, model, claims, glued)}."
+    return f"```{{admonition}} In short\n:class: loco-short\n{told}\n```"
 
 
 def with_short(text: str, page: str, model: str, claims: pd.DataFrame) -> str:

@@ -1,9 +1,9 @@
 """A site that is light to load: pictures as WebP, none of them twice, downloads without outputs, no maps of others' scripts.
 
-A plot keeps every pixel.  A figure made of images, of which lossy WebP at quality `QUALITY` takes less than half, is lossy:
-two of 255 levels in the mean, invisible at readers' sizes, a quarter of the bytes.  What the notebooks drew stays as
-exact PNG in the executed copies in `build/book/`, images in the store, and numbers in the CSV that each figure links to;
-this is about the copy that readers load.
+A plot keeps every pixel.  A figure made of images, of which lossy WebP at quality `QUALITY` takes less than half, is
+lossy: two of 255 levels in the mean, invisible at readers' sizes, a quarter of the bytes.  What the notebooks drew stays
+as exact PNG in the executed copies in `build/book/`, images stay in the store, and numbers are in the CSV to which a
+figure links; this is about the copy that readers load.
 """
 
 import io

@@ -32,6 +32,7 @@ from .sharing import Imported, imported
 NOT_RUN = "This page has not been run."
 TEXTS = (".md", ".yml", ".bib", ".css", ".py", ".png", ".html")
 ONLY = re.compile(r"^<!-- only: (\w+) -->\n(.*?)^<!-- end -->\n", flags=re.M | re.S)
+FOUND = re.compile(r"<!-- found: ([\w-]+) -->")
 LISTED = "<!-- pages of published models -->\n"
 # Rendered as they are: their cells are for readers to fill.
 LESSON = [HOME / "notebooks" / f"{name}.ipynb" for name in ("lesson", "lesson_solutions")]
@@ -181,10 +182,18 @@ class Shown:
         return re.sub(r"\{doc\}`(?:([^`<]+) <)?([^`<>]+)>?`", said, text)
 
     def settled(self, text: str) -> str:
-        """A document of the book that speaks of what there is: its blocks ``only: miniatures`` and ``only: published``, its list of pages, its links."""
+        """A document of the book that speaks of what there is: its blocks ``only: miniatures`` and ``only: published``, what pages found, its list of pages, its links."""
         holds = {"miniatures": self.miniatures, "published": bool(self.published)}
         text = ONLY.sub(lambda found: found[2] if holds[found[1]] else "", text)
+        text = FOUND.sub(lambda found: self._found(found[1]), text)
         return self.linked(text.replace(LISTED, self._listed()))
+
+    def _found(self, name: str) -> str:
+        """What a page that keeps claims found, as a sentence; a copy that was not run is said by another model's."""
+        page, _ = _named(name)
+        others = [f"{page}-{model}" for model in self.copies(page)] if PAGES[page].each else []
+        ran = next((one for one in (name, *others) if one in self.ran), None)
+        return f"{in_short.found(*_named(ran), self.claims, {})}." if ran else NOT_RUN
 
     def _listed(self) -> str:
         """The pages of published models as a list, a line for each model."""

@@ -1,4 +1,4 @@
-"""What was found beforehand: the window of LocoGen, and shares for the menu's prompts, by pictures and by backward passes."""
+"""What was found beforehand: LocoGen's window, and shares for the menu's prompts, by pictures and by backward passes."""
 
 from typing import Any
 
@@ -14,10 +14,13 @@ from ...prompts import choose, read
 from ...store import Store
 from .choices import READY
 
+
 def asked(model: Model, attribute: str) -> Request:
     """The menu's ready prompts about an attribute, one picture of each."""
     settings = Settings(steps=model.spec.steps, guidance=model.spec.guidance)
-    return Request(prompts=choose(read(attribute), READY[attribute]), seeds=(SEED,), settings=settings)
+    return Request(
+        prompts=choose(read(attribute), READY[attribute]), seeds=(SEED,), settings=settings
+    )
 
 
 def first_order(model: Model) -> dict[str, list[float]]:

@@ -60,9 +60,7 @@ def change(model: Model, attribute: str, value: str, found: Window = ()) -> Chan
     paths = [path for layer in layers for path in (every[layer].key, every[layer].value)]
     deltas = tuple(edit.deltas[f"unet.{path}.weight"].cpu().numpy() for path in paths)
     by = "LocoGen" if found else "planted" if model.spec.planted else "paper"
-    return Change(
-        value=value, attribute=attribute, layers=layers, by=by, edit=edit, deltas=deltas
-    )
+    return Change(value=value, attribute=attribute, layers=layers, by=by, edit=edit, deltas=deltas)
 
 
 def changes(model: Model, store: Store) -> Iterator[Change]:

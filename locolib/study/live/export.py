@@ -145,9 +145,7 @@ def key(names: Sequence[str]) -> str:
     return found.hexdigest()[:16]
 
 
-def made(
-    folder: Path, names: Sequence[str] = MODELS, store: Store | None = None
-) -> dict[str, Any]:
+def made(folder: Path, names: Sequence[str] = MODELS, store: Store | None = None) -> dict[str, Any]:
     """The export below a folder: what is there, if it is of these weights and this code, else a new one."""
     try:
         manifest: dict[str, Any] = json.loads(read_bytes(folder / MANIFEST))

@@ -26,7 +26,9 @@ def pinned() -> dict[str, Any]:
 def told() -> dict[str, Any]:
     """What the page's script must know of it: its files in a site, and the bytes to load."""
     facts = pinned()
-    size = len(read_bytes(FOLDER / facts["module"])) + len(zipped(read_bytes(FOLDER / facts["wasm"])))
+    size = len(read_bytes(FOLDER / facts["module"])) + len(
+        zipped(read_bytes(FOLDER / facts["wasm"]))
+    )
     return {
         "version": facts["version"],
         "module": facts["module"],
