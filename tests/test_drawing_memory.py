@@ -1,15 +1,18 @@
 """Relations that must hold whatever the weights know, for each family (random weights, the true layers)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from rounding import assert_same, assert_same_picture, close
 
 from locolib import UserError
+from locolib.drawing import sampling
 from locolib.drawing.layers import sites
 from locolib.drawing.memory import Altered, KeysValues, Row, TextMemory
 from locolib.drawing.sampling import Settings, denoise, generate
-from locolib.models.attention import project
+from locolib.models.attention import WHOLE, project
 
 pytestmark = pytest.mark.computing
 
@@ -162,6 +165,31 @@ def test_cached_keys_and_values_are_what_the_projections_give(model):
             key, value = project(module, model.encode([prompt]).states)
             assert_same(keys[site.index][branch], key[0])
             assert_same(values[site.index][branch], value[0])
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0], ids=["unguided", "guided"])
+def test_tokens_that_fill_up_registers_are_not_seen(model, guidance, monkeypatch):
+    """Their keys and values do not matter, and without them the latents are the same."""
+    settings, rows = replace(SETTINGS, guidance=guidance), [Row(prompt=A, seed=1)]
+    ours, filled = latents(model, rows, settings), sampling.filled
+    seen = []
+
+    def otherwise(keys, values):
+        *told, bias = filled(keys, values)
+        tokens, more = keys[0].shape[2], told[0][0].shape[2]
+        assert more % WHOLE == 0 and bias.shape == (1, more)
+        for part in told:
+            for each in part:
+                assert not each[:, :, tokens:].any()
+                each[:, :, tokens:] = 5.0
+        seen.append(more - tokens)
+        return *told, bias
+
+    monkeypatch.setattr(sampling, "filled", otherwise)
+    assert_same(latents(model, rows, settings), ours)
+    monkeypatch.setattr(sampling, "filled", lambda keys, values: (keys, values))
+    assert_same(latents(model, rows, settings), ours)
+    assert seen == [3]
 
 
 def test_the_unet_is_left_as_it_was(model):

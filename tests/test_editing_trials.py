@@ -8,7 +8,7 @@ import pytest
 import torch
 from rounding import close
 
-from locolib import UserError
+from locolib import UserError, figures
 from locolib import claims as claims_
 from locolib.claims import Claim
 from locolib.drawing.sampling import Settings
@@ -286,3 +286,12 @@ def test_hits_without_an_answer_to_compare_with_are_no_claims():
         "5.1",
     )
     assert [claim.outcome for claim in told] == ["held", "did not hold"]
+
+
+def test_a_curve_over_lambda_is_drawn_where_no_share_is_known():
+    """Altering does nothing to a model that knows nothing: its shares are none, and the page goes on."""
+    table = pd.DataFrame({"lambda": [0.01, 1.0], "share": np.nan, "images": 2})
+    table = table.assign(share_low=np.nan, share_high=np.nan)
+    ax = plots.lambda_curve(figures.panels(1)[0], table, attribute="style", scorer="a scorer")
+    ax.figure.canvas.draw()
+    assert ax.get_xlim() == (0.005, 2.0)

@@ -8,38 +8,67 @@ import nbformat
 import pytest
 import torch
 from conftest import TEXT, _parts
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
 from locolib import UserError, claims
 from locolib.models import MODELS, chosen
 from locolib.models.loading import load
-from locolib.organisms import contrast, networks
+from locolib.organisms import contrast, networks, spans
 from locolib.organisms.assemble import save_pipeline
 from locolib.store import Store
 from locolib.study import pages, runner
 
 MODEL = "sd-v1-5"
 # In the kernels of pages: the published scorer cannot be downloaded, so the random one looks at the pictures.
-HOOK = f"""
+HOOK = """
 from dataclasses import replace
 from locolib.models import MODELS
-MODELS[{MODEL!r}] = replace(MODELS[{MODEL!r}], scorer="scorer")
+MODELS.update({name: replace(MODELS[name], scorer="scorer") for name in ("sd-v1-5", "sdxl", "deepfloyd-if")})
 """
 
 
-@pytest.fixture(scope="module")
-def narrowed(tmp_path_factory):
-    """A folder that is Stable Diffusion v1.5 but for its width, its vocabulary, and what it knows."""
-    folder = tmp_path_factory.mktemp("published") / "narrowed"
-    state = torch.get_rng_state()
-    torch.manual_seed(1)
-    parts = _parts("sd-v1")
-    wide = TEXT | {"width": 768, "heads": 12, "layers": 1}
+def _narrow(name):
+    """Parts of a published model but for its width, its vocabulary, and what it knows: text is as wide as the model's own."""
+    kind = {"sd-v1-5": "sd-v1", "sdxl": "sdxl", "deepfloyd-if": "if"}[name]
+    parts, wide = _parts(kind), TEXT | {"width": 768, "heads": 12, "layers": 1}
+    if kind == "if":
+        config = spans.t5_config(parts["tokenizer"], TEXT | {"heads": 4, "layers": 1})
+        config.d_model = 4096
+        parts["text_encoder"] = T5EncoderModel(config)
+        parts["unet"] = networks.build(kind, (16, 16, 32, 32), text_width=4096, in_channels=3)
+        return kind, parts
     parts["text_encoder"] = CLIPTextModel(contrast.text_config(parts["tokenizer"], wide))
-    parts["unet"] = networks.build("sd-v1", (16, 16, 24, 24), text_width=768, in_channels=4)
-    save_pipeline(folder, kind="sd-v1", prediction="epsilon", **parts)
-    torch.set_rng_state(state)
-    return folder
+    channels, text_width = (16, 16, 24, 24), 768
+    if kind == "sdxl":
+        own = wide | {"width": 1280, "heads": 20, "kind": "openclip"}
+        config = contrast.text_config(parts["tokenizer"], own)
+        channels, text_width = (16, 16, 24), 768 + 1280
+        config.projection_dim = text_width // 2
+        parts["text_encoder_2"] = CLIPTextModelWithProjection(config)
+    parts["unet"] = networks.build(kind, channels, text_width=text_width, in_channels=4)
+    return kind, parts
+
+
+@pytest.fixture(scope="module")
+def narrowed_of(tmp_path_factory):
+    """A function that gives the folder of a published model, narrowed, with random weights; each is made once."""
+    folder = tmp_path_factory.mktemp("published")
+
+    def make(name):
+        place = folder / f"narrowed-{name}"
+        if not place.exists():
+            with torch.random.fork_rng():
+                torch.manual_seed(1)
+                kind, parts = _narrow(name)
+                save_pipeline(place, kind=kind, prediction="epsilon", **parts)
+        return place
+
+    return make
+
+
+@pytest.fixture
+def narrowed(narrowed_of):
+    return narrowed_of(MODEL)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +83,9 @@ def test_a_source_is_of_one_model_and_says_so_without_a_machines_path(tmp_path):
     assert chosen.source_of(MODEL) == str(tmp_path.resolve())
     assert chosen.source_of("sdxl") is None and chosen.said_of("sdxl") == ""
     assert chosen.said_of(MODEL) == tmp_path.name
+    chosen.choose_source("sdxl", "someone/other")  # one source of each, side by side
+    assert chosen.source_of("sdxl") == "someone/other"
+    assert chosen.source_of(MODEL) == str(tmp_path.resolve())
     chosen.choose_source(MODEL, "someone/model@a1b2")
     assert chosen.source_of(MODEL) == chosen.said_of(MODEL) == "someone/model@a1b2"
 
@@ -81,37 +113,67 @@ def test_claims_of_a_source_are_named_by_the_weights_that_were_loaded(narrowed, 
     assert claims.table(store).weights.tolist() == [model.fingerprint]
 
 
-@pytest.mark.slow
-def test_the_study_of_a_published_model_runs_all_its_pages_and_renders(
-    narrowed, random_organisms, organisms, tmp_path, monkeypatch, capsys
-):
+def test_each_narrowed_folder_is_the_published_model_by_its_architecture(narrowed_of, organisms):
+    for name in ("sdxl", "deepfloyd-if"):
+        assert load(name, source=narrowed_of(name)).spec == MODELS[name]
+
+
+# Of SD-v1-5 every page; of the others those that nothing else runs, and what they read.
+STUDIES = {
+    MODEL: None,
+    "deepfloyd-if": ("02_locogen", "05_deepfloyd_limits"),
+    "sdxl": ("02_locogen",),
+}
+
+
+@pytest.fixture
+def asked(random_organisms, organisms, narrowed_of, tmp_path, monkeypatch):
+    """A function that gives what the study of a published model is asked, from its narrowed folder."""
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "published_hook.py").write_text(HOOK)
     patch = f"import sys; sys.path.insert(0, {str(tmp_path / 'hook')!r}); import published_hook"
     monkeypatch.setattr(runner, "KERNEL_PATCH", f"{runner.KERNEL_PATCH}; {patch}")
     monkeypatch.setattr(runner, "ORGANISMS", random_organisms)
-    monkeypatch.setitem(MODELS, MODEL, replace(MODELS[MODEL], scorer="scorer"))
+    for name in STUDIES:
+        monkeypatch.setitem(MODELS, name, replace(MODELS[name], scorer="scorer"))
     monkeypatch.setenv("LOCOLIB_ORGANISMS", str(random_organisms))
     monkeypatch.setenv("LOCOLIB_STORE", str(tmp_path / "store"))
-    asked = {"profile": "smoke", "model": MODEL, "source": str(narrowed), "root": tmp_path / "b"}
-    runner.study(**asked)
+
+    def asking(name):
+        chosen.choose_source(MODEL, narrowed_of(MODEL))  # beside DeepFloyd too
+        source = str(narrowed_of(name))
+        return {"profile": "smoke", "model": name, "source": source, "root": tmp_path / "b"}
+
+    return asking
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_study_of_a_published_model_runs_its_pages_and_renders(
+    name, asked, tmp_path, monkeypatch, capsys
+):
+    every, wanted = pages.plan(runner.profile("smoke"), name), STUDIES[name]
+    planned = [run for run in every if not (wanted and run.model) or run.page in wanted]
+    monkeypatch.setattr(runner, "plan", lambda *_: planned)
+    runner.study(**asked(name))
     said = capsys.readouterr().out
-    names = [run.name for run in pages.plan(runner.profile("smoke"), MODEL)]
-    for name in names:
-        assert f"{name}: " in said or name in ("ledger", "reproduction")
-        assert list((tmp_path / "b" / "site").rglob(f"{name}.html"))
-    assert re.search(r"04_neuron_editing-sd-v1-5: at most \d+ images, about .* GiB", said)
-    told = claims.table(Store(tmp_path / "store"))
-    assert set(told.page) >= {"01_causal_tracing", "02_locogen", "03_locoedit"}
-    assert set(told.name) == {MODEL}
-    for name in names[:-2]:
-        path = next((tmp_path / "b" / "book").rglob(f"{name}.ipynb"))
+    names = [run.name for run in planned]
+    for page in names:
+        assert f"{page}: " in said or page in ("ledger", "reproduction")
+        assert list((tmp_path / "b" / "site").rglob(f"{page}.html"))
+    for page in names[:-2]:
+        assert re.search(rf"{page}: at most \d+ images.*, about .* GiB", said)
+        path = next((tmp_path / "b" / "book").rglob(f"{page}.ipynb"))
         text = nbformat.read(path, as_version=4)
-        assert "narrowed" in str(text.cells)  # the foot says what was loaded
+        assert f"narrowed-{name}" in str(text.cells)  # the foot says what was loaded
         words = "\n".join(c.source for c in text.cells if c.cell_type == "markdown")
         assert "the bundled models are miniatures" not in words
+    told = claims.table(Store(tmp_path / "store"))
+    pages_told = {"01_causal_tracing", "02_locogen", "03_locoedit", "05_deepfloyd_limits"}
+    assert set(told.page) >= pages_told & {run.page for run in planned}
+    assert set(told.name) == {name}
     front = (tmp_path / "b" / "site" / "intro.html").read_text()
     article = front[front.index("<article") : front.index("</article")]
-    assert "miniature" not in article and "Stable Diffusion v1.5" in article
-    runner.study(**asked)
+    assert "miniature" not in article and MODELS[name].title in article
+    runner.study(**asked(name))
     assert "none to run" in capsys.readouterr().out

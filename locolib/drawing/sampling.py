@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from .. import UserError
 from ..models import Model
+from ..models.attention import filled
 from ..models.memory import bring
 from ..models.precision import title
 from ..models.shapes import Image, Images, Latents
@@ -92,7 +93,7 @@ def denoise(
             compiling.compiled(model) if compiled else (KeysValues(model.unet), model.unet)
         )
         with reading as layers:
-            layers.load(keys, values)
+            layers.load(*filled(keys, values))
             for t, time in zip(scheduler.timesteps, times):
                 noisy = scheduler.scale_model_input(
                     torch.cat([latents, latents]) if guided else latents, t

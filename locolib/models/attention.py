@@ -4,6 +4,7 @@ Stable Diffusion and SDXL keep text projections in ``attn2.to_k`` and ``to_v``. 
 ``add_v_proj``, with biases, of a module that attends to the image and the text at once: text keys stand before its own.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .shapes import KeyOrValue, Maps, Queries, TextStates
+from .shapes import KeyOrValue, Maps, PerLayer, Queries, TextStates
 
 
 def _adds_text(module: nn.Module) -> bool:
@@ -80,6 +81,22 @@ def contributions(
     inner = torch.einsum("rhtw,rgtw->rhgt", written, written)
     squared = torch.einsum("rhpt,rgpt,rhgt->rpt", attention, attention, inner)
     return squared.clamp_min(0).sqrt().mean(1)
+
+
+WHOLE = 16  # numbers that a processor's widest registers hold: over 77 keys attention takes 1.4 times as long as over 80
+
+
+def filled(
+    keys: Sequence[PerLayer], values: Sequence[PerLayer]
+) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
+    """(keys, values, bias) of the layers, on a CPU filled up to whole registers with tokens that the bias [1, tokens] hides."""
+    tokens = keys[0].shape[2]
+    more = -tokens % WHOLE
+    if keys[0].device.type != "cpu" or not more:
+        return list(keys), list(values), None
+    bias = keys[0].new_zeros(1, tokens + more)
+    bias[:, tokens:] = -torch.inf
+    return *([F.pad(each, (0, 0, 0, more)) for each in part] for part in (keys, values)), bias
 
 
 class FromMemory:

@@ -3,19 +3,25 @@
 import os
 from pathlib import Path
 
-VARIABLE = "LOCOLIB_SOURCE"  # NAME=SOURCE: for notebooks, whose parameters are as many as a page may have already
+# NAME=SOURCE, several parted as the paths of PATH are: for notebooks, whose parameters are as many as a page may have already
+VARIABLE = "LOCOLIB_SOURCE"
+
+
+def _known() -> dict[str, str]:
+    told = (one.partition("=") for one in os.environ.get(VARIABLE, "").split(os.pathsep))
+    return {name: source for name, _, source in told if source}
 
 
 def choose_source(name: str, source: str | Path) -> None:
     """Let this process and its children, the kernels of notebooks among them, load the model `name` from `source`."""
     place = Path(source)
-    os.environ[VARIABLE] = f"{name}={place.resolve() if place.exists() else source}"
+    known = _known() | {name: str(place.resolve() if place.exists() else source)}
+    os.environ[VARIABLE] = os.pathsep.join(f"{name}={source}" for name, source in known.items())
 
 
 def source_of(name: str) -> str | None:
     """The source that was chosen for a model; None: those of the registry."""
-    chosen, _, source = os.environ.get(VARIABLE, "").partition("=")
-    return source if source and chosen == name else None
+    return _known().get(name)
 
 
 def said_of(name: str) -> str:

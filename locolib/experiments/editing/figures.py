@@ -111,6 +111,7 @@ def lambda_curve(ax: Axes, table: pd.DataFrame, *, attribute: str, scorer: str) 
     ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
     ax.set(
         xscale="log",
+        xlim=(table["lambda"].min() / 2, table["lambda"].max() * 2),  # also where no share is known
         xlabel="lambda (no unit)",
         ylabel="effect of the edit, as share of\naltering the located layers",
         title=f"{attribute}: LocoEdit against lambda, n = {int(table.images.iloc[0])} images,\n{scorer}",
