@@ -289,7 +289,7 @@ def swept(model, store):
 
 def test_the_sweeps_rows_are_its_images_at_every_step_and_branch(swept):
     done = swept.done
-    assert report.rows_of(swept) == len(done.table) * 1 * 2  # one step, guided
+    assert locogen.unet_rows(swept.sweeps) == len(done.table) * 1 * 2  # one step, guided
     table = report.by_window(found(np.full((2, 16), 1 / 16)), done)
     assert np.allclose(table.predicted, 2 / 16) and len(table) == 15
 

@@ -40,7 +40,7 @@ def drawn(
     """
     if not todo:
         return
-    memory, guided = TextMemory(model), settings.guidance != 1
+    memory, guided = TextMemory(model), settings.guided
     memory.encode(prompt for batch in todo for i in batch for prompt in _told(rows[i]))
     most = max(map(len, todo))
     # twice the room, so that text encoders, which are not needed any more, leave in good time

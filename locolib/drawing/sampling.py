@@ -49,6 +49,16 @@ class Settings:
                 f"Steps must be from 1 to {STEPS}, batch at least 1 and guidance a number of at least 1.0, not {asdict(self)}."
             )
 
+    @property
+    def guided(self) -> bool:
+        """Whether each image is two UNet rows, the second without its text."""
+        return self.guidance != 1
+
+    @property
+    def unet_rows(self) -> int:
+        """UNet rows of one image, over all steps."""
+        return self.steps * (1 + self.guided)
+
 
 @torch.no_grad()
 def denoise(
@@ -71,7 +81,7 @@ def denoise(
     Args:
         compiled: use the compiled UNet, unless something is hooked to it.
     """
-    guided, wanted = settings.guidance != 1, len(rows)
+    guided, wanted = settings.guided, len(rows)
     donors = {
         row: replace(row, prompt=getattr(row.prompt, "prompt", row.prompt), restored="")
         for row in rows

@@ -29,9 +29,8 @@ def by_tracing(model: Model, request: Request, *, store: Store | None = None) ->
     score = table.groupby("state").score.mean()
     lost = score[tracing.CLEAN] - score[tracing.CORRUPTED]
     back = np.array([score[one.name] - score[tracing.CORRUPTED] for one in chosen])
-    settings = request.settings
     # A restored row copies from a clean one that is drawn beside it.
-    rows = 2 * len(table) * settings.steps * (1 + (settings.guidance != 1))
+    rows = 2 * len(table) * request.settings.unet_rows
     return Scores(layers=back / (lost or np.nan), rows=rows, seconds=monotonic() - started)
 
 

@@ -50,7 +50,7 @@ def _page(asked: dict[str, Any], env: dict[str, str], answer: Any) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1), os.dup2(silence, 2)
     os.chdir(HOME)
-    os.environ.update(env)
+    _set_environment(env)
     waiting = _Waiting() if FORKS else None  # forked before anything else is begun here
 
     import papermill
@@ -74,6 +74,12 @@ def _page(asked: dict[str, Any], env: dict[str, str], answer: Any) -> None:
     except Exception as error:
         told = {"reason": f"{type(error).__name__}: {error}"}
     answer.send(told)
+
+
+def _set_environment(env: dict[str, str]) -> None:
+    """Have these variables alone, whatever there was when the process was begun from which this one was forked."""
+    os.environ.clear()
+    os.environ.update(env)
 
 
 class _Waiting:
@@ -111,7 +117,7 @@ def _kernel(orders: Any) -> None:
     """In the waiting process: be a kernel as soon as it is asked for."""
     cmd, env, folder, parent = orders.recv()
     os.setsid()
-    os.environ.update(env, JPY_PARENT_PID=str(parent))  # with its parent the kernel ends
+    _set_environment(env | {"JPY_PARENT_PID": str(parent)})  # with its parent the kernel ends
     if folder:
         os.chdir(folder)
     orders.send(None)

@@ -187,8 +187,7 @@ class _Looks:
         asked = replace(self._request, prompts=self._request.prompts[: self.count])
         wanted = [(), tuple(range(self._model.spec.layers)), *dict.fromkeys(sets)]
         new = {(one, i) for one in wanted for i in range(self.count)} - self._drawn
-        guided = 1 + (asked.settings.guidance != 1)
-        self.rows += len(new) * len(asked.seeds) * asked.settings.steps * guided
+        self.rows += len(new) * len(asked.seeds) * asked.settings.unet_rows
         self._drawn |= new
         return self._measure(self._model, asked, wanted, store=self._store)
 

@@ -19,7 +19,7 @@ from ...drawing.text import positions
 from ...models import Model
 from ...models.attention import contributions
 from ...store import Store
-from ..locogen import Request, Window, effects, measure, search, windows
+from ..locogen import Request, Window, effects, measure, search, unet_rows, windows
 from ..locogen.backward import attribute, slopes
 from ..locogen.backward.walking import BACKWARD, Walk, walking
 from .confirming import localise
@@ -137,9 +137,11 @@ def by_pictures(
     table = measure(model, request, [(), every, *sets], store=store or Store())
     found = effects(table, sets, layers, request.attribute)
     kept = found.windows.mean(0) / (found.full.mean() or np.nan)
-    settings = request.settings
-    rows = len(table) * settings.steps * (1 + (settings.guidance != 1))
-    return Scores(layers=1 - kept if leave_out else kept, rows=rows, seconds=monotonic() - started)
+    return Scores(
+        layers=1 - kept if leave_out else kept,
+        rows=len(table) * request.settings.unet_rows,
+        seconds=monotonic() - started,
+    )
 
 
 def by_confirmed(
@@ -161,18 +163,15 @@ def by_sweep(model: Model, request: Request, *, store: Store | None = None) -> S
     """LocoGen (Algorithm 1): the smallest window that is confirmed; a layer's score is the mean share of the last size's windows with it."""
     started, layers = monotonic(), model.spec.layers
     sweeps = search(model, request, store=store or Store())
-    last, settings = sweeps[-1], request.settings
+    last = sweeps[-1]
     share = last.effects.windows.mean(0) / (last.effects.full.mean() or np.nan)
     each = [
         np.mean([value for value, window in zip(share, last.windows) if layer in window])
         for layer in range(layers)
     ]
-    images = (
-        (2 + sum(len(one.windows) for one in sweeps)) * len(request.prompts) * len(request.seeds)
-    )
     return Scores(
         layers=np.array(each),
-        rows=images * settings.steps * (1 + (settings.guidance != 1)),
+        rows=unet_rows(sweeps),
         seconds=monotonic() - started,
         verdict=last.verdict.verdict,
         found=last.found,

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from ...claims import Claim, settled
 from ...models import Model
 from ...scores import columns, mean
-from ..locogen import Answer, Request, Sweep, effects, label
+from ..locogen import Answer, Request, Sweep, effects, label, unet_rows
 from ..locogen.backward import Attribution
 from ..locogen.backward.walking import walking
 from .confirming import Fast, Tried
@@ -62,18 +62,10 @@ def along(model: Model, request: Request, points: int = 33) -> pd.DataFrame:
     )
 
 
-def rows_of(answer: Answer) -> int:
-    """UNet rows that a sweep took: every image at every step, with guidance twice."""
-    sets = 2 + sum(len(one.windows) for one in answer.sweeps)
-    asked = answer.done.asked
-    each = asked.settings.steps * (1 + (asked.settings.guidance != 1))
-    return sets * len(asked.prompts) * len(asked.seeds) * each
-
-
 def beside(fast: Fast, answer: Answer) -> dict[str, Any]:
     """One row of the table of answers: the fast search beside the sweep's, and what each cost."""
     last = fast.tried[-1] if fast.tried else None
-    rows = rows_of(answer)
+    rows = unet_rows(answer.sweeps)
     return {
         "fast": _said(fast.verdict, label(fast.found)),
         "sweep": _said(answer.done.verdict.verdict, label(answer.done.found)),
@@ -103,7 +95,7 @@ def same(name: str, fast: Fast, answer: Answer) -> Claim:
         text=f"{name}: the backward pass with pictures says what the sweep says",
         section=OURS,
         number=f"{_said(verdict, label(fast.found))}; the sweep: {_said(other, label(answer.done.found))}",
-        control=f"{100 * fast.rows / rows_of(answer):.0f}% of the sweep's UNet rows; {fast.why}",
+        control=f"{100 * fast.rows / unet_rows(answer.sweeps):.0f}% of the sweep's UNet rows; {fast.why}",
         outcome=agreement_of("inconclusive" not in (verdict, other), both),
     )
 

@@ -13,15 +13,15 @@ from .dependence import Dependence, by_value_of, depends
 from .layer_sets import Window, label, labelled, window_label, windows
 from .measuring import SEED, Request, measure, rows, seeds
 from .scoring import candidates
-from .searching import Sweep, ahead, by_size, search, split, summary_of, sweep
+from .searching import Sweep, ahead, by_size, search, split, summary_of, sweep, unet_rows
 from .units import about_whom, by_unit, changes, effects, groups_of, summary
 
 __all__ = [
+    "SEED",
     "Answer",
     "Beside",
     "Dependence",
     "Request",
-    "SEED",
     "Sweep",
     "Window",
     "about_whom",
@@ -48,6 +48,7 @@ __all__ = [
     "summary",
     "summary_of",
     "sweep",
+    "unet_rows",
     "verdict_rates",
     "window_label",
     "windows",

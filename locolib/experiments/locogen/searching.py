@@ -241,3 +241,10 @@ def by_size(
     return table, summary(table, sets, layers, request.attribute).assign(
         start=lambda t: t.start.where(t.kind != "clean", start)
     )
+
+
+def unet_rows(sweeps: Sequence[Sweep]) -> int:
+    """UNet rows that a search took: every image at every step, with guidance twice; clean ones and those of all layers once."""
+    asked = sweeps[-1].asked
+    sets = 2 + sum(len(one.windows) for one in sweeps)
+    return sets * len(asked.prompts) * len(asked.seeds) * asked.settings.unet_rows

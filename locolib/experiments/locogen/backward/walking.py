@@ -94,7 +94,7 @@ class Walk:
         clean, altered = rows(request, ()), rows(request, tuple(range(model.spec.layers)))
         check_seeds(clean)
         memory = TextMemory(model)
-        guided = request.settings.guidance != 1
+        guided = request.settings.guided
         self.model, self.request = model, request
         self._layers, self._guided, self.count = layers, guided, len(clean)
         self._sampled = memory.gather(clean, guided=guided)
