@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..models.memory import hold
 from ..store import write_atomic
 
 
@@ -66,6 +67,7 @@ def fit(
     """
     rank = dist.get_rank() if dist.is_initialized() else 0
     work.mkdir(parents=True, exist_ok=True)
+    hold()
     run = _Run(
         module,
         torch.optim.AdamW(
