@@ -24,11 +24,11 @@ def asked(model: Model, attribute: str) -> Request:
 
 
 def first_order(model: Model) -> dict[str, list[float]]:
-    """First-order shares of all layers for the menu's prompts, by their words (see `attribution.attribute`)."""
+    """First-order shares of all layers for the menu's prompts, by their words, at every other step (see `attribution.attribute`)."""
     found: dict[str, list[float]] = {}
     for attribute in READY:
         request = asked(model, attribute)
-        for prompt, row in zip(request.prompts, attributed(model, request).layers):
+        for prompt, row in zip(request.prompts, attributed(model, request, every=2).layers):
             found[prompt.original] = [round(float(value), 3) for value in row]
     return found
 
