@@ -361,4 +361,6 @@ def test_a_file_of_stable_diffusion_2_base_is_not_taken_for_2_1(files, monkeypat
     monkeypatch.setattr(single_file, "gives_noise_back", lambda unet: True)
     with pytest.raises(UserError, match="predicts epsilon instead of v_prediction: .* 2 base"):
         models.load("sd-v2-1", source=files("sd-v2-1")[0])
-    assert models.load("sd-v1-5", source=files("sd-v1-5")[0])  # which predicts epsilon, as it should
+    assert models.load(
+        "sd-v1-5", source=files("sd-v1-5")[0]
+    )  # which predicts epsilon, as it should

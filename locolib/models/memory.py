@@ -228,7 +228,8 @@ def settle(model: Any) -> None:
         UserError: not even its UNet fits, with one image.
     """
     if model.device.type == "cpu":
-        return hold()
+        hold()
+        return
     known, room = of_model(model), SPARE * free(model.device)
     if sum(known.parts.values()) + known.denoising(1) <= room:
         model.pipeline.to(model.device)
