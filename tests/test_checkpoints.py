@@ -7,6 +7,8 @@ one sentence.
 import json
 import re
 import shutil
+from fnmatch import fnmatch
+from types import SimpleNamespace
 
 import diffusers
 import pytest
@@ -491,6 +493,45 @@ def test_a_revision_that_has_changed_is_said_once(hub, recwarn):
     recwarn.clear()
     models.load("mini-sd-v1-5", source="artist/tuned")
     assert not [w for w in recwarn if issubclass(w.category, Notice)]
+
+
+@pytest.mark.parametrize("name", ["mini-sd-v1-5", "mini-sdxl"])
+def test_an_image_encoder_that_is_not_loaded_is_not_downloaded(folder, name, monkeypatch):
+    """The hub, as diffusers asks it: what a repository holds, its model_index.json, and then the files by their patterns."""
+    place, asked = folder(name), []
+    index = shutil.copy(place / "model_index.json", place.parent)  # the cache holds no more yet
+    (place / "image_encoder").mkdir()
+    for file in ("config.json", "model.safetensors"):
+        (place / "image_encoder" / file).write_text("{}")
+    known = ["transformers", "CLIPVisionModelWithProjection"]
+    edit(place.parent / "model_index.json", image_encoder=known)
+    held = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+    told = SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in held])
+
+    def snapshot(*_, allow_patterns, ignore_patterns, **__):
+        asked.extend(
+            file
+            for file in held
+            if any(fnmatch(file, one) for one in allow_patterns)
+            and not any(fnmatch(file, one) for one in ignore_patterns)
+        )
+        return str(place)
+
+    hub = "diffusers.pipelines.pipeline_utils"
+    monkeypatch.setattr(f"{hub}._resolve_revision", lambda *_, **__: None)
+    monkeypatch.setattr(f"{hub}.model_info", lambda *_, **__: told)
+    monkeypatch.setattr(f"{hub}.hf_hub_download", lambda *_, **__: str(index))
+    monkeypatch.setattr(f"{hub}.snapshot_download", snapshot)
+    monkeypatch.setattr(sources, "offline", lambda: False)
+    monkeypatch.setattr(sources.HfApi, "list_repo_files", lambda *_, **__: held)
+    spec = models.find(name)
+    sources.fetched(
+        sources.Place(kind="hub", where="an/other"),
+        spec.pipeline,
+        models.loading._WITHOUT[spec.pipeline],
+    )
+    assert "unet/diffusion_pytorch_model.safetensors" in asked
+    assert not [file for file in asked if file.startswith("image_encoder")]
 
 
 @pytest.mark.parametrize("source", ["artist/other", "artist/tuned@v9"])

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from locolib import UserError, models
 from locolib.drawing.memory import Row
 from locolib.drawing.sampling import Settings, generate
-from locolib.models import architecture, single_file
+from locolib.models import architecture, registry, single_file
 
 SETTINGS = Settings(steps=2, guidance=3.0)
 NARROW = {
@@ -347,3 +347,20 @@ def test_pickles_are_refused_unread(tmp_path, name):
     (tmp_path / name).write_bytes(b"cos\nsystem\n(S'exit'\ntR.")
     with pytest.raises(UserError, match="no safetensors file"):
         models.load("sd-v1-5", source=tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "epsilon"), [("mini-sd-v1-5", True), ("mini-sd-v2-1", False)])
+def test_a_trained_unet_shows_what_it_predicts(name, epsilon):
+    """Weights alone do not tell Stable Diffusion 2 base from 2.1; what they make of noise does."""
+    if not (registry.ORGANISMS / name / "model_index.json").exists():
+        pytest.skip(f"{name} is not here")
+    assert single_file.gives_noise_back(models.load(name).unet) is epsilon
+
+
+def test_a_file_of_stable_diffusion_2_base_is_not_taken_for_2_1(files, monkeypatch):
+    monkeypatch.setattr(single_file, "gives_noise_back", lambda unet: True)
+    with pytest.raises(UserError, match="predicts epsilon instead of v_prediction: .* 2 base"):
+        models.load("sd-v2-1", source=files("sd-v2-1")[0])
+    assert models.load(
+        "sd-v1-5", source=files("sd-v1-5")[0]
+    )  # which predicts epsilon, as it should

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -402,6 +403,18 @@ def test_a_models_own_copy_is_named_after_it():
     assert made.cells[1].source.splitlines()[1] == ":label: predict-curve-mini-sdxl"
     assert made.cells[2].source.splitlines()[0] == "````{solution} predict-curve-mini-sdxl"
     assert made.cells[3].metadata["mystnb"]["figure"]["name"] == "fig-a-mini-sdxl"
+
+
+def test_no_two_pages_of_a_published_model_share_a_label():
+    """Each is the model's copy, so their labels end alike: what is told apart by the end in other books is one label here."""
+    found = []
+    for run in pages.plan(runner.profile("smoke"), "deepfloyd-if"):
+        made = nbformat.read(pages.HOME / pages.PAGES[run.page].source, as_version=4)
+        for cell in made.cells:
+            found += re.findall(r"^:label: (\S+)", cell.source, flags=re.M)
+            found += [cell.metadata.get("mystnb", {}).get("figure", {}).get("name")]
+    found = [label for label in found if label]
+    assert len(found) > 20 and len(found) == len(set(found))
 
 
 def test_the_contents_list_the_copies_that_there_are(tmp_path):

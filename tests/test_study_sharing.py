@@ -241,6 +241,12 @@ def test_the_commands_say_what_they_did(measured, tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     code, out, _ = run(lab.root, "export", "planted-sd-v1-5", "--by", "a lab")
     assert code == 0 and out.startswith("planted-sd-v1-5.zip: ")
+    before = (tmp_path / "planted-sd-v1-5.zip").read_bytes()
+    code, _, error = run(lab.root, "export", "planted-sd-v1-5", "--by", "another")
+    assert code == 2 and "planted-sd-v1-5.zip is there already" in error and "--force" in error
+    assert (tmp_path / "planted-sd-v1-5.zip").read_bytes() == before
+    code, *_ = run(lab.root, "export", "planted-sd-v1-5", "--by", "a lab", "--force")
+    assert code == 0
     code, out, _ = run(tmp_path / "other", "import", "planted-sd-v1-5.zip")
     assert code == 0 and out.startswith("imported from a lab") and "1 runs" in out
     code, _, error = run(tmp_path / "other", "import", "nothing.zip")

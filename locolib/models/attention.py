@@ -96,7 +96,8 @@ def filled(
         return list(keys), list(values), None
     bias = keys[0].new_zeros(1, tokens + more)
     bias[:, tokens:] = -torch.inf
-    return *([F.pad(each, (0, 0, 0, more)) for each in part] for part in (keys, values)), bias
+    keys, values = ([F.pad(each, (0, 0, 0, more)) for each in part] for part in (keys, values))
+    return keys, values, bias
 
 
 class FromMemory:

@@ -196,7 +196,7 @@ def _from_pretrained(spec: Spec, at: Place, dtype: torch.dtype) -> tuple[Diffusi
             pipeline = single_file.load_file(spec.name, file, dtype, without)
         saved = dict(pipeline.scheduler.config)
     else:
-        folder = fetched(at, without)
+        folder = fetched(at, spec.pipeline, without)
         known = folder / "scheduler" / "scheduler_config.json"
         saved = json.loads(known.read_text(encoding="utf-8"))
         with _quiet():

@@ -27,6 +27,7 @@ from safetensors.torch import load_file as read_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from .. import UserError
 from .architecture import architecture
 from .parts import IGNORED, complain
 from .registry import MODELS
@@ -49,6 +50,7 @@ _DECODER: dict[str, Any] = {
 }
 _END, _PAD = "<|endoftext|>", {"sd-v2-1": ("!",), "sdxl": ("<|endoftext|>", "!")}
 _SHAPES = dict[str, tuple[int, ...]]
+LAST = 999  # the time step of noise alone
 
 
 def shapes(file: str | Path) -> _SHAPES:
@@ -96,9 +98,10 @@ def load_file(
     """The pipeline of a file that is the published model `name` (no `difference`), offline.
 
     Raises:
-        UserError: a part has weights that are missing or unknown to it.
+        UserError: a part has weights that are missing or unknown to it, or predicts other than the model does.
     """
     weights, encoders = read_file(file), ("text_encoder", "text_encoder_2")
+    known = architecture(name)["scheduler"]
     with _configured(name) as folder:
         parts = {
             "unet": _filled(folder / "unet", UNet2DConditionModel, _UNET, weights, dtype),
@@ -107,7 +110,25 @@ def load_file(
         for part, prefix in zip(encoders, _TEXT[name]):
             kind = CLIPTextModelWithProjection if part == "text_encoder_2" else CLIPTextModel
             parts[part] = _filled(folder / part, kind, prefix, weights, dtype)
+        if known["prediction_type"] != "epsilon" and gives_noise_back(parts["unet"]):
+            raise UserError(
+                f"it predicts epsilon instead of {known['prediction_type']}: it is a Stable Diffusion 2 base, which this study does not have"
+            )
         return DiffusionPipeline.from_pretrained(folder, local_files_only=True, **parts, **without)
+
+
+@torch.no_grad()
+def gives_noise_back(unet: Any) -> bool:
+    """Whether a UNet predicts epsilon: of noise alone that is the noise itself, a velocity is hardly like it.
+
+    Weights do not say what they predict, and Stable Diffusion 2 base has the shapes of 2.1, which predicts velocities.
+    """
+    generator, config = torch.Generator().manual_seed(0), unet.config
+    noise = torch.randn(1, config.in_channels, 16, 16, generator=generator).to(unet.dtype)
+    text = torch.zeros(1, 77, config.cross_attention_dim, dtype=unet.dtype)
+    given = unet(noise, LAST, text).sample
+    alike = nn.functional.cosine_similarity(given.flatten().float(), noise.flatten().float(), dim=0)
+    return float(alike) > 0.9
 
 
 def _filled(

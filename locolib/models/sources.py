@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from diffusers import DiffusionPipeline
+import diffusers
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 
 from .. import Notice, UserError, visible
@@ -104,10 +104,11 @@ def configuration(at: Place, part: str, name: str) -> dict[str, Any]:
     return json.loads(Path(found).read_text(encoding="utf-8"))
 
 
-def fetched(at: Place, without: dict[str, Any]) -> Path:
+def fetched(at: Place, pipeline: str, without: dict[str, Any]) -> Path:
     """The folder that holds a place's files, downloaded where it must be: the half-precision ones if it has them; no pickle.
 
     Args:
+        pipeline: its class, which alone knows that an image encoder is optional.
         without: what the pipeline is told to do without, and is not downloaded.
     """
     if at.kind == "folder":
@@ -120,7 +121,7 @@ def fetched(at: Place, without: dict[str, Any]) -> Path:
         for file in HfApi().list_repo_files(at.where, revision=revision)
     )
     return Path(
-        DiffusionPipeline.download(
+        getattr(diffusers, pipeline).download(
             at.where,
             revision=revision,
             use_safetensors=True,

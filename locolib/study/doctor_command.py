@@ -137,6 +137,13 @@ class _Drawn:
         self.prompts = listed("style", printed=not spec.bundled)[:ROWS]
         self.steps, self.guidance = min(spec.steps, STEPS), spec.guidance
         self.levels, self.points = SAME[model.dtype == torch.float32]
+        self.kept: dict[int, np.ndarray] = {}
+
+    def eight(self, batch: int) -> np.ndarray:
+        """The pictures of all rows, so many together; drawn once."""
+        if batch not in self.kept:
+            self.kept[batch] = self.draw(self.rows(), batch)
+        return self.kept[batch]
 
     def draw(self, rows: list[Any], batch: int = ROWS) -> np.ndarray:
         from ..drawing.sampling import Settings, generate
@@ -145,10 +152,10 @@ class _Drawn:
             self.model, rows, Settings(steps=self.steps, guidance=self.guidance, batch=batch)
         )
 
-    def rows(self, count: int = ROWS) -> list[Any]:
+    def rows(self) -> list[Any]:
         from ..drawing.memory import Row
 
-        return [Row(prompt=p.original, seed=i) for i, p in enumerate(self.prompts[:count])]
+        return [Row(prompt=p.original, seed=i) for i, p in enumerate(self.prompts)]
 
     def finite(self) -> tuple[bool, str]:
         """Weights, latents and pixels; `generate` refuses what is not."""
@@ -160,7 +167,7 @@ class _Drawn:
         ]
         if odd:
             return False, f"{len(odd)} weights are NaN or infinite, {odd[0]} the first"
-        spread = self.draw(self.rows(2)).std(axis=(1, 2)).max()
+        spread = self.eight(ROWS).std(axis=(1, 2)).max()
         return bool(
             spread > 0
         ), f"weights, latents and pixels; pixels spread by {spread:.0f} of 255 levels"
@@ -176,7 +183,7 @@ class _Drawn:
     def plain(self) -> tuple[bool, str]:
         from ..models import memory
 
-        (row,) = self.rows(1)
+        row = self.rows()[0]
         model, generator = self.model, self.model.generator(row.seed)
         memory.bring(model, *model.parts)
         if model.sampler == "ddpm":
@@ -187,17 +194,19 @@ class _Drawn:
         theirs = model.pipeline(
             [row.prompt], num_inference_steps=self.steps, guidance_scale=self.guidance, **own
         ).images
-        return self.same(self.draw([row]), model.decode(theirs.float()))
+        return self.same(self.eight(1)[:1], model.decode(theirs.float()))
 
     def altered(self) -> tuple[bool, str]:
         from ..drawing.memory import Altered, Row
 
         prompt = self.prompts[0]
         change = Altered(layers=tuple(range(self.model.spec.layers)), prompt=prompt.target)
-        ours = Row(prompt=prompt.original, seed=0, changes=(change,), pooled=prompt.target)
-        theirs, untouched = Row(prompt=prompt.target, seed=0), Row(prompt=prompt.original, seed=0)
-        good, said = self.same(self.draw([ours]), self.draw([theirs]))
-        moved = np.abs(self.draw([theirs]).astype(int) - self.draw([untouched]).astype(int)).mean()
+        told = Row(prompt=prompt.original, seed=0, changes=(change,), pooled=prompt.target)
+        ours, theirs, untouched = self.draw(
+            [told, Row(prompt=prompt.target, seed=0), Row(prompt=prompt.original, seed=0)]
+        )
+        good, said = self.same(ours, theirs)
+        moved = np.abs(theirs.astype(int) - untouched.astype(int)).mean()
         return good and moved > 0, f"{said}; the prompt itself moves them by {moved:.1f}"
 
     def batches(self) -> tuple[bool, str]:
@@ -206,7 +215,7 @@ class _Drawn:
 
         rows, scorer = self.rows(), load_scorer(self.model.spec.scorer)
         texts = scorer.texts([row.prompt for row in rows])
-        one, eight = self.draw(rows, 1), self.draw(rows, ROWS)
+        one, eight = self.eight(1), self.eight(ROWS)
         good, said = self.same(one, eight)
         alone, together = (scores.clip_score(scorer.images(drawn), texts) for drawn in (one, eight))
         apart = float(np.abs(alone - together).max())

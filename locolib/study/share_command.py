@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .. import UserError
+
 
 def export_(
     run: Annotated[
@@ -15,6 +17,7 @@ def export_(
     pictures: Annotated[
         str, typer.Option(help="figures: of the prompts that figures show; all; or none.")
     ] = "figures",
+    force: Annotated[bool, typer.Option("--force", help="Write over an older archive.")] = False,
 ) -> None:
     """Write results to one archive: tables, pictures, what they were computed with, claims."""
     from ..store import Store, check_out
@@ -22,6 +25,10 @@ def export_(
 
     place = out or Path(f"{run}.zip")
     check_out(place, ".zip")
+    if place.exists() and not force:
+        raise UserError(
+            f"{place} is there already; name another archive by --out, or overwrite it by --force."
+        )
     file, count = sharing.export(Store(), run, place, by=by, pictures=pictures)
     typer.echo(f"{file}: {count} files, {file.stat().st_size / 1e6:.1f} MB")
 
