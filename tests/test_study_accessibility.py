@@ -57,8 +57,23 @@ def wrong(file: Path, context, axe: str) -> list[str]:
             '<div class="citation" id="id2" role="doc-biblioentry">',
             '<div class="citation" id="id2" role="listitem">',
         ),
+        (
+            '<p></p><script>const THEBE_JS_URL = "x"; const a = "b"</script><p></p>',
+            "<p></p><p></p>",
+        ),
+        ('<script async="async" src="../_static/sphinx-thebe.js?v=c1"></script><p></p>', "<p></p>"),
     ],
-    ids=["search", "icon", "theme", "sidebar", "landmark", "cell", "bibliography"],
+    ids=[
+        "search",
+        "icon",
+        "theme",
+        "sidebar",
+        "landmark",
+        "cell",
+        "bibliography",
+        "kernel",
+        "its script",
+    ],
 )
 def test_what_theme_and_docutils_write_is_mended(written, says):
     assert mended(written) == says == mended(says)

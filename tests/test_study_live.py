@@ -321,6 +321,7 @@ def test_the_export_fits_and_is_made_once(tmp_path):
         start, m = planted["known"][one["attribute"]]
         told = planted["swept"][one["original"]]
         assert told["m"] == m and len(told["shares"]) in (0, 17 - m)
-        assert not told["shares"] or np.argmax(told["shares"]) == start
+        if told["shares"]:  # where one layer of the window is enough, its neighbours do as much
+            assert told["shares"][start] > max(0.5, max(told["shares"]) - 0.1)
     assert {edit["by"] for edit in planted["edits"].values()} == {"planted"}
     assert all(a["original"] != b["original"] for a, b in pairwise(made["world"]["ready"]))

@@ -354,7 +354,7 @@ def test_shares_made_beforehand_stand_below_the_switches(opened, exported):
     page.get_by_text("What was computed beforehand").click()
     assert page.locator(".passes .bar").count() == 16 and page.locator(".swept .bar").count() == 15
     assert shares.index(max(shares)) == 8
-    assert "The largest: layers 8-9 " in page.locator(".swept .drawn-bars").get_attribute(
+    assert "The largest: layers 8-9 (" in page.locator(".swept .drawn-bars").get_attribute(
         "aria-label"
     )
     box = [page.locator(where).nth(8).bounding_box() for where in (".switch", ".swept .bar")]

@@ -63,6 +63,11 @@ def test_a_table_of_pandas_gets_a_box_of_its_own_once(written):
     )
 
 
+def test_a_head_without_words_is_no_head():
+    written = '<table class="dataframe"><tr><th></th><th class="blank level0" >&nbsp;</th><th>a</th></tr></table>'
+    assert "<tr><td></td><td></td><th>a</th></tr>" in mended(written)
+
+
 def test_other_tables_stay_as_they_are():
     for text in (
         '<table class="table"><tr><td>1</td></tr></table>',

@@ -140,7 +140,7 @@ def of_places(claims: Sequence[Mapping[str, str]]) -> str:
         return _agreed(places)
     parts = []
     for what, where, one in places:
-        verdict, layers = re.split(r", (?:share|none)", one["number"])[0].split(", ", 1)
+        verdict, layers = one["number"].split(", share")[0].split(", ", 1)
         layers = re.sub(r"layers (?=\d+$)", "layer ", layers)
         found = f"finds {layers}" if verdict == "localised" else f"says “{verdict}”"
         said = (

@@ -28,7 +28,13 @@ MENDS = (
         r'role="doc-biblioentry"',
         'role="listitem"',
     ),  # only these may stand in an element with the role of a list
+    (
+        r"<script>const THEBE_JS_URL[^<]*</script>",
+        "",
+    ),  # it comes twice, which is an error, and would load a script from elsewhere; no page has its button
+    (r'<script[^>]*src="[^"]*/sphinx-thebe\.js[^"]*"></script>', ""),
 )
+EMPTY = r'<th(?: class="[^"]*")?\s*>(?:\s|&nbsp;)*</th>'  # a head that says nothing is none
 
 
 BOX = '<div class="pst-scrollable-table-container loco-table">'
@@ -49,7 +55,7 @@ def mended(text: str) -> str:
 
 def _boxed(table: re.Match[str]) -> str:
     """A table of pandas in a box of its own, which a keyboard can scroll by the theme's script, and called as the theme calls those of text."""
-    head, body = re.sub(r' class="[^"]*"', "", table[1]), table[2]
+    head, body = re.sub(r' class="[^"]*"', "", table[1]), re.sub(EMPTY, "<td></td>", table[2])
     columns = max(
         (
             len(re.findall(r"<t[dh]\b", row))

@@ -10,7 +10,7 @@ function largest(shares, names) {
   const order = shares.map((_, i) => i).sort((a, b) => shares[b] - shares[a]);
   return order
     .slice(0, NAMED)
-    .map((i) => `${names[i]} ${said(shares[i])}`)
+    .map((i) => `${names[i]} (${said(shares[i])})`)
     .join(", ");
 }
 
@@ -24,7 +24,8 @@ function strip(shares, layers, m, kind, names, words) {
       title: `${names[i]}: ${said(value)}`,
     }),
   );
-  const told = `The largest: ${largest(shares, names)}.`;
+  const below = shares.some((value) => value < 0) ? " Outlined bars are below 0." : "";
+  const told = `The largest: ${largest(shares, names)}.${below}`;
   return el(
     "div",
     { class: `bars ${kind}` },
