@@ -117,7 +117,7 @@ def main() -> None:
                         found = drawn(made, answer, asked.prompts, asked.draws)
                     rate = found.judged.value_counts(normalize=True)
                     row = {"model": name, "attribute": which, "begin": begin, "unseen": unseen}
-                    row |= {says: rate.get(says, 0.0) for says in ("right", "wrong", "open")}
+                    row |= {says: float(rate.get(says, 0.0)) for says in ("right", "wrong", "open")}
                     told.append(row | {"part of the sweep's rows": found.part.mean()})
                     print(row, f"{found.part.mean():.3f} of the sweep's rows", flush=True)
     table = pd.DataFrame(told)
