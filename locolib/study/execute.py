@@ -125,5 +125,6 @@ def _kernel(orders: Any) -> None:
     import torch
     from ipykernel.kernelapp import IPKernelApp
 
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # it read the variable long ago
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(int(threads))  # it read the variable long ago
     IPKernelApp.launch_instance([*cmd[cmd.index("-f") :], "--matplotlib=inline"])
