@@ -10,7 +10,6 @@ import pandas as pd
 
 from ..claims import FAILED, HELD, OPEN
 from ..models import MODELS
-from ..organisms import captions
 from . import quality
 from .pages import PAGES
 from .reproduction import ours
@@ -46,10 +45,10 @@ OF_ALL = ("ledger", "reproduction")  # about the claims of all pages
 Scraps = Mapping[str, Any]
 
 
-def _world(_: Scraps) -> str:
-    counts = (len(captions.OBJECTS), len(captions.PLACES), len(captions.STYLES))
-    return "{} objects in {} places and {} manners, drawn by rules and never photographed".format(
-        *counts
+def _world(scraps: Scraps) -> str:
+    return (
+        f"{scraps['objects']} objects in {scraps['places']} places and {scraps['manners']} manners, "
+        "drawn by rules and never photographed"
     )
 
 
