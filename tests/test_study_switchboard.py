@@ -79,6 +79,15 @@ def test_every_number_of_every_model_and_reading_is_told(rows):
     ] and "values" not in switchboard_report.table(rows)
 
 
+def test_the_switches_that_surely_change_something_are_counted(rows):
+    rows["one", "guidance"]["values"] = rows["two", "guidance"]["values"] = [
+        two("", "points", 30.0, 30.0, "16 prompts")
+    ]
+    assert switchboard_report.short(rows) == (
+        "of 4 steps that can be taken in two ways 2 surely change a number in one model at least: size, target"
+    )
+
+
 @pytest.mark.parametrize(
     "unit, drawn", [("points", [30.0, 20.0]), ("share", [0.3, 0.4, 0.1, 0.5, 0.6, 0.9])]
 )
