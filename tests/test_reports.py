@@ -4,7 +4,7 @@ A documented command fails
     the book of one model renders                   test_study_subsets.py::test_the_pages_of_one_model_are_a_book
     ... by jupyter-book, every bundled model        test_study_subsets.py::test_a_book_of_one_model_renders_without_a_warning
     ... and of any subset of pages                  test_study_subsets.py::test_a_random_subset_of_all_pages_is_a_book
-    ... and of a published model from its source    test_study_published.py::test_the_study_of_a_published_model_runs_all_its_pages_and_renders
+    ... and of a published model from its source    test_study_published.py::test_the_study_of_a_published_model_runs_its_pages_and_renders
 
 Silent wrong results
     OpenAI's scorer needs QuickGELU                 test_models_scorers.py::test_the_scorer_of_all_published_models_wants_quick_gelu
