@@ -1,6 +1,7 @@
 """The benchmark of localisers: what counts as right, strangers' functions, the file of answers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,14 @@ from typer.testing import CliRunner
 
 from locolib import UserError
 from locolib.__main__ import app
-from locolib.experiments.attribution import benchmark, report_benchmark, strangers
+from locolib.drawing.sampling import Settings
+from locolib.experiments import locogen
+from locolib.experiments.attribution import benchmark, localisers, report_benchmark, strangers
 from locolib.experiments.attribution.localisers import Scores
+from locolib.experiments.locogen import searching
 from locolib.models import planted
 from locolib.models.planted import ANY, EVERYWHERE, Answer
+from locolib.prompts import choose, read
 from locolib.study import bench
 
 WINDOW = Answer(attribute="style", layers=(8, 9))
@@ -307,3 +312,23 @@ def test_integrated_gradients_find_what_was_planted():
     ours = {"ours": bench.everyone()["integrated gradients (ours)"]}
     made = benchmark.run(ours, asked, prompts=2)
     assert (made.auroc == 1).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["one layer altered", "all but one altered", "LocoGen, all windows"]
+)
+def test_where_altering_changes_nothing_no_layer_is_above_another(model, store, monkeypatch, name):
+    """Pictures of one colour, say: a localiser gives 0, which counts as chance, and no number that is none."""
+    asked = locogen.Request(
+        prompts=choose(read("style"), 2), seeds=locogen.seeds(1), settings=Settings(steps=1)
+    )
+    plain = locogen.effects
+
+    def nothing(*args):
+        found = plain(*args)
+        return replace(found, windows=0 * found.windows, full=0 * found.full)
+
+    for module in (localisers, searching):
+        monkeypatch.setattr(module, "effects", nothing)
+    method = {**localisers.LOCALISERS, **localisers.ANSWERERS}[name]
+    assert not method(model, asked, store=store).layers.any()

@@ -9,7 +9,7 @@ import pandas as pd
 from ..drawing.layers import sites
 from ..experiments import tracing
 from ..experiments.attribution import benchmark
-from ..experiments.attribution.localisers import ANSWERERS, LOCALISERS, Localiser, Scores
+from ..experiments.attribution.localisers import ANSWERERS, LOCALISERS, Localiser, Scores, parts
 from ..experiments.locogen import Request
 from ..models import Model
 from ..store import Store
@@ -31,7 +31,7 @@ def by_tracing(model: Model, request: Request, *, store: Store | None = None) ->
     back = np.array([score[one.name] - score[tracing.CORRUPTED] for one in chosen])
     # A restored row copies from a clean one that is drawn beside it.
     rows = 2 * len(table) * request.settings.unet_rows
-    return Scores(layers=back / (lost or np.nan), rows=rows, seconds=monotonic() - started)
+    return Scores(layers=parts(back, lost), rows=rows, seconds=monotonic() - started)
 
 
 def everyone() -> dict[str, Localiser]:

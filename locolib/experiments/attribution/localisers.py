@@ -49,6 +49,11 @@ class Scores:
 Localiser = Callable[[Model, Request], Scores]
 
 
+def parts(of: np.ndarray, whole: float) -> np.ndarray:
+    """Parts of a whole effect; 0 where there is no effect to share out."""
+    return of / whole if whole else np.zeros_like(of)
+
+
 def by_path(model: Model, request: Request, *, every: int = 2) -> Scores:
     """Integrated gradients from clean to altered keys and values (`paths.attribute`)."""
     found = attribute(model, request, every=every)
@@ -136,7 +141,7 @@ def by_pictures(
     )
     table = measure(model, request, [(), every, *sets], store=store or Store())
     found = effects(table, sets, layers, request.attribute)
-    kept = found.windows.mean(0) / (found.full.mean() or np.nan)
+    kept = parts(found.windows.mean(0), found.full.mean())
     return Scores(
         layers=1 - kept if leave_out else kept,
         rows=len(table) * request.settings.unet_rows,
@@ -164,7 +169,7 @@ def by_sweep(model: Model, request: Request, *, store: Store | None = None) -> S
     started, layers = monotonic(), model.spec.layers
     sweeps = search(model, request, store=store or Store())
     last = sweeps[-1]
-    share = last.effects.windows.mean(0) / (last.effects.full.mean() or np.nan)
+    share = parts(last.effects.windows.mean(0), last.effects.full.mean())
     each = [
         np.mean([value for value, window in zip(share, last.windows) if layer in window])
         for layer in range(layers)
