@@ -141,9 +141,9 @@ def by_pictures(
     )
     table = measure(model, request, [(), every, *sets], store=store or Store())
     found = effects(table, sets, layers, request.attribute)
-    kept = parts(found.windows.mean(0), found.full.mean())
+    full, own = found.full.mean(), found.windows.mean(0)
     return Scores(
-        layers=1 - kept if leave_out else kept,
+        layers=parts(full - own if leave_out else own, full),
         rows=len(table) * request.settings.unet_rows,
         seconds=monotonic() - started,
     )
