@@ -158,9 +158,10 @@ def test_every_notebook_of_the_site_says_both_sentences(site):
     shown = [path for path in shown if "_static" not in path.parts and "api" not in path.parts]
     assert len(shown) >= len(PAGES)
     for path in shown:
-        boxes = re.findall(
-            r'<div class="[^"]*loco-short[^"]*">(.*?)</div>', path.read_text(encoding="utf-8"), re.S
-        )
+        text = path.read_text(encoding="utf-8")
+        if "This page has not been run" in text:  # its models are not among the random ones
+            continue
+        boxes = re.findall(r'<div class="[^"]*loco-short[^"]*">(.*?)</div>', text, re.S)
         assert len(boxes) == 1, path.name
         assert [boxes[0].count(f"<strong>{word}:</strong>") for word in ("Asked", "Found")] == [
             1,

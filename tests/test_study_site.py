@@ -84,6 +84,14 @@ def test_a_table_of_many_columns_has_small_letters():
     assert 'class="dataframe many"' in many and "many" not in few
 
 
+def test_a_table_of_sources_may_break_them():
+    cells = ("mini-sdxl@647b2b7959a702c5", "someone@example.org")
+    hashes, plain = (
+        mended(f'<table class="dataframe"><tr><td>{cell}</td></tr></table>') for cell in cells
+    )
+    assert 'class="dataframe hashes"' in hashes and "hashes" not in plain
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [420, 1280])
 def test_nothing_is_cut_and_no_page_scrolls_sideways(browser, site, width):
