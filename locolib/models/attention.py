@@ -83,7 +83,7 @@ def contributions(
     return squared.clamp_min(0).sqrt().mean(1)
 
 
-WHOLE = 16  # numbers that a processor's widest registers hold: over 77 keys attention takes 1.4 times as long as over 80
+WHOLE = 16  # numbers that a processor's widest registers hold; benchmarks/RESULTS.md has what filling them saves
 
 
 def filled(

@@ -195,8 +195,8 @@ def release(device: torch.device) -> None:
 def hold() -> None:
     """Let this process keep the memory that it frees, up to 1 GiB, as GPUs do: the next feature map takes it again.
 
-    Otherwise glibc gives every freed feature map back to the system, which hands it out anew page by page: 179,000 page faults
-    in 32 pictures of a miniature, a fifth of the time.  Elsewhere nothing happens.
+    Otherwise glibc gives every freed feature map back to the system, which hands it out anew page by page (what that cost is
+    in ``benchmarks/RESULTS.md``).  Elsewhere nothing happens.
     """
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):  # another C library

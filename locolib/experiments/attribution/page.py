@@ -11,7 +11,7 @@ from ...models.planted import benchmark as models_of_benchmark
 from ...prompts import choose
 from ..locogen import Request, layer_sets
 from ..locogen.page import Sweeping, count
-from ..page import Page, bundled
+from ..page import Page, here
 from ..profiles import Profile
 from .benchmark import Question, questions, words
 from .confirming import PROPOSE
@@ -77,7 +77,7 @@ class BenchmarkPage(Page):
 
     def questions(self) -> list[Question]:
         """What is asked: attributes and models, separated by commas; no models: all that are here."""
-        return questions(words(self.attributes), words(self.models) or _here())
+        return questions(words(self.attributes), words(self.models) or here(models_of_benchmark()))
 
     @property
     def settings(self) -> Settings:
@@ -90,16 +90,10 @@ class BenchmarkPage(Page):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        names, small = _here(), chosen.name == "smoke"
+        names, small = here(models_of_benchmark()), chosen.name == "smoke"
         return {
             "attributes": "style, object, place" if chosen.steps >= 50 else "style",
             "models": ", ".join(names[:2]) if small else "",
             "prompts": 2 if small else 4,
             "more": 18 if chosen.steps >= 50 else 0,
         }
-
-
-def _here() -> list[str]:
-    """Models of the benchmark whose own weights, or those of their base, are in this copy of the project."""
-    present = bundled()
-    return [name for name, one in models_of_benchmark().items() if one.base in present]

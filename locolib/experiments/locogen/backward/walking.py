@@ -46,7 +46,7 @@ def checkpointing(unet: nn.Module) -> list[Any]:
     return [part for part in unet.modules() if hasattr(part, "gradient_checkpointing")]
 
 
-def passes(evaluate: Callable[[int, int], int], count: int, model: Model, size: int = BATCH) -> int:
+def passes(evaluate: Callable[[int, int], int], count: int, model: Model, size: int) -> int:
     """Backward passes over `count` points, `size` together, or as many as memory has room for.
 
     Where it runs out feature maps are made again instead of kept (gradient checkpointing: about a third more time), then fewer
