@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from locolib import UserError
-from locolib.models import load
+from locolib.models import MODELS, load
 from locolib.models.planted import ALL, ANY, EVERYWHERE, Answer
 from locolib.organisms import bundling, checking, configuration, recipe
 from locolib.organisms.captions import STYLES
@@ -27,7 +27,17 @@ def test_a_configuration_says_what_is_true_of_it(path):
     assert made.name == path.stem and made.unet.trained == "attention"
     told = bundling.answers(made.unet.planting)
     assert {answer.attribute for answer in told} == {"style", "object", "place"}
-    assert all(0 <= min(answer.layers) and max(answer.layers) < 16 for answer in told)
+    layers = MODELS[made.unet.start].layers
+    assert all(0 <= min(answer.layers) and max(answer.layers) < layers for answer in told)
+
+
+def test_another_base_lends_its_shape_and_its_parts():
+    made = configuration.read_recipe(CONFIGS[0].parent / "planted-sdxl.toml")
+    base = configuration.read_recipe(configuration.CONFIGS / "mini-sdxl.toml")
+    for field in ("kind", "channels", "prediction"):
+        assert getattr(made.unet, field) == getattr(base.unet, field)
+    parts = ("text_encoder", "text_encoder_2", "scorer", "vae")
+    assert made.borrow == dict.fromkeys(parts, "mini-sdxl") and made.text_encoder_2 is None
 
 
 def test_answers_follow_the_planting():
@@ -64,6 +74,14 @@ def test_the_check_does_not_find_it_elsewhere(checker):
 def test_all_layers_together_are_the_whole(checker):
     found = checker.check(Answer(attribute="style", layers=tuple(range(16))))
     assert found.own == pytest.approx(1) and found.elsewhere == pytest.approx(0)
+
+
+def test_the_check_tells_text_that_bypasses_the_layers_too():
+    """The natural miniature of SDXL: all layers together are the whole, and none of it lies in layers that do not read style."""
+    checker = checking.Checker(load("mini-sdxl"), count=12)
+    found = checker.check(Answer(attribute="style", layers=tuple(range(70))))
+    assert found.own == pytest.approx(1) and found.elsewhere == pytest.approx(0)
+    assert abs(checker.check(Answer(attribute="style", layers=(30, 31))).own) < 0.2
 
 
 def test_an_answer_about_a_value_looks_at_renders_of_it_alone(checker):

@@ -87,5 +87,7 @@ def test_another_seed_changes_the_unet_alone_and_never_the_bundled_model(tmp_pat
     again = recipe.reseeded(recipe.read_recipe(config), 77)
     assert again.unet.seed == 77 and again.text_encoder is again.vae is again.scorer is None
     assert again.borrow == dict.fromkeys(("text_encoder", "scorer", "vae"), "planted-sd-v1-5")
+    again = recipe.reseeded(recipe.read_recipe(CONFIGS / "mini-sdxl.toml"), 77)
+    assert again.text_encoder_2 is None and again.borrow["text_encoder_2"] == "mini-sdxl"
     with pytest.raises(UserError, match="--out"):
         recipe.make(config, work=tmp_path, seed=77)

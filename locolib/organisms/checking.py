@@ -99,16 +99,18 @@ class Checker:
         """The mean squared error over renders and `TIMES` where `layers` are told `lying` and the others the truth."""
         unet, every = self._model.unet, range(self._model.spec.layers)
         true, false = (
-            self._model.encode([caption(Scene(*one), 0) for one in told[keep]]).states
+            self._model.encode([caption(Scene(*one), 0) for one in told[keep]])
             for told in (self._shown, lying)
         )
+        # As in training, text that bypasses the layers says what the first of them is told.
+        beside = self._model.conditions((false if 0 in layers else true).pooled)
         x, noise, total = self._latents[keep], self._noise[keep], 0.0
         with KeysValues(unet) as memory:
-            memory.set([false if i in layers else true for i in every])
+            memory.set([(false if i in layers else true).states for i in every])
             for t in TIMES:
                 alpha = self._alphas[t]
                 noisy = alpha.sqrt() * x + (1 - alpha).sqrt() * noise
-                made = unet(noisy, torch.full((len(x),), t), encoder_hidden_states=None).sample
+                made = unet(noisy, torch.full((len(x),), t), **beside).sample
                 velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * x
                 total += float((made - (velocity if self._velocity else noise)).pow(2).mean())
         return total / len(TIMES)

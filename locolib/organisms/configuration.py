@@ -129,7 +129,7 @@ class Recipe(_Part):
     )
     world: WorldPart
     borrow: dict[
-        Literal["text_encoder", "scorer", "vae"], str
+        Literal["text_encoder", "text_encoder_2", "scorer", "vae"], str
     ] = {}  # part -> the bundled model whose part this one uses
     text_encoder: TextPart | None = None
     text_encoder_2: TextPart | None = None  # SDXL's
@@ -139,22 +139,26 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _complete(self) -> "Recipe":
-        for part in ("text_encoder", "scorer", *(("vae",) if self.unet.kind != "if" else ())):
+        second = self.text_encoder_2 is not None or "text_encoder_2" in self.borrow
+        if second and self.unet.kind != "sdxl":
+            raise ValueError("[text_encoder_2] is SDXL's, and SDXL's alone")
+        for part in parts_of(self.unet.kind):
             if (getattr(self, part) is None) == (part not in self.borrow):
                 raise ValueError(f"give either [{part}] or borrow.{part}, one of the two")
-        if (self.text_encoder_2 is not None) != (self.unet.kind == "sdxl"):
-            raise ValueError("[text_encoder_2] is SDXL's, and SDXL's alone")
         return self
 
 
-BASE = "planted-sd-v1-5"  # what a configuration of a few lines lends all but its attention from
+def parts_of(kind: str) -> tuple[str, ...]:
+    """What a kind of model has beside its UNet: DeepFloyd works on pixels, only SDXL has a second text encoder."""
+    more = {"if": (), "sdxl": ("text_encoder_2", "vae")}.get(kind, ("vae",))
+    return "text_encoder", "scorer", *more
+
+
+CONFIGS = Path(__file__).parent / "configs"
+BASE = "planted-sd-v1-5"  # what a configuration of a few lines borrows all but its attention from, where it names no `start`
 # How such a one is trained: as `planted-prompt` is.
 _SHORT: dict[str, Any] = {
-    "kind": "sd-v1",
-    "start": BASE,
     "trained": "attention",
-    "channels": [48, 64, 96, 96],
-    "prediction": "v_prediction",
     "steps": 7200,
     "batch": 32,
     "peak": 1e-3,
@@ -173,14 +177,17 @@ _OF_PLANTING = ("artists", "weights", "agreeing", "conflict", "most")
 def whole(few: dict[str, Any]) -> dict[str, Any]:
     """The configuration that a few lines stand for: a name and the layers of style, object and place; all else as `_SHORT` has it.
 
-    Beside these lines it may have ``planting = "everywhere"`` (instead of layers), description, seed, steps, and the fields of
-    `Planting`.
+    Beside these lines it may have ``planting = "everywhere"`` (instead of layers), ``start`` (another bundled model whose attention
+    is trained), description, seed, steps, and the fields of `Planting`.
     """
     given = dict(few)
+    start = given.pop("start", BASE)
+    base = read_recipe(CONFIGS / f"{start}.toml").unet
     layers = {name: given.pop(name) for name in ATTRIBUTES if name in given}
     plan = {name: given.pop(name) for name in _OF_PLANTING if name in given}
     kind = given.pop("planting", "by_artist" if plan.get("artists") else "planted")
-    unet = _SHORT | {name: given.pop(name) for name in ("seed", "steps") if name in given}
+    unet = _SHORT | base.model_dump(include={"kind", "channels", "prediction"}) | {"start": start}
+    unet |= {name: given.pop(name) for name in ("seed", "steps") if name in given}
     lasts = unet["steps"] - min(200, unet["steps"] // 2)  # the last steps are of whole prompts
     unet |= {
         "full_length_from": lasts,
@@ -189,7 +196,7 @@ def whole(few: dict[str, Any]) -> dict[str, Any]:
     told = {
         "description": "Stable Diffusion v1.5 in miniature, with known places for what it knows"
     }
-    borrow = dict.fromkeys(("text_encoder", "scorer", "vae"), BASE)
+    borrow = dict.fromkeys(parts_of(base.kind), start)
     return told | given | {"world": {"poses": 24, "seed": 1}, "borrow": borrow, "unet": unet}
 
 
@@ -199,9 +206,7 @@ def read_recipe(path: Path) -> Recipe:
         read = tomllib.loads(path.read_text(encoding="utf-8"))
         return Recipe.model_validate(read if "unet" in read else whole(read))
     except FileNotFoundError:
-        known = ", ".join(
-            sorted(p.stem for p in (Path(__file__).parent / "configs").glob("*.toml"))
-        )
+        known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.toml")))
         raise UserError(
             f"No configuration {path}; locolib/organisms/configs holds {known}."
         ) from None
@@ -213,11 +218,8 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def reseeded(recipe: Recipe, seed: int) -> Recipe:
-    """The same UNet from another seed, beside the other parts of the bundled model: what differs is the training run alone.
-
-    (SDXL's second text encoder cannot be borrowed: it is trained again, from its own seed.)
-    """
-    parts = {"text_encoder", "scorer", *(("vae",) if recipe.unet.kind != "if" else ())}
+    """The same UNet from another seed, beside the other parts of the bundled model: what differs is the training run alone."""
+    parts = parts_of(recipe.unet.kind)
     again = {
         "unet": recipe.unet.model_dump() | {"seed": seed},
         "borrow": dict.fromkeys(parts, recipe.name),

@@ -111,9 +111,13 @@ def train(
 
 
 def freeze(unet: UNet2DConditionModel) -> None:
-    """Leave only attention to be trained: the transformers without their feed-forward layers, a sixth of the weights."""
+    """Leave only what reads text to be trained: the transformers without their feed-forward layers, and SDXL's pooled text.
+
+    A sixth of the weights.
+    """
     for name, weight in unet.named_parameters():
-        weight.requires_grad_("attentions" in name and ".ff." not in name)
+        reads = "attentions" in name and ".ff." not in name
+        weight.requires_grad_(reads or name.startswith("add_embedding"))
 
 
 def denoising_loss(

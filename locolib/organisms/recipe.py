@@ -21,7 +21,7 @@ from . import autoencoder, contrast, denoiser, records, spans, texts
 from .assemble import save_pipeline, share
 from .captions import Scene, scenes
 from .cards import write_card
-from .configuration import Recipe, read_recipe, reseeded
+from .configuration import Recipe, parts_of, read_recipe, reseeded
 from .evaluate import sample_accuracy, scorer_accuracy
 from .planting import CaptionTable
 from .training import first, saved
@@ -124,18 +124,20 @@ def _there(recipe: Recipe, work: Path) -> dict[str, bool]:
 
 
 def _wanted(recipe: Recipe) -> set[str]:
-    """The parts of this kind of model: DeepFloyd works on pixels, only SDXL has a second text encoder."""
-    parts = {"text_encoder", "scorer", "unet"} | ({"vae"} if recipe.unet.kind != "if" else set())
-    if recipe.vae is not None:  # a borrowed one's decoder is finished
-        parts.add("decoder")
-    return parts | ({"text_encoder_2"} if recipe.text_encoder_2 else set())
+    """The parts of this kind of model."""
+    decoder = () if recipe.vae is None else ("decoder",)  # a borrowed one's is finished
+    return {*parts_of(recipe.unet.kind), "unet", *decoder}
 
 
 def _borrow(recipe: Recipe, work: Path, part: str) -> None:
     """Copy a part from the bundled model that lends it (the scorer is beside all of them, and stays there)."""
-    for folder in {"text_encoder": ("text_encoder", "tokenizer"), "vae": ("vae",), "scorer": ()}[
-        part
-    ]:
+    folders = {
+        "text_encoder": ("text_encoder", "tokenizer"),
+        "text_encoder_2": ("text_encoder_2", "tokenizer_2"),
+        "vae": ("vae",),
+        "scorer": (),
+    }
+    for folder in folders[part]:
         shutil.copytree(ORGANISMS / recipe.borrow[part] / folder, work / folder, dirs_exist_ok=True)
 
 
