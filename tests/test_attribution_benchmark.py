@@ -118,6 +118,17 @@ def test_a_localiser_without_a_verdict_has_no_rate_of_verdicts():
     assert np.isnan(made.right[0]) and report_benchmark.in_words(made)["verdict right"][0] == ""
 
 
+def test_a_wrong_verdict_says_too_much_or_too_little():
+    said = [("localised", (8, 9)), ("localised", (3,)), ("not localised", ()), ("inconclusive", ())]
+    made = table(
+        *[(("x", f"m{i}", WINDOW, scored(None, *one))) for i, one in enumerate(said)],
+        ("x", "m4", NOWHERE, scored(None, "localised", (8, 9))),
+    )
+    own = benchmark.summary(made).iloc[0]
+    assert (own.right, own.false, own.missed) == (0.2, 0.4, 0.2)
+    assert "falsely localised 40%, missed 20%" in bench.told(benchmark.summary(made))
+
+
 def test_the_lead_is_paired_by_model():
     models = [f"m{i}" for i in range(6)]
     made = table(
@@ -165,11 +176,10 @@ def test_what_the_benchmark_does_not_have_is_refused(attributes, models, says):
 def test_every_model_of_the_benchmark_loads_and_differs_from_its_base():
     from locolib.models import load
 
-    base = load("planted-sd-v1-5")
     for name, one in planted.benchmark().items():
         if one.weights:
             model = load(name)
-            assert model.fingerprint != base.fingerprint and model.name == name
+            assert model.fingerprint != load(one.base).fingerprint and model.name == name
             assert model.source.endswith(one.weights)
 
 

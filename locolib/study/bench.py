@@ -9,7 +9,14 @@ import pandas as pd
 from ..drawing.layers import sites
 from ..experiments import tracing
 from ..experiments.attribution import benchmark
-from ..experiments.attribution.localisers import ANSWERERS, LOCALISERS, Localiser, Scores, parts
+from ..experiments.attribution.localisers import (
+    ANSWERERS,
+    LOCALISERS,
+    SWEEP,
+    Localiser,
+    Scores,
+    parts,
+)
 from ..experiments.locogen import Request
 from ..models import Model
 from ..store import Store
@@ -44,13 +51,16 @@ def table(
     *,
     prompts: int = benchmark.PROMPTS,
     more: int = benchmark.MORE,
-    answerers: Sequence[str] = tuple(ANSWERERS),
+    swept: bool = True,
 ) -> pd.DataFrame:
-    """The benchmark's answers: all that score layers on `prompts` prompts of each question, `answerers` on `more`."""
+    """The benchmark's answers: all that score layers on `prompts` prompts of each question, those that decide on `more` (0: they are not asked).
+
+    `swept`: whether the sweep of all windows is asked too, which draws about a thousand pictures for a question.
+    """
     scored = benchmark.run(everyone(), asked, prompts=prompts)
-    chosen = {name: ANSWERERS[name] for name in answerers}
-    if not chosen:
+    if not more:
         return scored
+    chosen = {name: one for name, one in ANSWERERS.items() if swept or name != SWEEP}
     return pd.concat([scored, benchmark.run(chosen, asked, prompts=more)], ignore_index=True)
 
 
@@ -65,7 +75,7 @@ def told(summary: pd.DataFrame) -> str:
     return "\n".join(
         f"{row.localiser}: AUROC {row.auroc:.2f}, all planted layers on top in {100 * row.exact:.0f}%, overlap {row.overlap:.2f}"
         + (
-            f", verdict right {100 * row.right:.0f}%, wrong {100 * row.wrong:.0f}%"
+            f", verdict right {100 * row.right:.0f}%, falsely localised {100 * row.false:.0f}%, missed {100 * row.missed:.0f}%"
             if row.right == row.right
             else ""
         )

@@ -25,6 +25,7 @@ from .localisers import Localiser, Scores
 PROMPTS = 6  # of each question to those that only score layers
 MORE = 18  # of each question to those that give a verdict: half of them choose, half confirm
 RIGHT, WRONG, OPEN = "right", "wrong", "open"
+LOCALISED = "localised"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,7 @@ def judged(found: Scores, answer: Answer) -> str:
         answer.rule == ALL
         and (answer.window is not None if found.adjacent else len(answer.layers) <= WIDEST)
     )
-    if found.verdict == "localised":
+    if found.verdict == LOCALISED:
         return RIGHT if here and answer.rule != EVERYWHERE else WRONG
     if found.verdict == "not localised":
         return WRONG if findable else RIGHT
@@ -179,15 +180,22 @@ def _check(name: str, found: Scores, model: Model) -> None:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each localiser: means over models with 95% intervals (a model's questions are averaged first: they share a training).
 
-    Columns: models, questions, and with ends auroc, overlap, exact, right and wrong (of those with a verdict); rows and seconds
-    of a question.
+    Columns: models, questions, and with ends auroc, overlap, exact, and of those with a verdict right, false (something is said to
+    be where it is not, or localised where nothing is) and missed (`not localised` where something is); rows and seconds of a
+    question.
     """
     told = []
     for name, own in table.groupby("localiser", sort=False):
         parts = {part: _over_models(own, own[part]) for part in ("auroc", "overlap", "exact")}
         spoke = own[own.judged != ""]
-        for outcome in (RIGHT, WRONG):
-            parts[outcome] = _over_models(spoke, (spoke.judged == outcome).astype(float))
+        wrong = spoke.judged == WRONG
+        outcomes = {
+            "right": spoke.judged == RIGHT,
+            "false": wrong & (spoke.verdict == LOCALISED),
+            "missed": wrong & (spoke.verdict != LOCALISED),
+        }
+        for outcome, which in outcomes.items():
+            parts[outcome] = _over_models(spoke, which.astype(float))
         told.append(
             {
                 "localiser": name,

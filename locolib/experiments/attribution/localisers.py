@@ -191,9 +191,10 @@ LOCALISERS: dict[str, Localiser] = {
     "one layer altered": by_pictures,
     "all but one altered": partial(by_pictures, leave_out=True),
 }
+SWEEP = "LocoGen, all windows"
 # Those that give a verdict: they are asked with more prompts, half of which choose.
 ANSWERERS: dict[str, Localiser] = {
     "proposed and confirmed, windows (ours)": by_confirmed,
     "proposed and confirmed, any set (ours)": partial(by_confirmed, adjacent=False),
-    "LocoGen, all windows": by_sweep,
+    SWEEP: by_sweep,
 }

@@ -59,9 +59,9 @@ class BackwardPage(Sweeping):
         return known | {"drawn": min(6, chosen.prompts)}
 
 
-SCORED = (
-    70  # images a prompt of a question that all localisers need at most, backward passes among them
-)
+# Images a prompt of a question at most, backward passes among them: of all that score layers, and of those that decide without and
+# with the sweep of all windows.
+SCORED, CONFIRMED, SWEPT = 70, 8, 70
 
 
 class BenchmarkPage(Page):
@@ -73,7 +73,8 @@ class BenchmarkPage(Page):
     attributes: str = "style"
     models: str = ""
     prompts: int = Field(4, ge=1)
-    more: int = Field(0, ge=0)
+    more: int = Field(18, ge=0)
+    swept: bool = False
 
     def questions(self) -> list[Question]:
         """What is asked: attributes and models, separated by commas; no models: all that are here."""
@@ -86,7 +87,8 @@ class BenchmarkPage(Page):
 
     def images_of(self, name: str) -> int:
         """Of all questions (the models are of one size), on the first model's account."""
-        return len(self.questions()) * (SCORED * self.prompts + 40 * self.more)
+        each = SCORED * self.prompts + (SWEPT if self.swept else CONFIRMED) * self.more
+        return len(self.questions()) * each
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
@@ -95,5 +97,6 @@ class BenchmarkPage(Page):
             "attributes": "style, object, place" if chosen.steps >= 50 else "style",
             "models": ", ".join(names[:2]) if small else "",
             "prompts": 2 if small else 4,
-            "more": 18 if chosen.steps >= 50 else 0,
+            "more": 0 if small else 18,
+            "swept": chosen.steps >= 50,
         }
