@@ -1,5 +1,6 @@
 """The benchmark's generator: configurations of a few lines, the check of a planting, an entry of the file of answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,19 @@ def checker():
 def test_the_check_finds_the_planting_where_it_is(checker, attribute, own):
     found = checker.check(Answer(attribute=attribute, layers=own))
     assert found.planted(ALL) and max(found.single) < found.own
+
+
+def test_where_one_layer_does_it_alone_the_other_is_none_of_its_places(checker):
+    """As if style had been planned for a layer more: it is learnt where it is, and the check of the plan fails."""
+    plan = Answer(attribute="style", layers=(7, 8, 9))
+    assert not checker.check(plan).planted(ALL)
+    answer, found = bundling.learnt(checker, plan)
+    assert answer.layers == (8, 9) and found.planted(ALL)
+
+
+def test_an_attribute_that_was_not_learnt_is_nowhere(checker):
+    found = checker.check(Answer(attribute="style", layers=(8, 9)))
+    assert found.rise > 1 and not replace(found, rise=0.01).planted(ALL)
 
 
 def test_the_check_does_not_find_it_elsewhere(checker):

@@ -7,7 +7,7 @@ of the bundled planted models are written again.
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
@@ -17,7 +17,7 @@ from .. import UserError
 from ..models import MODELS, ORGANISMS, Model, load
 from ..models.planted import ALL, ANSWERS, ANY, EVERYWHERE, PLANTED, Answer, Planted, read
 from ..store import write_atomic
-from .checking import Checker
+from .checking import LEARNT, WHOLE, Check, Checker
 from .configuration import Planting, Recipe, read_recipe
 from .planting import ATTRIBUTES
 
@@ -28,9 +28,11 @@ _ABOUT = (
     "(data/organisms/BASE, an ordinary diffusers pipeline) with the attention weights of `weights`: "
     "pipe.unet.load_state_dict(safetensors.torch.load_file(weights), strict=False). Layers are cross-attention layers in the order "
     "in which an image passes them, from 0. `rule` says what must be altered for the attribute to change: all of the layers, any "
-    "of them, or everywhere (no place of its own). `values`: the answer is about these values alone. `checked` was measured without "
-    "LocoGen: the rise of the training loss on held-out renders where these layers (own), all others (elsewhere) or each of them "
-    "alone (single) are told something else, as a part of the rise where all are."
+    "of them, or everywhere (no place of its own). `values`: the answer is about these values alone. `configured`: the layers that "
+    "were told of it in training, where it was learnt in some of them alone; an attribute that was not learnt at all has no answer. "
+    "`checked` was measured without LocoGen: the rise of the training loss on held-out renders where these layers (own), all others "
+    "(elsewhere), each of them alone (single) or all of them but one (without) are told something else, as a part of the rise where "
+    "all layers are; `rise` is that one, as a part of the loss."
 )
 
 
@@ -59,13 +61,17 @@ def answers(plan: Planting, layers: int = 16) -> list[Answer]:
 def entry(recipe: Recipe, model: Model, scores: Mapping[str, Any]) -> dict[str, Any]:
     """A model's entry of the file of answers; `scores` are its ``training/scores.json``."""
     checker, told = Checker(model), []
-    for answer in answers(recipe.unet.planting, model.spec.layers):
-        found = checker.check(answer)
+    for planned in answers(recipe.unet.planting, model.spec.layers):
+        answer, found = learnt(checker, planned)
+        if found.rise < LEARNT:
+            continue
         facts: dict[str, Any] = {
             name: [round(one, 3) for one in part] if isinstance(part, tuple) else round(part, 3)
             for name, part in asdict(found).items()
         }
         known = asdict(answer) | {"layers": list(answer.layers), "values": list(answer.values)}
+        if answer != planned:
+            known["configured"] = list(planned.layers)
         told.append(known | {"checked": facts | {"planted": found.planted(answer.rule)}})
     return {
         "description": recipe.description,
@@ -73,6 +79,16 @@ def entry(recipe: Recipe, model: Model, scores: Mapping[str, Any]) -> dict[str, 
         "answers": told,
         "measured": scores["samples"],
     }
+
+
+def learnt(checker: Checker, planned: Answer) -> tuple[Answer, Check]:
+    """Where an attribute was learnt of what was planned: without layers without which the others have nearly all of it."""
+    found = checker.check(planned)
+    needed = [layer for layer, rest in zip(planned.layers, found.without) if rest < WHOLE]
+    if planned.rule != ALL or not needed or len(needed) == len(planned.layers):
+        return planned, found
+    answer = replace(planned, layers=tuple(needed))
+    return answer, checker.check(answer)
 
 
 def bundle(config: Path, folder: Path, out: Path = PLANTED) -> Planted:
@@ -102,6 +118,8 @@ def bundle(config: Path, folder: Path, out: Path = PLANTED) -> Planted:
         for a in made["answers"]
         if not a["checked"]["planted"]
     ]
+    there = {a["attribute"] for a in made["answers"]}
+    poor += [f"{name} was not learnt" for name in ("style", "object") if name not in there]
     if poor:
         raise UserError(
             f"{recipe.name} is not good enough: {'; '.join(poor)}. Train it longer, or anew."

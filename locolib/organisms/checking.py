@@ -13,6 +13,7 @@ import torch
 from ..drawing.memory import KeysValues
 from ..models import Model
 from ..models.planted import ANY, EVERYWHERE, WIDEST, Answer
+from ..scores import CONTROLS
 from .autoencoder import encode
 from .captions import NEUTRAL, NO_PLACE, OBJECTS, STYLES, Scene, caption, scenes
 from .planting import ATTRIBUTES
@@ -25,8 +26,10 @@ TIMES = (
     800,
 )  # noise steps of 1000 at which the loss is taken: from detail to what the picture is of
 SEED = 4242
-# Of the rise of the loss: most of it by its own layers, little by all others.
-OWN, ELSEWHERE = 0.5, 0.2
+# Of the rise of the loss: most of it by its own layers, little by all others; no part of the layers may control by itself.
+OWN, ELSEWHERE, HALF = 0.5, 0.2, 0.5
+WHOLE = 0.9  # of the rise, that is as good as all of it
+LEARNT = 0.02  # of the loss, that all layers add at least where an attribute was learnt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,18 +40,26 @@ class Check:
         own: the planted layers lie, and nobody else.
         elsewhere: everybody else lies; of what is everywhere, the window of WIDEST layers that counts most lies alone.
         single: each planted layer alone, in order; none where everything is everywhere.
+        without: all planted layers but this one, in order; none where there are no two.
+        rise: what all layers add, as a part of the loss where nobody lies; near 0 where the attribute was not learnt.
     """
 
     own: float
     elsewhere: float
-    single: tuple[float, ...]
+    single: tuple[float, ...] = ()
+    without: tuple[float, ...] = ()
+    rise: float
 
     def planted(self, rule: str) -> bool:
         """Whether the attribute is there by the answer's rule."""
+        if self.rise < LEARNT:
+            return False
         if rule == EVERYWHERE:
-            return self.elsewhere <= 0.5
+            return self.elsewhere <= HALF
         there = self.own >= OWN and self.elsewhere <= ELSEWHERE
-        return there and (rule != ANY or min(self.single) >= 0.5)
+        return there and (
+            min(self.single) >= HALF if rule == ANY else max(self.without, default=0) < CONTROLS
+        )
 
 
 class Checker:
@@ -82,10 +93,20 @@ class Checker:
         if answer.rule == EVERYWHERE:
             short = [range(start, start + WIDEST) for start in every[: 1 - WIDEST]]
             most = max((loss(window) - truth) / rise for window in short)
-            return Check(own=1.0, elsewhere=most, single=())
-        asked = [own, set(every) - own, *({layer} for layer in answer.layers)]
-        first, rest, *single = [(loss(layers) - truth) / rise for layers in asked]
-        return Check(own=first, elsewhere=rest, single=tuple(single))
+            return Check(own=1.0, elsewhere=most, rise=rise / truth)
+
+        def parts(*asked: set[int]) -> tuple[float, ...]:
+            return tuple((loss(layers) - truth) / rise for layers in asked)
+
+        first, rest = parts(own, set(every) - own)
+        several = len(own) > 1
+        return Check(
+            own=first,
+            elsewhere=rest,
+            single=parts(*({layer} for layer in answer.layers)),
+            without=parts(*(own - {layer} for layer in answer.layers if several)),
+            rise=rise / truth,
+        )
 
     def _lie(self, attribute: str) -> np.ndarray:
         """Values [n, 3] that differ from what is shown in one attribute: the neutral one, of objects another object."""
