@@ -28,7 +28,6 @@ TIMES = (
 SEED = 4242
 # Of the rise of the loss: most of it by its own layers, little by all others; no part of the layers may control by itself.
 OWN, ELSEWHERE, HALF = 0.5, 0.2, 0.5
-WHOLE = 0.9  # of the rise, that is as good as all of it
 LEARNT = 0.02  # of the loss, that all layers add at least where an attribute was learnt
 
 
