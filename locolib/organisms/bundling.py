@@ -16,8 +16,9 @@ from typing import Any
 from .. import UserError
 from ..models import MODELS, ORGANISMS, Model, load
 from ..models.planted import ALL, ANSWERS, ANY, EVERYWHERE, PLANTED, Answer, Planted, read
+from ..scores import CONTROLS
 from ..store import write_atomic
-from .checking import LEARNT, WHOLE, Check, Checker
+from .checking import LEARNT, Check, Checker
 from .configuration import Planting, Recipe, read_recipe
 from .planting import ATTRIBUTES
 
@@ -82,9 +83,9 @@ def entry(recipe: Recipe, model: Model, scores: Mapping[str, Any]) -> dict[str, 
 
 
 def learnt(checker: Checker, planned: Answer) -> tuple[Answer, Check]:
-    """Where an attribute was learnt of what was planned: without layers without which the others have nearly all of it."""
+    """Where an attribute was learnt of what was planned: not in layers without which the others control it."""
     found = checker.check(planned)
-    needed = [layer for layer, rest in zip(planned.layers, found.without) if rest < WHOLE]
+    needed = [layer for layer, rest in zip(planned.layers, found.without) if rest < CONTROLS]
     if planned.rule != ALL or not needed or len(needed) == len(planned.layers):
         return planned, found
     answer = replace(planned, layers=tuple(needed))
