@@ -122,3 +122,22 @@ def test_a_poor_model_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(UserError, match="not good enough"):
         bundling.bundle(few, folder, tmp_path / "planted")
     assert not (tmp_path / "planted").exists()
+
+
+def test_a_training_under_way_may_be_given_more_steps_and_a_finished_one_not(tmp_path):
+    from locolib.organisms import records
+
+    def of(steps):
+        file = tmp_path / "mine.toml"
+        lines = f'name = "mine"\nstyle = [4, 5]\nobject = [6, 7]\nplace = [10]\nsteps = {steps}\n'
+        file.write_text(lines)
+        return configuration.read_recipe(file)
+
+    records.begin(of(400), tmp_path, "unet")
+    records.check(of(900), tmp_path, {"unet": False})
+    with pytest.raises(UserError, match=r"unet\.\w+ ="):
+        records.check(of(900), tmp_path, {"unet": True})
+    other = of(400).model_dump()
+    other["unet"]["seed"] = 7
+    with pytest.raises(UserError, match="unet.seed"):
+        records.check(configuration.Recipe.model_validate(other), tmp_path, {"unet": False})

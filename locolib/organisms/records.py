@@ -19,7 +19,8 @@ _FROM = {
 _SHARED = {"decoder": "vae"}  # a part whose section is another's
 # What of that section is the decoder's alone.
 _LATER = {"decoder_steps", "decoder_peak", "perceptual"}
-_STEPS = {"decoder": "vae.decoder_steps"}  # how long a part is trained; of the others PART.steps
+# What may differ while a part is trained: how long it is, and where its last steps of whole prompts begin; of the others PART.steps.
+_STEPS = {"decoder": {"vae.decoder_steps"}, "unet": {"unet.steps", "unet.full_length_from"}}
 
 
 def made_from(recipe: Recipe, part: str) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def check(recipe: Recipe, work: Path, parts: Mapping[str, bool]) -> None:
                 f"{advice}."
             )
         for field, was, now in _differences(before, made_from(recipe, part)):
-            if finished or field != _STEPS.get(part, f"{part}.steps"):
+            if finished or field not in _STEPS.get(part, {f"{part}.steps"}):
                 raise UserError(
                     f"The {part} in {work} was made with {field} = {was!r}, and the configuration says {now!r}; "
                     f"{advice}."
