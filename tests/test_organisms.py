@@ -369,6 +369,15 @@ def test_attention_alone_is_trained_where_all_else_is_frozen(tmp_path):
     assert all(".attentions." in name and ".ff." not in name for name in changed)
 
 
+def test_text_that_bypasses_the_layers_is_learnt_with_attention():
+    xl = networks.build("sdxl", (16, 24, 24), text_width=64, in_channels=4)
+    denoiser.freeze(xl)
+    trained = {name for name, weight in xl.named_parameters() if weight.requires_grad}
+    assert {name for name in trained if ".attentions." not in name} == {
+        name for name, _ in xl.named_parameters() if name.startswith("add_embedding.")
+    }
+
+
 def test_a_unet_beside_its_base_is_one_file_of_the_base_and_what_differs(tmp_path):
     """What plain diffusers loads is the trained UNet, and the first shard is the base's file, byte for byte."""
     torch.manual_seed(0)

@@ -59,9 +59,9 @@ class BackwardPage(Sweeping):
         return known | {"drawn": min(6, chosen.prompts)}
 
 
-# Images a prompt of a question at most, backward passes among them: of all that score layers, and of those that decide without and
-# with the sweep of all windows.
-SCORED, CONFIRMED, SWEPT = 70, 8, 70
+# Images of a question at most, backward passes among them: a prompt and layer to all that score layers, the same to the sweep of all
+# windows, and a prompt to those that propose and confirm.
+EACH_LAYER, CONFIRMED = 5, 8
 
 
 class BenchmarkPage(Page):
@@ -86,9 +86,11 @@ class BenchmarkPage(Page):
         return Settings(steps=spec.steps, guidance=spec.guidance)
 
     def images_of(self, name: str) -> int:
-        """Of all questions (the models are of one size), on the first model's account."""
-        each = SCORED * self.prompts + (SWEPT if self.swept else CONFIRMED) * self.more
-        return len(self.questions()) * each
+        """Of all questions, on the first model's account."""
+        asked = self.questions()
+        layers = sum(find(one.model).layers for one in asked)
+        drawn = EACH_LAYER * layers * (self.prompts + self.swept * self.more)
+        return drawn + CONFIRMED * self.more * len(asked)
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
