@@ -1,6 +1,6 @@
 """The benchmark's planted models: what differs from the model that they are made of, and the answers, in one JSON file.
 
-A model of the benchmark is the UNet of its `base` with other attention weights: a file of 2 MB, which plain diffusers loads by
+A model of the benchmark is the UNet of its `base` with other attention weights (SDXL: pooled text too): a small file, which plain diffusers loads by
 ``pipe.unet.load_state_dict(load_file(file), strict=False)``.
 """
 

@@ -26,7 +26,7 @@ STYLES, OBJECTS = 0.95, 0.85  # of samples that the scorer must name right
 _OWN = "diffusion_pytorch_model-00002-of-00002.safetensors"  # see `assemble.share`
 _ABOUT = (
     "Planted T2I: text-to-image models of which it is known where they keep what they know. A model is the UNet of `base` "
-    "(data/organisms/BASE, an ordinary diffusers pipeline) with the attention weights of `weights`: "
+    "(data/organisms/BASE, an ordinary diffusers pipeline) with what differs in `weights` (attention; SDXL's embedding of pooled text too): "
     "pipe.unet.load_state_dict(safetensors.torch.load_file(weights), strict=False). Layers are cross-attention layers in the order "
     "in which an image passes them, from 0. `rule` says what must be altered for the attribute to change: all of the layers, any "
     "of them, or everywhere (no place of its own). `values`: the answer is about these values alone. `configured`: the layers that "

@@ -4,14 +4,14 @@ LocoGen alters what layers are told and looks at what the model draws.  Here a r
 shows, and some of them something else: the loss rises where those layers count.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 
 from ..drawing.memory import KeysValues
-from ..models import Model
+from ..models import Encoded, Model
 from ..models.planted import ANY, EVERYWHERE, WIDEST, Answer
 from ..scores import CONTROLS
 from .autoencoder import encode
@@ -77,32 +77,37 @@ class Checker:
 
     def check(self, answer: Answer) -> Check:
         """The rise of the loss where an answer's layers, all others, and each of its layers lie about its attribute."""
-        lying = self._lie(answer.attribute)
         keep = np.full(len(self._shown), True)
         if answer.values:
             known = [STYLES.index(value) for value in answer.values]
             keep = np.isin(self._shown[:, ATTRIBUTES.index("style")], known)
-        every, own = range(self._model.spec.layers), set(answer.layers)
+        true, false = (
+            self._model.encode([caption(Scene(*one), 0) for one in told[keep]])
+            for told in (self._shown, self._lie(answer.attribute))
+        )
+        every, own = frozenset(range(self._model.spec.layers)), frozenset(answer.layers)
 
-        def loss(layers: Iterable[int]) -> float:
-            return self._loss(lying, set(layers), keep)
+        @cache  # of two layers, one alone is all but the other
+        def loss(layers: frozenset[int]) -> float:
+            return self._loss(true, false, layers, keep)
 
-        truth = loss(())
+        truth = loss(frozenset())
         rise = loss(every) - truth
         if answer.rule == EVERYWHERE:
-            short = [range(start, start + WIDEST) for start in every[: 1 - WIDEST]]
+            starts = range(len(every) - WIDEST + 1)
+            short = [frozenset(range(start, start + WIDEST)) for start in starts]
             most = max((loss(window) - truth) / rise for window in short)
             return Check(own=1.0, elsewhere=most, rise=rise / truth)
 
-        def parts(*asked: set[int]) -> tuple[float, ...]:
+        def parts(*asked: frozenset[int]) -> tuple[float, ...]:
             return tuple((loss(layers) - truth) / rise for layers in asked)
 
-        first, rest = parts(own, set(every) - own)
+        first, rest = parts(own, every - own)
         several = len(own) > 1
         return Check(
             own=first,
             elsewhere=rest,
-            single=parts(*({layer} for layer in answer.layers)),
+            single=parts(*(frozenset({layer}) for layer in answer.layers)),
             without=parts(*(own - {layer} for layer in answer.layers if several)),
             rise=rise / truth,
         )
@@ -115,13 +120,11 @@ class Checker:
         return told
 
     @torch.no_grad()
-    def _loss(self, lying: np.ndarray, layers: set[int], keep: np.ndarray) -> float:
-        """The mean squared error over renders and `TIMES` where `layers` are told `lying` and the others the truth."""
+    def _loss(
+        self, true: Encoded, false: Encoded, layers: frozenset[int], keep: np.ndarray
+    ) -> float:
+        """The mean squared error over renders and `TIMES` where `layers` are told what is false and the others the truth."""
         unet, every = self._model.unet, range(self._model.spec.layers)
-        true, false = (
-            self._model.encode([caption(Scene(*one), 0) for one in told[keep]])
-            for told in (self._shown, lying)
-        )
         # As in training, text that bypasses the layers says what the first of them is told.
         beside = self._model.conditions((false if 0 in layers else true).pooled)
         x, noise, total = self._latents[keep], self._noise[keep], 0.0

@@ -111,10 +111,7 @@ def train(
 
 
 def freeze(unet: UNet2DConditionModel) -> None:
-    """Leave only what reads text to be trained: the transformers without their feed-forward layers, and SDXL's pooled text.
-
-    A sixth of the weights.
-    """
+    """Leave only what reads text to be trained: the transformers without their feed-forward layers, and SDXL's pooled text."""
     for name, weight in unet.named_parameters():
         reads = "attentions" in name and ".ff." not in name
         weight.requires_grad_(reads or name.startswith("add_embedding"))

@@ -25,7 +25,6 @@ from .localisers import Localiser, Scores
 PROMPTS = 6  # of each question to those that only score layers
 MORE = 18  # of each question to those that give a verdict: half of them choose, half confirm
 RIGHT, WRONG, OPEN = "right", "wrong", "open"
-LOCALISED = "localised"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +113,7 @@ def judged(found: Scores, answer: Answer) -> str:
         answer.rule == ALL
         and (answer.window is not None if found.adjacent else len(answer.layers) <= WIDEST)
     )
-    if found.verdict == LOCALISED:
+    if found.verdict == "localised":
         return RIGHT if here and answer.rule != EVERYWHERE else WRONG
     if found.verdict == "not localised":
         return WRONG if findable else RIGHT
@@ -191,8 +190,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         wrong = spoke.judged == WRONG
         outcomes = {
             "right": spoke.judged == RIGHT,
-            "false": wrong & (spoke.verdict == LOCALISED),
-            "missed": wrong & (spoke.verdict != LOCALISED),
+            "false": wrong & (spoke.verdict == "localised"),
+            "missed": wrong & (spoke.verdict != "localised"),
         }
         for outcome, which in outcomes.items():
             parts[outcome] = _over_models(spoke, which.astype(float))
