@@ -157,7 +157,7 @@ def test_the_bare_target_is_a_question_about_style_alone():
     [
         ("mini-sd-v1-5", 18, 6, "sweep"),
         ("mini-sdxl", 18, 6, "fast"),
-        ("mini-deepfloyd", 18, 16, "fast"),
+        ("mini-deepfloyd", 18, 10, "fast"),
     ],
 )
 def test_a_profile_asks_less_of_larger_models(model, prompts, steps, method):

@@ -11,6 +11,7 @@ class Profile(BaseModel):
 
     Attributes:
         steps: of sampling; 0: as many as a model's pictures need (`Spec.steps`).
+        most_steps: of a bundled model's, where it needs more; 0: no limit.
         prompts: of each attribute; 0: all.
         few: the same for models of more than 16 layers, whose sweeps have more windows.
         seeds: of each prompt.
@@ -20,7 +21,6 @@ class Profile(BaseModel):
         places: whether pages of models also sweep over places, which the paper does not.
         traced, traced_few: prompts of each attribute that are traced; the second for models of more than 16 layers.
         thinned, thinned_few: UNet states of each kind that are traced at most (see `tracing.states`), of those models; 0: all.
-        traced_steps: of sampling where pictures are traced, at most; 0: as many as a model's pictures need.
         pictures, pictures_few, pictures_five: held-out images of an edit; fewer where two models are compared, or five.
         split_seeds, split_steps, splits: of the page that asks how stable an answer is.
     """
@@ -28,6 +28,7 @@ class Profile(BaseModel):
     model_config = ConfigDict(frozen=True)
     name: str
     steps: int = 0
+    most_steps: int = 0
     prompts: int
     few: int
     seeds: int = 1
@@ -39,13 +40,17 @@ class Profile(BaseModel):
     traced_few: int = 0
     thinned: int = 0
     thinned_few: int = 0
-    traced_steps: int = 0
     pictures: int = 12
     pictures_few: int = 12
     pictures_five: int = 6
     split_seeds: int = 4
     split_steps: int = 4
     splits: int = 200
+
+    def steps_of(self, spec: Spec) -> int:
+        """Steps of sampling, as a page's parameter `steps` says them; 0: the model's default."""
+        fewer = spec.bundled and 0 < self.most_steps < spec.steps
+        return self.steps or (self.most_steps if fewer else 0)
 
     def prompts_of(self, spec: Spec) -> int:
         return self.few if spec.layers > 16 else self.prompts
@@ -83,6 +88,7 @@ PROFILES = {
         ),  # tests
         Profile(
             name="quick",
+            most_steps=10,  # of DeepFloyd's miniature, which asks for more: its images take several times as long as another's
             prompts=18,  # three of each artist; every object
             few=18,
             fast=True,
@@ -92,8 +98,7 @@ PROFILES = {
             traced_few=6,
             thinned=8,
             thinned_few=5,
-            traced_steps=12,
-            split_seeds=2,
+            split_seeds=1,
         ),  # two cores: minutes
         Profile(
             name="paper",

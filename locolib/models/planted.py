@@ -21,7 +21,7 @@ PLANTED = Path(
     os.environ.get("LOCOLIB_PLANTED", Path(__file__).resolve().parents[2] / "data" / "planted")
 )
 ANSWERS = "answers.json"
-WIDEST = 4  # a quarter of 16 layers: the widest window that is searched (App. G)
+WIDEST = 4  # a quarter of 16 layers: the widest window that is searched (App. G); in models of more layers nothing wider is planted
 
 # What must be altered for an attribute to change.
 ALL, ANY, EVERYWHERE = "all of them", "any of them", "everywhere"

@@ -102,7 +102,7 @@ class CardPage(ModelPage):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps}
+        return {"model": spec.name, "objects": chosen.objects, "steps": chosen.steps_of(spec)}
 
     def images_of(self, name: str) -> int:
         return 8 * (self.objects or 40)  # styles by objects

@@ -129,31 +129,46 @@ def localise(
             break
     if tried and beside:
         tried[-1] = looks.beside(tried[-1])
-    verdict, why = _verdict(found, tried, looks)
+    nothing, full, count = looks.nothing(), looks.full(), looks.count
+    verdict, why = decide(found, tried, full, nothing=nothing, count=count)
     return Fast(
         verdict=verdict,
         why=why,
         tried=tuple(tried),
         attribution=found,
-        full=looks.full(),
+        full=full,
         table=looks.table,
         rows=found.rows + looks.rows,
         seconds=monotonic() - started,
     )
 
 
-def _verdict(found: Attribution, tried: Sequence[Tried], looks: "_Looks") -> tuple[str, str]:
-    """The verdict, and what decided it."""
+def decide(
+    found: Attribution,
+    tried: Sequence[Tried],
+    full: Interval,
+    *,
+    nothing: bool,
+    count: int,
+    unseen: float = UNSEEN,
+) -> tuple[str, str]:
+    """The verdict, and what decided it.
+
+    Args:
+        full: the effect of altering all layers, on the `count` prompts that were looked at last.
+        nothing: whether that is surely less than what matters.
+        unseen: predicted share of the best window, below which nothing is localised if pictures reject what was tried.
+    """
     limit = max(1, found.layers.shape[1] // 4)
     best = propose(found, limit).predicted
     rejected = all(one.rejected for one in tried)
-    if looks.nothing():
+    if nothing:
         return "no effect", "altering all layers changes nothing that matters"
-    if not looks.full().low > 0:
+    if not full.low > 0:
         return "inconclusive", "altering all layers has no sure effect on these prompts"
     if tried and tried[-1].localised:
         return "localised", "confirmed by pictures of prompts that had no part in the proposal"
-    if rejected and best < UNSEEN:
+    if rejected and best < unseen:
         said = f"to the best window of {limit} layers the backward pass gives {best:.2f}"
         return "not localised", f"{said}{', and pictures reject what was tried' if tried else ''}"
     if rejected:
@@ -161,7 +176,7 @@ def _verdict(found: Attribution, tried: Sequence[Tried], looks: "_Looks") -> tup
             "inconclusive",
             "pictures reject all proposals, the backward pass leaves room for others",
         )
-    return "inconclusive", f"the {looks.count} prompts that there are do not settle it"
+    return "inconclusive", f"the {count} prompts that there are do not settle it"
 
 
 class _Looks:

@@ -83,7 +83,7 @@ class LimitsPage(Page):
             "prompts": chosen.few,
             "beside_prompts": chosen.prompts,
             "pictures": chosen.pictures_few,
-            "steps": chosen.steps,
+            "steps": chosen.steps_of(spec),
         }
 
     @classmethod

@@ -136,7 +136,7 @@ class EditPage(_Edits, Sweeping):
             "model": spec.name,
             "prompts": chosen.prompts_of(spec),
             "pictures": chosen.pictures,
-            "steps": chosen.steps,
+            "steps": chosen.steps_of(spec),
         }
 
 

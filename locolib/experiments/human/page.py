@@ -88,7 +88,7 @@ class HumanPage(Page):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return {"windows": "found", "profile": chosen.name, "steps": chosen.steps} | (
+        return {"windows": "found", "profile": chosen.name, "steps": chosen.steps_of(spec)} | (
             {"seeds": 1} if chosen.name == "smoke" else {}
         )
 

@@ -23,7 +23,7 @@ def request(chosen: Profile, spec: Spec, prompts: Sequence[Prompt]) -> Request:
     return Request(
         prompts=choose(prompts, chosen.prompts_of(spec)),
         seeds=measuring.seeds(chosen.seeds),
-        settings=Settings(steps=chosen.steps or spec.steps, guidance=spec.guidance),
+        settings=Settings(steps=chosen.steps_of(spec) or spec.steps, guidance=spec.guidance),
     )
 
 
@@ -57,7 +57,7 @@ class Sweeping(ModelPage):
             "model": spec.name,
             "prompts": chosen.prompts_of(spec),
             "seeds": chosen.seeds,
-            "steps": chosen.steps,
+            "steps": chosen.steps_of(spec),
         }
 
 

@@ -137,7 +137,7 @@ class NeuronPage(ModelPage):
             "profile": chosen.name,
             "prompts": min(chosen.few, 6),
             "seeds": chosen.seeds,
-            "steps": chosen.steps,
+            "steps": chosen.steps_of(spec),
         }
 
     @classmethod

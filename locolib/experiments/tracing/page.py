@@ -73,13 +73,11 @@ class TracingPage(ModelPage):
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
         large = spec.layers > 16
-        # An image of DeepFloyd's miniature takes as long as ten of another's, and looks alike after half of its steps.
-        fewer = chosen.traced_steps if spec.bundled and spec.steps > chosen.traced_steps else 0
         return {
             "model": spec.name,
             "prompts": chosen.traced_few if large else chosen.traced,
             "seeds": chosen.seeds,
-            "steps": chosen.steps or fewer,
+            "steps": chosen.steps_of(spec),
             "states": chosen.thinned_few if large else chosen.thinned,
             "where": "last" if chosen.name == "quick" else "both",
         }
