@@ -27,7 +27,7 @@ from locolib.experiments.locogen.backward import attribute, proposing
 from locolib.models import load
 from locolib.models.planted import Answer
 from locolib.models.planted import benchmark as planted
-from locolib.prompts import choose, listed
+from locolib.prompts import about, choose, listed
 from locolib.scores import Interval, mean
 from locolib.store import Store
 
@@ -37,11 +37,16 @@ FACT_AS = "object"  # a fact is told by the object that stands for it
 class Made:
     """Backward passes and pictures of one model and attribute, made once on all prompts, as they are asked for."""
 
-    def __init__(self, name: str, attribute_: str, pool: int, store: Store) -> None:
+    def __init__(
+        self, name: str, attribute_: str, values: tuple[str, ...], pool: int, store: Store
+    ) -> None:
         self.model, self._store = load(name), store
         spec = self.model.spec
         settings = Settings(steps=spec.steps, guidance=spec.guidance)
-        prompts = choose(listed(attribute_, printed=False), pool)
+        known = listed(attribute_, printed=False)
+        if values:
+            known = tuple(one for value in values for one in about(known, value))
+        prompts = choose(known, pool)
         self.request = locogen.Request(prompts=prompts, seeds=locogen.seeds(1), settings=settings)
         self._tables: dict[str, pd.DataFrame] = {}
         self._whole = attribute(self.model, self.request, every=2)
@@ -92,8 +97,7 @@ def drawn(
     made: Made, answer: Answer, prompts: int, draws: int, unseens: Sequence[float], adjacent: bool
 ) -> pd.DataFrame:
     """A row for each draw of prompts and UNSEEN: what came out, and its part of the sweep's UNet rows."""
-    rng, rows = np.random.default_rng(0), []
-    pool = [p for p in made.request.prompts if not answer.values or p.value in answer.values]
+    rng, rows, pool = np.random.default_rng(0), [], made.request.prompts
     for _ in tqdm(range(draws), f"{made.model.name} {answer.attribute}: draws", mininterval=10):
         some = [pool[i] for i in rng.permutation(len(pool))[:prompts]]
         asked = replace(made.request, prompts=tuple(some))
@@ -149,8 +153,8 @@ def main() -> None:
     for name in asked.models:
         for which in asked.attributes:
             answers = planted()[name].of(FACT_AS if which == "fact" else which)
-            made = Made(name, which, asked.pool, store) if answers else None
             for answer in answers:
+                made = Made(name, which, answer.values, asked.pool, store)
                 for begin, draws, unseens in grid:
                     with beginning(begin):
                         found = drawn(made, answer, asked.prompts, draws, unseens, not asked.sets)

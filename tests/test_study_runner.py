@@ -13,6 +13,7 @@ import pytest
 from locolib import UserError, claims
 from locolib.experiments import page as experiments_page
 from locolib.experiments import profiles
+from locolib.experiments.deepfloyd.page import LimitsPage
 from locolib.experiments.locogen import page as locogen_page
 from locolib.experiments.locogen import report, report_by_model
 from locolib.models import MODELS
@@ -158,6 +159,7 @@ def test_the_bare_target_is_a_question_about_style_alone():
         ("mini-sd-v1-5", 18, 6, "sweep"),
         ("mini-sdxl", 18, 6, "fast"),
         ("mini-deepfloyd", 18, 10, "fast"),
+        ("planted-sd-v1-5", 18, 6, "sweep"),
     ],
 )
 def test_a_profile_asks_less_of_larger_models(model, prompts, steps, method):
@@ -165,6 +167,23 @@ def test_a_profile_asks_less_of_larger_models(model, prompts, steps, method):
         **locogen_page.LocoGenPage.values(profiles.profile("quick"), MODELS[model])
     )
     assert (given.prompts, given.settings.steps, given.method) == (prompts, steps, method)
+
+
+def test_where_places_are_asked_about_planted_models_keep_their_steps():
+    """With fewer their places are hardly drawn."""
+    model = MODELS["planted-sd-v1-5"]
+    given = locogen_page.PlantedPage(
+        **locogen_page.PlantedPage.values(profiles.profile("quick"), model)
+    )
+    assert given.settings.steps == model.steps > 6
+
+
+def test_pages_of_two_models_sample_each_as_its_own_page_does():
+    quick = profiles.profile("quick")
+    limits = LimitsPage(**LimitsPage.values(quick, MODELS["mini-deepfloyd"]))
+    for name in limits.about():
+        own = locogen_page.LocoGenPage.values(quick, MODELS[name])
+        assert limits.settings_of(name) == locogen_page.LocoGenPage(**own).settings
 
 
 def test_the_comparison_asks_for_the_very_images_of_the_models_pages():

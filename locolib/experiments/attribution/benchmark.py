@@ -17,7 +17,7 @@ from ... import UserError
 from ...drawing.sampling import Settings
 from ...models import Model, Spec, find, load
 from ...models.planted import ALL, ANY, EVERYWHERE, WIDEST, Answer, Planted, benchmark
-from ...prompts import choose, listed
+from ...prompts import about, choose, listed
 from ...scores import Interval, columns, mean
 from ..locogen import Request, seeds
 from .localisers import Localiser, Scores
@@ -29,10 +29,11 @@ RIGHT, WRONG, OPEN = "right", "wrong", "open"
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked: a model and the true answer about one attribute."""
+    """What is asked: a model and the true answer about one attribute; `steps` of sampling, 0: the model's default."""
 
     model: str
     answer: Answer
+    steps: int = 0
 
     @property
     def name(self) -> str:
@@ -41,16 +42,18 @@ class Question:
         return f"{self.model}: {self.answer.attribute}{about}"
 
     def request(self, spec: Spec, prompts: int) -> Request:
-        """So many of the study's prompts about it, drawn as the model's pictures are elsewhere."""
+        """So many of the study's prompts about it, drawn as the model's pictures are elsewhere; of one artist all prompts, with his name."""
         known = listed(self.answer.attribute, printed=False)
         if self.answer.values:
-            known = tuple(one for one in known if one.value in self.answer.values)
-        settings = Settings(steps=spec.steps, guidance=spec.guidance)
+            known = tuple(one for value in self.answer.values for one in about(known, value))
+        settings = Settings(steps=self.steps or spec.steps, guidance=spec.guidance)
         return Request(prompts=choose(known, prompts), seeds=seeds(1), settings=settings)
 
 
 def questions(
-    attributes: Sequence[str] = ("style", "object", "place"), models: Sequence[str] = ()
+    attributes: Sequence[str] = ("style", "object", "place"),
+    models: Sequence[str] = (),
+    steps: int = 0,
 ) -> list[Question]:
     """All questions of the benchmark about some attributes and models (none named: all), in the order of the file of answers.
 
@@ -70,7 +73,7 @@ def questions(
                 f"{name!r} is no attribute of the benchmark; it has {', '.join(known)}."
             )
     return [
-        Question(model=name, answer=answer)
+        Question(model=name, answer=answer, steps=steps)
         for name in models or every
         for attribute in attributes
         for answer in every[name].of(attribute)

@@ -75,15 +75,17 @@ class BenchmarkPage(Page):
     prompts: int = Field(4, ge=1)
     more: int = Field(18, ge=0)
     swept: bool = False
+    steps: int = Field(0, ge=0)
 
     def questions(self) -> list[Question]:
         """What is asked: attributes and models, separated by commas; no models: all that are here."""
-        return questions(words(self.attributes), words(self.models) or here(models_of_benchmark()))
+        names = words(self.models) or here(models_of_benchmark())
+        return questions(words(self.attributes), names, self.steps)
 
     @property
     def settings(self) -> Settings:
         spec = find(self.needs[0])
-        return Settings(steps=spec.steps, guidance=spec.guidance)
+        return Settings(steps=self.steps or spec.steps, guidance=spec.guidance)
 
     def images_of(self, name: str) -> int:
         """Of all questions, on the first model's account."""
@@ -101,4 +103,5 @@ class BenchmarkPage(Page):
             "prompts": 2 if small else 4,
             "more": 0 if small else 18,
             "swept": chosen.steps >= 50,
+            "steps": chosen.steps_of(spec),
         }

@@ -12,7 +12,7 @@ from ...store import Store
 from .. import editing, locogen
 from ..locogen.page import FivePage, Sweeping, count
 from ..page import Page
-from ..profiles import Profile
+from ..profiles import PROFILES, Profile
 from . import reading
 
 BESIDE = "sd-v1-5"
@@ -38,11 +38,10 @@ class LimitsPage(Page):
         return (find(self.model).name, find(self.beside).name)
 
     def of(self, name: str) -> Sweeping:
-        """What is asked of one of the two models."""
+        """What is asked of one of the two models; where `steps` is 0 it is sampled as on its own page in `profile`."""
         prompts = self.beside_prompts if name == find(self.beside).name else self.prompts
-        return Sweeping(
-            model=name, prompts=prompts, seeds=self.seeds, steps=self.steps, guidance=0.0
-        )
+        steps = self.steps or PROFILES[self.profile].steps_of(find(name))
+        return Sweeping(model=name, prompts=prompts, seeds=self.seeds, steps=steps, guidance=0.0)
 
     def settings_of(self, name: str) -> Settings:
         return self.of(name).settings
@@ -83,7 +82,7 @@ class LimitsPage(Page):
             "prompts": chosen.few,
             "beside_prompts": chosen.prompts,
             "pictures": chosen.pictures_few,
-            "steps": chosen.steps_of(spec),
+            "steps": chosen.steps,
         }
 
     @classmethod

@@ -227,7 +227,11 @@ class PlantedPage(Sweeping):
 
     @classmethod
     def values(cls, chosen: Profile, spec: Spec) -> dict[str, Any]:
-        return super().values(chosen, spec) | {"prompts": min(chosen.prompts, 12)}
+        # Places need the model's own number of steps: with fewer they are hardly drawn.
+        return super().values(chosen, spec) | {
+            "prompts": min(chosen.prompts, 12),
+            "steps": chosen.steps,
+        }
 
 
 class NowherePage(Sweeping):
