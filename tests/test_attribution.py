@@ -333,11 +333,13 @@ def test_what_is_held_against_an_answer_is_drawn_and_decides_nothing(store):
     from locolib.models import load
 
     planted = load("planted-sd-v1-5")
-    asked = request(prompts=12, steps=10)
+    asked = request(prompts=12, steps=6)
     told = localise(planted, asked, store=store)
     last = told.tried[-1]
     assert told.verdict == "localised" and told.found == (8, 9)
     assert abs(last.rest.value) < 0.1 and abs(last.chance.value) < 0.1
-    bare = localise(planted, asked, store=store, beside=False)
+    bare = localise(
+        planted, asked, store=store, beside=False, predict=lambda *_, **__: told.attribution
+    )
     assert np.isnan(bare.tried[-1].rest.value) and bare.rows < told.rows
     assert (bare.verdict, bare.tried[-1].share) == (told.verdict, last.share)

@@ -122,21 +122,20 @@ def localise(
     looks = _Looks(model, replace(request, prompts=choose(second, 0)), store, draw)
     tried: list[Tried] = []
     for m in sizes(found, adjacent=adjacent):
-        if looks.nothing():
+        if looks.nothing:
             break
         tried.append(looks.settle(propose(found, m, adjacent=adjacent)))
         if tried[-1].localised:
             break
     if tried and beside:
         tried[-1] = looks.beside(tried[-1])
-    nothing, full, count = looks.nothing(), looks.full(), looks.count
-    verdict, why = decide(found, tried, full, nothing=nothing, count=count)
+    verdict, why = decide(found, tried, looks.full, nothing=looks.nothing, count=looks.count)
     return Fast(
         verdict=verdict,
         why=why,
         tried=tuple(tried),
         attribution=found,
-        full=full,
+        full=looks.full,
         table=looks.table,
         rows=found.rows + looks.rows,
         seconds=monotonic() - started,
@@ -180,7 +179,14 @@ def decide(
 
 
 class _Looks:
-    """Pictures of proposals on the confirming prompts: of a few prompts first, and of more in each round."""
+    """Pictures of proposals on the confirming prompts: of a few prompts first, and of more in each round.
+
+    Attributes:
+        table: of `locogen.measure`: the pictures that were looked at last.
+        full: the effect of altering all layers in them, in points.
+        nothing: whether that is surely less than what matters.
+        rows: UNet rows of all pictures so far.
+    """
 
     def __init__(self, model: Model, request: Request, store: Store, draw: Draw) -> None:
         self._model, self._request, self._store = model, request, store
@@ -190,41 +196,35 @@ class _Looks:
         self._counts = sorted({min(total, max(ENOUGH, part)) for part in parts})
         self._drawn: set[tuple[Window, int]] = set()
         self.rows = 0
-        self.table = self._draw()
+        self._draw()
 
     @property
     def count(self) -> int:
         """Prompts that are looked at now."""
         return self._counts[0]
 
-    def _draw(self, *sets: Window) -> pd.DataFrame:
-        """Clean pictures, all layers altered, and `sets`, on the prompts that are looked at now."""
+    def _draw(self, *sets: Window) -> None:
+        """Look at clean pictures, all layers altered, and `sets`, on the prompts that are looked at now."""
         asked = replace(self._request, prompts=self._request.prompts[: self.count])
         wanted = [(), tuple(range(self._model.spec.layers)), *dict.fromkeys(sets)]
         new = {(one, i) for one in wanted for i in range(self.count)} - self._drawn
         self.rows += len(new) * len(asked.seeds) * asked.settings.unet_rows
         self._drawn |= new
-        return self._measure(self._model, asked, wanted, store=self._store)
+        self.table = self._measure(self._model, asked, wanted, store=self._store)
+        found = self.effects(())
+        self.full = mean(found.full, found.strata, level=LEVEL)
+        self.nothing = bool(self.full.high < found.matters)
 
     def effects(self, *sets: Window) -> Effects:
         """Effects of some of the sets drawn last, and of all layers."""
         return effects(self.table, sets, self._model.spec.layers, self._request.attribute)
 
-    def full(self) -> Interval:
-        """The effect of altering all layers, in points."""
-        found = self.effects(())
-        return mean(found.full, found.strata, level=LEVEL)
-
-    def nothing(self) -> bool:
-        """Whether altering all layers surely changes nothing that matters."""
-        return self.full().high < self.effects(()).matters
-
     def settle(self, proposal: Proposal) -> Tried:
         """Draw a proposal on more and more prompts until it is confirmed or rejected, or none are left."""
         while True:
-            self.table = self._draw(proposal.layers, proposal.rival)
+            self._draw(proposal.layers, proposal.rival)
             tried = self._look(proposal)
-            settled = tried.localised or tried.rejected or self.nothing()
+            settled = tried.localised or tried.rejected or self.nothing
             if settled or len(self._counts) == 1:
                 return tried
             del self._counts[0]
@@ -233,8 +233,8 @@ class _Looks:
         """The same with the shares of all other layers and of layers drawn at random, on the prompts that were looked at last."""
         named = tried.proposal
         rest = tuple(i for i in range(self._model.spec.layers) if i not in named.layers)
-        self.table = self._draw(named.layers, named.rival, rest, named.chance)
-        if not self.full().low > 0:
+        self._draw(named.layers, named.rival, rest, named.chance)
+        if not self.full.low > 0:
             return tried
         found = self.effects(rest, named.chance)
         shares = [ratio(part, found.full, found.strata) for part in found.windows.T]
@@ -244,7 +244,7 @@ class _Looks:
         found = self.effects(proposal.layers, proposal.rival)
         own, rival = found.windows.T
         altered = self.table[self.table.layers == label(proposal.layers)]
-        parts = (own, own - rival) if self.full().low > 0 else ()  # else no ratio is formed
+        parts = (own, own - rival) if self.full.low > 0 else ()  # else no ratio is formed
         share, lead = [ratio(part, found.full, found.strata, level=LEVEL) for part in parts] or [
             NOTHING,
             NOTHING,
