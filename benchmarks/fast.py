@@ -2,7 +2,7 @@
 
 For each planted model and attribute, backward passes are made once on all prompts, and pictures of every set of layers that is
 ever proposed, on all prompts too.  Then the search (`experiments.attribution.localise`) is run again and again on prompts drawn anew
-from these, half of which propose and half confirm.  The draws share their pictures and the one training, so the rates say how the
+from these, a few of which propose and the others confirm.  The draws share their pictures and the one training, so the rates say how the
 answer depends on prompts, and their intervals are over models and attributes.  BEGIN and UNSEEN are varied beside their values, so
 that both can be seen to matter or not.  "Part of the sweep's rows" is beside all windows of up to a quarter of the layers, which are
 counted and not drawn.

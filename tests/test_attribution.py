@@ -212,9 +212,27 @@ def test_random_weights_localise_nothing(model, store):
 def test_confirming_prompts_propose_nothing(model, store):
     asked = request(prompts=8, steps=1)
     got = localise(model, asked, store=store)
-    first, second = locogen.split(asked.prompts)
-    assert set(got.table.prompt) <= {p.original for p in second}
-    assert len(got.attribution.layers) <= len(first)
+    proposing, confirming_ = confirming.parted(asked.prompts, confirming.PROPOSE)
+    assert set(got.table.prompt) <= {p.original for p in confirming_}
+    assert len(got.attribution.layers) == len(proposing)
+
+
+@pytest.mark.parametrize("attribute, prompts", [("style", 18), ("object", 18), ("fact", 9)])
+def test_every_prompt_that_proposes_nothing_may_confirm(attribute, prompts):
+    """Of style all 14 others; of objects, whose values are many, those about other objects; each once."""
+    asked = choose(read(attribute), prompts)
+    proposing, others = confirming.parted(asked, 4)
+    assert len(proposing) == 4 and not set(proposing) & set(others)
+    assert set(locogen.split(asked)[1]) <= set(others) and len(set(others)) == len(others)
+    if attribute == "object":
+        assert not {p.value for p in proposing} & {p.value for p in others}
+    else:
+        assert len(others) == prompts - 4
+
+
+def test_a_single_prompt_proposes_and_confirms():
+    one = choose(read("style"), 1)
+    assert confirming.parted(one, 4) == (one, one)
 
 
 # ---- other localisers ----

@@ -23,7 +23,7 @@ from ..locogen import Request, seeds
 from .localisers import Localiser, Scores
 
 PROMPTS = 6  # of each question to those that only score layers
-MORE = 18  # of each question to those that give a verdict: half of them choose, half confirm
+MORE = 18  # of each question to those that give a verdict: some of them choose, the others confirm
 RIGHT, WRONG, OPEN = "right", "wrong", "open"
 
 

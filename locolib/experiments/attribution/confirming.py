@@ -1,4 +1,4 @@
-"""LocoGen in a minute: half of the prompts propose by a backward pass, the other half confirm by pictures, in rounds.
+"""LocoGen in a minute: a few prompts propose by a backward pass, all others confirm by pictures, in rounds.
 
 The sweep of Algorithm 1 draws every window; here a window is drawn only if the backward pass names it.  What names it has seen
 none of the prompts that confirm, so the verdict on it pays for no maximum; and as pictures are looked at after each round, each
@@ -12,7 +12,7 @@ from time import monotonic
 import pandas as pd
 
 from ...models import Model
-from ...prompts import choose
+from ...prompts import Prompt, choose
 from ...scores import CERTIFIED, CONTROLS, ENOUGH, NOTHING, Effects, Interval, mean, ratio
 from ...store import Store
 from ..locogen import Request, Window, effects, label, measure, split
@@ -108,18 +108,17 @@ def localise(
     """The smallest window (or set) that is proposed by a backward pass and confirmed by pictures.
 
     Args:
-        request: its prompts are split as the sweep's are (`locogen.split`): one half proposes, the other confirms.
+        request: its prompts are shared out by `parted`.
         adjacent: whether only windows are proposed, as LocoGen does; otherwise any set of layers.
-        prompts: of the first half, how many propose.
+        prompts: how many propose.
         every: see `attribute`.
         beside: whether the last proposal's complement and layers drawn at random are drawn too, which decide nothing.
         predict, draw: backward passes and pictures; others where both were made before (`benchmarks/fast.py`).
     """
     started = monotonic()
-    first, second = split(request.prompts)
-    proposing = replace(request, prompts=choose(first, prompts))
-    found = predict(model, proposing, every=every)
-    looks = _Looks(model, replace(request, prompts=choose(second, 0)), store, draw)
+    proposing, confirming = parted(request.prompts, prompts)
+    found = predict(model, replace(request, prompts=proposing), every=every)
+    looks = _Looks(model, replace(request, prompts=confirming), store, draw)
     tried: list[Tried] = []
     for m in sizes(found, adjacent=adjacent):
         if looks.nothing:
@@ -140,6 +139,21 @@ def localise(
         rows=found.rows + looks.rows,
         seconds=monotonic() - started,
     )
+
+
+def parted(
+    prompts: tuple[Prompt, ...], count: int
+) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
+    """The prompts that propose, `count` of the half that would choose in a sweep (`locogen.split`), and all that may confirm.
+
+    Where the sweep's halves share no value, neither do these.
+    """
+    first, second = split(prompts)
+    proposing = choose(first, count)
+    values = {prompt.value for prompt in proposing}
+    apart = not {prompt.value for prompt in first} & {prompt.value for prompt in second}
+    spare = [one for one in first if (one.value not in values if apart else one not in proposing)]
+    return proposing, choose(tuple(dict.fromkeys([*second, *spare])), 0)
 
 
 def decide(

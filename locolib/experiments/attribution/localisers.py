@@ -152,7 +152,7 @@ def by_pictures(
 def by_confirmed(
     model: Model, request: Request, *, store: Store | None = None, adjacent: bool = True
 ) -> Scores:
-    """Half of the prompts propose by integrated gradients, the others confirm by pictures (`confirming.localise`)."""
+    """A few prompts propose by integrated gradients, the others confirm by pictures (`confirming.localise`)."""
     answer = localise(model, request, store=store or Store(), adjacent=adjacent)
     return Scores(
         layers=answer.attribution.mean,
@@ -192,7 +192,7 @@ LOCALISERS: dict[str, Localiser] = {
     "all but one altered": partial(by_pictures, leave_out=True),
 }
 SWEEP = "LocoGen, all windows"
-# Those that give a verdict: they are asked with more prompts, half of which choose.
+# Those that give a verdict: they are asked with more prompts, some of which choose.
 ANSWERERS: dict[str, Localiser] = {
     "proposed and confirmed, windows (ours)": by_confirmed,
     "proposed and confirmed, any set (ours)": partial(by_confirmed, adjacent=False),

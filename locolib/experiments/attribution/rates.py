@@ -10,7 +10,7 @@ from ..locogen.backward import Proposal
 from .confirming import LEVEL, ROUNDS, Tried
 from .report import agreement_of, fewer_of
 
-PROMPTS = 9  # that confirm, on the pages of models with 16 layers
+PROMPTS = 14  # that confirm: the quick study's 18 without those that propose
 # Points that altering all layers takes from a prompt, how prompts differ in it, and what else moves a score; as in the sweep of
 # mini-sd-v1-5's style.
 FULL, OF_PROMPTS, NOISE = 34.0, 12.0, 8.0
