@@ -99,7 +99,7 @@ PROFILES = {
             traced_few=6,
             thinned=8,
             thinned_few=5,
-            split_seeds=1,
+            split_seeds=2,
         ),  # two cores: minutes
         Profile(
             name="paper",
