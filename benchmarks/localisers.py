@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from locolib.experiments.attribution import benchmark
-from locolib.experiments.attribution.report_benchmark import in_words
+from locolib.experiments.attribution.report_benchmark import in_words, verdicts
 from locolib.study import bench
 
 
@@ -29,24 +29,14 @@ def main() -> None:
     args = parser.parse_args()
     asked = benchmark.questions(args.attributes, args.models, args.steps)
     table = bench.table(asked, prompts=args.prompts, more=args.more, swept=not args.no_sweep)
-    table["said"] = table.verdict + " " + table.found + ": " + table.judged
     if args.out:
         table.to_csv(args.out, index=False)
     print(
         f"{torch.get_num_threads()} threads, {args.prompts} prompts, {args.more} to those that decide\n"
     )
     print(in_words(benchmark.summary(table)).to_markdown(index=False))
-    spoke = table[table.judged != ""]
-    print(
-        "\n"
-        + spoke.pivot_table(
-            index=["question", "layers"],
-            columns="localiser",
-            values="said",
-            aggfunc="first",
-            sort=False,
-        ).to_markdown()
-    )
+    print()
+    print(verdicts(table).to_markdown(index=False))
 
 
 if __name__ == "__main__":

@@ -342,3 +342,17 @@ def test_where_altering_changes_nothing_no_layer_is_above_another(model, store, 
         monkeypatch.setattr(module, "effects", nothing)
     method = {**localisers.LOCALISERS, **localisers.ANSWERERS}[name]
     assert not method(model, asked, store=store).layers.any()
+
+
+def test_verdicts_stand_in_words_and_only_of_those_that_decide():
+    question = benchmark.Question(model="planted-sd-v1-5", answer=WINDOW)
+    some = {
+        "scores": scored(),
+        "finds": scored(verdict="localised", found=(8, 9)),
+        "denies": scored(verdict="not localised", found=(1, 2)),
+    }
+    rows = pd.DataFrame([benchmark.row(question, name, one) for name, one in some.items()])
+    told = report_benchmark.verdicts(rows)
+    assert list(told.columns) == ["question", "layers", "finds", "denies"]
+    assert told.loc[0, "finds"] == "localised in 8-9: right"
+    assert told.loc[0, "denies"] == "not localised: wrong"

@@ -8,6 +8,7 @@ import pandas as pd
 from ...claims import Claim, above
 from ...models.planted import ALL, Planted
 from ...scores import Interval, interval, mean
+from ..locogen import label
 from .report import OURS
 
 
@@ -53,10 +54,27 @@ def in_words(summary: pd.DataFrame) -> pd.DataFrame:
             "falsely localised": told("false"),
             "missed": told("missed"),
             "UNet rows": summary["rows"].round().astype(int),
-            "seconds": summary.seconds.round(1),
+            "seconds": summary.seconds.map("{:.1f}".format),
             "n models": summary.models,
         }
     )
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """What those that decide said of each question: a row for each, a column for each localiser."""
+    spoke = table[table.judged != ""]
+    places = [
+        f" in {label(tuple(map(int, one.found.split())))}" if one.verdict == "localised" else ""
+        for one in spoke.itertuples()
+    ]
+    said = spoke.assign(said=spoke.verdict + places + ": " + spoke.judged)
+    return said.pivot_table(
+        index=["question", "layers"],
+        columns="localiser",
+        values="said",
+        aggfunc="first",
+        sort=False,
+    ).reset_index()
 
 
 def by_rule(table: pd.DataFrame) -> pd.DataFrame:
