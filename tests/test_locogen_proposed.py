@@ -109,7 +109,7 @@ def test_a_planted_window_is_found_fast(bundled_planted, store, attribute, place
     asked = locogen.Request(
         prompts=choose(read(attribute), 12),
         seeds=locogen.seeds(1),
-        settings=Settings(steps=10, guidance=3.0),
+        settings=Settings(steps=6, guidance=3.0),
     )
     found = locogen.search(bundled_planted, asked, store=store, fast=True)[-1]
     assert found.localised and (found.verdict.start, found.m) == place

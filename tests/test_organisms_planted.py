@@ -141,3 +141,11 @@ def test_a_training_under_way_may_be_given_more_steps_and_a_finished_one_not(tmp
     other["unet"]["seed"] = 7
     with pytest.raises(UserError, match="unet.seed"):
         records.check(configuration.Recipe.model_validate(other), tmp_path, {"unet": False})
+
+
+def test_where_any_layer_is_enough_each_does_what_controls():
+    """A layer that does two thirds of what all do is not enough by itself, and so no answer of its own."""
+    each = checking.Check(own=1.0, elsewhere=0.0, single=(0.9, 0.85), without=(0.85, 0.9), rise=1.5)
+    assert each.planted(ANY) and not each.planted(ALL)
+    two_thirds = replace(each, single=(0.64, 0.66), without=(0.66, 0.64))
+    assert not two_thirds.planted(ANY)

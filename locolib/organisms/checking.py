@@ -26,7 +26,8 @@ TIMES = (
     800,
 )  # noise steps of 1000 at which the loss is taken: from detail to what the picture is of
 SEED = 4242
-# Of the rise of the loss: most of it by its own layers, little by all others; no part of the layers may control by itself.
+# Of the rise of the loss: most of it by its own layers, little by all others, and by a window of what is everywhere at most half.  What a
+# part of the layers does is held against what a window needs to control: no part of them may, or, where any is enough, each must.
 OWN, ELSEWHERE, HALF = 0.5, 0.2, 0.5
 LEARNT = 0.02  # of the loss, that all layers add at least where an attribute was learnt
 
@@ -57,7 +58,7 @@ class Check:
             return self.elsewhere <= HALF
         there = self.own >= OWN and self.elsewhere <= ELSEWHERE
         return there and (
-            min(self.single) >= HALF if rule == ANY else max(self.without, default=0) < CONTROLS
+            min(self.single) >= CONTROLS if rule == ANY else max(self.without, default=0) < CONTROLS
         )
 
 
