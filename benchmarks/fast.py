@@ -3,7 +3,7 @@
 For each planted model and attribute, backward passes are made once on all prompts, and pictures of every set of layers that is
 ever proposed, on all prompts too.  Then the search (`experiments.attribution.localise`) is run again and again on prompts drawn anew
 from these, a few of which propose and the others confirm.  The draws share their pictures and the one training, so the rates say how the
-answer depends on prompts, and their intervals are over models and attributes.  BEGIN and UNSEEN are varied beside their values, so
+answer depends on prompts, and their intervals are over models.  BEGIN and UNSEEN are varied beside their values, so
 that both can be seen to matter or not.  "Part of the sweep's rows" is beside all windows of up to a quarter of the layers, which are
 counted and not drawn.
 
@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from locolib.drawing.sampling import Settings
 from locolib.experiments import attribution, locogen
 from locolib.experiments.attribution import benchmark, confirming
 from locolib.experiments.attribution.localisers import Scores
@@ -27,8 +26,6 @@ from locolib.experiments.locogen.backward import attribute, proposing
 from locolib.models import load
 from locolib.models.planted import Answer
 from locolib.models.planted import benchmark as planted
-from locolib.prompts import about, choose, listed
-from locolib.scores import Interval, mean
 from locolib.store import Store
 
 FACT_AS = "object"  # a fact is told by the object that stands for it
@@ -37,17 +34,10 @@ FACT_AS = "object"  # a fact is told by the object that stands for it
 class Made:
     """Backward passes and pictures of one model and attribute, made once on all prompts, as they are asked for."""
 
-    def __init__(
-        self, name: str, attribute_: str, values: tuple[str, ...], pool: int, store: Store
-    ) -> None:
-        self.model, self._store = load(name), store
+    def __init__(self, question: benchmark.Question, pool: int, store: Store) -> None:
+        self.model, self._store = load(question.model), store
         spec = self.model.spec
-        settings = Settings(steps=spec.steps, guidance=spec.guidance)
-        known = listed(attribute_, printed=False)
-        if values:
-            known = tuple(one for value in values for one in about(known, value))
-        prompts = choose(known, pool)
-        self.request = locogen.Request(prompts=prompts, seeds=locogen.seeds(1), settings=settings)
+        self.request = question.request(spec, pool)
         self._tables: dict[str, pd.DataFrame] = {}
         self._whole = attribute(self.model, self.request, every=2)
         sizes = range(1, spec.layers // 4 + 1)
@@ -82,15 +72,7 @@ def beginning(begin: float) -> Iterator[None]:
         proposing.sizes.__kwdefaults__["begin"] = before
 
 
-OUTCOMES = ("right", "falsely localised", "missed", "open")
-
-
-def outcome(said: Scores, answer: Answer) -> str:
-    """One of OUTCOMES."""
-    judged = benchmark.judged(said, answer)
-    if judged != benchmark.WRONG:
-        return judged
-    return "falsely localised" if said.verdict == "localised" else "missed"
+OUTCOMES = (benchmark.RIGHT, benchmark.FALSE, benchmark.MISSED, benchmark.OPEN)
 
 
 def drawn(
@@ -128,8 +110,8 @@ def drawn(
                 found=found.found,
                 adjacent=adjacent,
             )
-            told = {"outcome": outcome(said, answer), "part": found.rows / sweep}
-            rows.append({"unseen": unseen} | told)
+            came = benchmark.outcome(benchmark.judged(said, answer), verdict)
+            rows.append({"unseen": unseen, "outcome": came, "part": found.rows / sweep})
     return pd.DataFrame(rows)
 
 
@@ -154,7 +136,8 @@ def main() -> None:
         for which in asked.attributes:
             answers = planted()[name].of(FACT_AS if which == "fact" else which)
             for answer in answers:
-                made = Made(name, which, answer.values, asked.pool, store)
+                question = benchmark.Question(model=name, answer=replace(answer, attribute=which))
+                made = Made(question, asked.pool, store)
                 for begin, draws, unseens in grid:
                     with beginning(begin):
                         found = drawn(made, answer, asked.prompts, draws, unseens, not asked.sets)
@@ -168,15 +151,10 @@ def main() -> None:
     for (begin, unseen), part in table.groupby(["begin", "unseen"], sort=False):
         print(
             f"begin {begin}, unseen {unseen}, n = {part.model.nunique()} models, draws of {asked.prompts} prompts: "
-            + ", ".join(f"{says} {_over_models(part, says)}" for says in OUTCOMES)
-            + f"; {_over_models(part, 'part')} of the sweep's UNet rows"
+            + ", ".join(f"{says} {benchmark.over_models(part, part[says])}" for says in OUTCOMES)
+            + f"; {benchmark.over_models(part, part.part)} of the sweep's UNet rows"
         )
     print(table.to_markdown(index=False, floatfmt=".3f"))
-
-
-def _over_models(table: pd.DataFrame, column: str) -> Interval:
-    """A mean over models, whose attributes share a training."""
-    return mean(table.groupby("model")[column].mean().to_numpy())
 
 
 if __name__ == "__main__":

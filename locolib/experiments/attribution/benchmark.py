@@ -25,6 +25,7 @@ from .localisers import Localiser, Scores
 PROMPTS = 6  # of each question to those that only score layers
 MORE = 18  # of each question to those that give a verdict: some of them choose, the others confirm
 RIGHT, WRONG, OPEN = "right", "wrong", "open"
+FALSE, MISSED = "falsely localised", "missed"  # the two ways to be WRONG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,13 @@ def judged(found: Scores, answer: Answer) -> str:
     return OPEN
 
 
+def outcome(judgement: str, verdict: str) -> str:
+    """What `judged` says of a verdict, WRONG told apart: FALSE or MISSED."""
+    if judgement != WRONG:
+        return judgement
+    return FALSE if verdict == "localised" else MISSED
+
+
 def row(question: Question, name: str, found: Scores) -> dict[str, Any]:
     """One answer of one localiser as a row: what it said, and how far that is right."""
     answer, layers = question.answer, np.asarray(found.layers, float)
@@ -188,16 +196,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """
     told = []
     for name, own in table.groupby("localiser", sort=False):
-        parts = {part: _over_models(own, own[part]) for part in ("auroc", "overlap", "exact")}
+        parts = {part: over_models(own, own[part]) for part in ("auroc", "overlap", "exact")}
         spoke = own[own.judged != ""]
-        wrong = spoke.judged == WRONG
-        outcomes = {
-            "right": spoke.judged == RIGHT,
-            "false": wrong & (spoke.verdict == "localised"),
-            "missed": wrong & (spoke.verdict != "localised"),
-        }
-        for outcome, which in outcomes.items():
-            parts[outcome] = _over_models(spoke, which.astype(float))
+        came = pd.Series(map(outcome, spoke.judged, spoke.verdict), index=spoke.index, dtype=object)
+        for part, what in {"right": RIGHT, "false": FALSE, "missed": MISSED}.items():
+            parts[part] = over_models(spoke, (came == what).astype(float))
         told.append(
             {
                 "localiser": name,
@@ -211,7 +214,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(told).sort_values("auroc", ascending=False, ignore_index=True)
 
 
-def _over_models(own: pd.DataFrame, values: pd.Series) -> Interval:
+def over_models(own: pd.DataFrame, values: pd.Series) -> Interval:
+    """A mean over models of some rows' values: those of a model, which share a training, are averaged first."""
     by_model = values.groupby(own.model).mean().dropna()
     if by_model.empty:
         return Interval(value=np.nan, low=np.nan, high=np.nan)
